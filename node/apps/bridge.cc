@@ -1,0 +1,141 @@
+#include "node/apps/bridge.h"
+
+#include <boost/asio/write.hpp>
+
+namespace byway {
+namespace {
+
+using ErrorCode = boost::system::error_code;
+
+constexpr std::size_t in_at_once = 256 * 1024;
+constexpr std::size_t out_at_once = 256 * 1024;
+constexpr Duration linger_for = 30s;  // what was written may still be on its way for so long
+
+}  // namespace
+
+Bridge::Bridge(AppContext context, StreamId stream, const NodeId& peer, Bytes first_out,
+               Bytes first_in, Over over)
+    : context_(context),
+      stream_(stream),
+      peer_(peer),
+      over_(std::move(over)),
+      linger_(context.runtime),
+      in_(std::move(first_in)),
+      out_(std::move(first_out)),
+      out_size_(out_.size()) {}
+
+void Bridge::start(Replies::Socket socket) {
+  socket_.emplace(std::move(socket));
+  pump_out();
+  pump_in();
+}
+
+// stream ──► socket
+void Bridge::pump_in() {
+  if (!socket_ || in_writing_ || in_done_) return;
+  if (command_gone_) {
+    while (!stream_closed_ && !context_.streams.read(stream_, in_at_once).bytes.empty()) {
+    }
+    return;
+  }
+  if (in_.empty() && !stream_closed_) {
+    Overlay::Read read = context_.streams.read(stream_, in_at_once);
+    in_ = std::move(read.bytes);
+    if (read.end) in_end_ = true;
+  }
+  if (in_.empty()) {
+    if (!in_end_ && !stream_closed_) return;
+    in_done_ = true;
+    ErrorCode ignored;
+    if (in_end_) socket_->shutdown(Replies::Socket::shutdown_send, ignored);
+    return finish_if_done();
+  }
+  in_writing_ = true;
+  boost::asio::async_write(*socket_, boost::asio::buffer(in_),
+                           [self = shared_from_this()](const ErrorCode& error, std::size_t) {
+                             self->in_writing_ = false;
+                             self->in_.clear();
+                             if (error) self->on_command_gone();
+                             self->pump_in();
+                             self->context_.runtime.settle();
+                           });
+}
+
+// socket ──► stream
+void Bridge::pump_out() {
+  if (!socket_ || out_reading_ || out_done_ || stream_closed_) return;
+  while (out_used_ < out_size_) {
+    const ByteView rest = ByteView{out_}.subspan(out_used_, out_size_ - out_used_);
+    const std::size_t taken = context_.streams.write(stream_, rest);
+    if (taken == 0) return;
+    out_used_ += taken;
+  }
+  if (out_end_) {
+    out_done_ = true;
+    context_.streams.finish(stream_);
+    return;
+  }
+  out_.resize(out_at_once);
+  out_reading_ = true;
+  socket_->async_read_some(
+      boost::asio::buffer(out_), [self = shared_from_this()](const ErrorCode& error, std::size_t n) {
+        self->out_reading_ = false;
+        self->out_used_ = 0;
+        self->out_size_ = n;
+        if (error) self->out_end_ = true;
+        if (error && error != boost::asio::error::eof) self->on_command_gone();
+        self->pump_out();
+        self->context_.runtime.settle();
+      });
+}
+
+// It closed its socket altogether: nobody reads what the peer still sends.
+void Bridge::on_command_gone() {
+  if (command_gone_ || stream_closed_) return;
+  command_gone_ = true;
+  in_.clear();
+  if (!out_reading_) out_end_ = true;
+  linger_.after(linger_for, [weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (!self || self->stream_closed_) return;
+    self->stream_closed_ = true;
+    self->context_.streams.reset(self->stream_);
+    self->tell_over("the command went away before the stream's end");
+  });
+  pump_out();
+  pump_in();
+}
+
+void Bridge::on_closed(const StreamEnd& end) {
+  stream_closed_ = true;
+  linger_.cancel();
+  broken_ = end.why;
+  if (broken_.empty() && !(in_end_ && out_done_) && !command_gone_)
+    broken_ = "it ended before its time";
+  if (command_gone_ || !socket_) {
+    if (socket_) {
+      ErrorCode ignored;
+      socket_->close(ignored);
+    }
+    return tell_over(broken_);
+  }
+  pump_in();
+  finish_if_done();
+}
+
+// The sentence is known before the command can see the end of its socket.
+void Bridge::finish_if_done() {
+  if (!stream_closed_ || !in_done_) return;
+  tell_over(broken_);
+  ErrorCode ignored;
+  socket_->close(ignored);
+}
+
+void Bridge::tell_over(const std::string& why) {
+  const auto over = std::exchange(over_, nullptr);
+  if (!over) return;
+  if (why.empty()) return over({});
+  over("the stream to " + context_.contacts.call(peer_) + " broke: " + why);
+}
+
+}  // namespace byway

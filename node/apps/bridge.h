@@ -1,0 +1,64 @@
+// Copies between a command's Unix socket and a stream, both ways at once, until both directions
+// are at their end.
+//
+//   stream ──► at most one read's worth ──► socket     the next read when that is written
+//   socket ──► at most one buffer's worth ──► stream   the next read when that is taken
+//
+// An end on one side is passed on as an end (half-close). A stream that breaks closes the socket
+// after what came before; a command that goes away finishes the stream, and what the peer still
+// sends is thrown away for a while and then refused by a reset.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "node/apps/context.h"
+
+namespace byway {
+
+class Bridge final : public StreamUser, public std::enable_shared_from_this<Bridge> {
+ public:
+  // Empty sentence: both directions came to their end.
+  using Over = std::function<void(const std::string& sentence)>;
+
+  // `first_out`: to be sent before what the command sends; `first_in`: came already.
+  Bridge(AppContext context, StreamId stream, const NodeId& peer, Bytes first_out, Bytes first_in,
+         Over over);
+  // Until then nothing is read from the stream.
+  void start(Replies::Socket socket);
+
+  void on_readable() override { pump_in(); }
+  void on_writable() override { pump_out(); }
+  void on_closed(const StreamEnd& end) override;
+
+ private:
+  void pump_in();
+  void pump_out();
+  void on_command_gone();
+  void finish_if_done();
+  void tell_over(const std::string& sentence);
+
+  AppContext context_;
+  StreamId stream_;
+  NodeId peer_;
+  Over over_;
+  std::optional<Replies::Socket> socket_;
+  Timer linger_;
+
+  Bytes in_;                // read from the stream, being written to the socket
+  bool in_writing_ = false;
+  bool in_end_ = false;     // the peer finished, and all of it was read
+  bool in_done_ = false;    // and written
+  bool command_gone_ = false;
+
+  Bytes out_;               // read from the socket, being taken by the stream
+  std::size_t out_used_ = 0, out_size_ = 0;
+  bool out_reading_ = false;
+  bool out_end_ = false;    // the command finished
+  bool out_done_ = false;   // and the stream has it all
+
+  bool stream_closed_ = false;
+  std::string broken_;
+};
+
+}  // namespace byway

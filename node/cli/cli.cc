@@ -1,0 +1,199 @@
+#include "node/cli/cli.h"
+
+#include <algorithm>
+#include <boost/program_options/parsers.hpp>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "node/cli/commands.h"
+#include "node/cli/text.h"
+#include "node/state_dir.h"
+
+namespace byway::cli {
+namespace {
+
+namespace po = boost::program_options;
+
+const std::vector<Command>& commands() {
+  static const std::vector<Command> table{run_command(),     id_command(),     status_command(),
+                                          ping_command(),    chat_command(),   say_command(),
+                                          inbox_command(),   listen_command(), pipe_command(),
+                                          contact_command(), bench_command()};
+  return table;
+}
+
+const Command* find(std::string_view name) {
+  const auto found =
+      std::ranges::find_if(commands(), [&](const Command& c) { return c.name == name; });
+  return found == commands().end() ? nullptr : &*found;
+}
+
+std::string suggestion(std::string_view word) {
+  std::vector<std::string> names;
+  for (const Command& command : commands()) names.push_back(command.name);
+  const std::string near = nearest(word, names);
+  return near.empty() ? "see `byway --help` for what there is"
+                      : "did you mean `byway " + near + "`?";
+}
+
+void print_help(std::ostream& out) {
+  out << "byway: direct connections between people's machines\n\n"
+         "Usage: byway COMMAND …    byway COMMAND --help    byway --version\n\n";
+  for (const Command& command : commands())
+    out << "  " << padded(command.name, 9) << command.summary << "\n";
+  out << "\nAnywhere on the line:\n"
+         "  --state-dir DIR   the node's directory (default "
+      << default_state_dir()
+      << ")\n"
+         "  --json            one JSON object a line, for programs\n\n"
+         "PEER is an id or a contact's name. Exit codes: 0 done, 1 failed, 2 usage.\n"
+         "Begin with `byway run --seed ID@HOST:PORT`; the node then serves the other commands.\n";
+}
+
+po::options_description options_of(const Command& command) {
+  po::options_description options{"Options", 100, 60};
+  if (command.describe) command.describe(options);
+  return options;
+}
+
+void print_help(const Command& command, std::ostream& out) {
+  out << "Usage: byway " << command.name << (command.synopsis.empty() ? "" : " ")
+      << command.synopsis << "\n\n"
+      << command.details;
+  const po::options_description options = options_of(command);
+  if (!options.options().empty()) out << "\n" << options;
+}
+
+// What may stand anywhere on the line, taken out of it.
+struct Line {
+  std::string state_dir;
+  bool json = false;
+  bool help = false;
+  bool version = false;
+  std::vector<std::string> rest;  // the command first
+  std::string problem;
+};
+
+Line read_line(int argc, const char* const* argv) {
+  Line line;
+  const std::string option = "--state-dir";
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (word == "--") {
+      line.rest.insert(line.rest.end(), argv + i, argv + argc);
+      break;
+    }
+    if (word == option) {
+      if (++i == argc) {
+        line.problem = "--state-dir needs a directory: write `--state-dir DIR`";
+        break;
+      }
+      line.state_dir = argv[i];
+    } else if (word.starts_with(option + "=")) {
+      line.state_dir = word.substr(option.size() + 1);
+    } else if (word == "--json") {
+      line.json = true;
+    } else if (word == "--help" || word == "-h") {
+      line.help = true;
+    } else if (word == "--version" && line.rest.empty()) {
+      line.version = true;
+    } else {
+      line.rest.push_back(word);
+      continue;
+    }
+    if (word.starts_with(option) && line.state_dir.empty())
+      line.problem = "--state-dir is empty: name a directory";
+  }
+  return line;
+}
+
+// What Boost found wrong, as a sentence of ours.
+std::string mistake(const po::error& error, const std::string& command) {
+  const std::string help = "see `byway " + command + " --help`";
+  const auto* with_option = dynamic_cast<const po::error_with_option_name*>(&error);
+  const std::string option = with_option ? with_option->get_option_name() : std::string{};
+  if (dynamic_cast<const po::unknown_option*>(&error))
+    return option + " is not known here: " + help;
+  if (dynamic_cast<const po::multiple_occurrences*>(&error))
+    return option + " was given twice: give it once";
+  if (dynamic_cast<const po::invalid_command_line_syntax*>(&error))
+    return option + " is not complete: write a value behind it, " + help;
+  return std::string{error.what()} + ": " + help;
+}
+
+// Options into `call.options`, the rest into `call.words`. A sentence when it cannot be done.
+std::string read_options(const Command& command, Call& call) {
+  po::options_description options = options_of(command);
+  po::options_description all;
+  all.add(options).add_options()("words", po::value<std::vector<std::string>>());
+  po::positional_options_description positions;
+  positions.add("words", -1);
+  const int style = po::command_line_style::unix_style & ~po::command_line_style::allow_guessing;
+  try {
+    po::store(po::command_line_parser(call.arguments)
+                  .options(all)
+                  .positional(positions)
+                  .style(style)
+                  .run(),
+              call.options);
+    po::notify(call.options);
+  } catch (const po::error& error) {
+    return mistake(error, command.name);
+  }
+  if (call.has("words")) call.words = call.options["words"].as<std::vector<std::string>>();
+
+  const std::string usage = "write `byway " + command.name + " " + command.synopsis + "`";
+  if (call.words.size() < command.least_words) return "something is missing: " + usage;
+  if (call.words.size() > command.most_words)
+    return "`" + call.words[command.most_words] + "` is too much: " + usage;
+  return {};
+}
+
+}  // namespace
+
+int run_cli(int argc, const char* const* argv, std::ostream& out, std::ostream& err) {
+  Line line = read_line(argc, argv);
+  const auto usage = [&](const std::string& sentence) {
+    err << "byway: " << printable(sentence) << std::endl;
+    return exit_usage;
+  };
+  if (!line.problem.empty()) return usage(line.problem);
+  if (line.version) {
+    out << "byway " << version << std::endl;
+    return exit_done;
+  }
+  if (line.rest.empty() || line.rest[0] == "help" || line.rest[0] == "--") {
+    print_help(out);
+    out.flush();
+    return exit_done;
+  }
+
+  const std::string& name = line.rest[0];
+  if (name.starts_with("-"))
+    return usage(name +
+                 " is not known: see `byway --help`, and write a command's options behind it");
+  const Command* command = find(name);
+  if (!command) return usage("there is no command `" + name + "`: " + suggestion(name));
+  if (line.help) {
+    print_help(*command, out);
+    out.flush();
+    return exit_done;
+  }
+
+  Call call{.command = name,
+            .state_dir = line.state_dir,
+            .json = line.json,
+            .out = out,
+            .err = err,
+            .words = {},
+            .options = {},
+            .arguments = {line.rest.begin() + 1, line.rest.end()}};
+  if (command->reads_itself) return command->run(call);
+  if (call.state_dir.empty()) call.state_dir = default_state_dir();
+  const std::string problem = read_options(*command, call);
+  if (!problem.empty()) return call.usage(problem);
+  return command->run(call);
+}
+
+}  // namespace byway::cli

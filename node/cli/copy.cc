@@ -1,0 +1,159 @@
+#include "node/cli/copy.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <optional>
+#include <vector>
+
+namespace byway::cli {
+namespace {
+
+constexpr std::size_t buffer_size = 256 * 1024;
+
+enum class Kind { socket, file, other };
+
+Kind kind_of(int fd) {
+  struct stat status {};
+  if (fstat(fd, &status) != 0) return Kind::other;
+  if (S_ISSOCK(status.st_mode)) return Kind::socket;
+  return S_ISREG(status.st_mode) ? Kind::file : Kind::other;
+}
+
+bool would_block(int error) {
+  return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
+}
+
+// One direction: what was read and not yet written.
+class Direction {
+ public:
+  Direction(int from, int to)
+      : from_{from},
+        to_{to},
+        from_kind_{kind_of(from)},
+        to_kind_{kind_of(to)},
+        buffer_(buffer_size) {}
+
+  bool wants_read() const { return !done_ && begin_ == end_; }
+  bool wants_write() const { return !done_ && begin_ < end_; }
+  bool done() const { return done_; }
+  std::uint64_t moved() const { return moved_; }
+  int error() const { return error_; }
+  bool reading_failed() const { return reading_failed_; }
+
+  void finish() { done_ = true; }
+
+  // Poll said that reading will not block.
+  void read_some() {
+    const ssize_t n = from_kind_ == Kind::socket
+                          ? recv(from_, buffer_.data(), buffer_.size(), MSG_DONTWAIT)
+                          : read(from_, buffer_.data(), buffer_.size());
+    if (n < 0 && would_block(errno)) return;
+    begin_ = 0;
+    end_ = n > 0 ? static_cast<std::size_t>(n) : 0;
+    if (n > 0) return;
+    done_ = true;
+    // A terminal that went away (EIO) and an input that was never open (EBADF) are ends as well.
+    if (n < 0 && errno != EIO && errno != EBADF) fail(errno, true);
+  }
+
+  // Poll said that there is room; how much, only a socket or a file can tell us without blocking.
+  // A pipe with room takes PIPE_BUF at once.
+  void write_some() {
+    const std::size_t rest = end_ - begin_;
+    const ssize_t n =
+        to_kind_ == Kind::socket
+            ? send(to_, buffer_.data() + begin_, rest, MSG_DONTWAIT | MSG_NOSIGNAL)
+            : write(to_, buffer_.data() + begin_,
+                    to_kind_ == Kind::file ? rest : std::min<std::size_t>(rest, PIPE_BUF));
+    if (n < 0 && would_block(errno)) return;
+    if (n < 0) return fail(errno, false);
+    begin_ += static_cast<std::size_t>(n);
+    moved_ += static_cast<std::uint64_t>(n);
+  }
+
+ private:
+  void fail(int error, bool reading) {
+    error_ = error;
+    reading_failed_ = reading;
+    done_ = true;
+  }
+
+  int from_, to_;
+  Kind from_kind_, to_kind_;
+  std::vector<std::uint8_t> buffer_;
+  std::size_t begin_ = 0, end_ = 0;
+  bool done_ = false;
+  bool reading_failed_ = false;
+  int error_ = 0;
+  std::uint64_t moved_ = 0;
+};
+
+std::string reason(const Direction& up, const Direction& down) {
+  if (down.error() != 0)
+    return down.reading_failed() ? "the stream broke off"
+           : down.error() == EPIPE
+               ? "nobody reads standard output any more"
+               : "standard output cannot be written: " + std::string{strerrordesc_np(down.error())};
+  if (up.error() == 0) return {};
+  return up.reading_failed()
+             ? "standard input cannot be read: " + std::string{strerrordesc_np(up.error())}
+             : "the peer closed the stream before it had taken everything";
+}
+
+}  // namespace
+
+CopyResult copy_both_ways(const CopyEnds& ends) {
+  Direction up{ends.in, ends.stream};
+  Direction down{ends.stream, ends.out};
+  bool told_end = false;
+  CopyResult result;
+
+  while (!up.done() || !down.done()) {
+    if (up.done() && !told_end) {
+      told_end = true;
+      shutdown(ends.stream, SHUT_WR);
+    }
+    const short stream_events =
+        static_cast<short>((up.wants_write() ? POLLOUT : 0) | (down.wants_read() ? POLLIN : 0));
+    // An fd of -1 is skipped: an end we do not wait for must not wake us. The stream is watched as
+    // long as the peer's closing it could spare us waiting for `in`.
+    const bool watch_stream = stream_events != 0 || (down.done() && up.wants_read());
+    std::array<pollfd, 4> polled{{{watch_stream ? ends.stream : -1, stream_events, 0},
+                                  {up.wants_read() ? ends.in : -1, POLLIN, 0},
+                                  {down.wants_write() ? ends.out : -1, POLLOUT, 0},
+                                  {ends.stop, POLLIN, 0}}};
+    if (poll(polled.data(), polled.size(), -1) < 0) continue;  // EINTR: nothing else can happen
+    const auto [stream, in, out, stop] = polled;
+
+    if (stop.revents != 0) {
+      result.stopped = true;
+      break;
+    }
+    if (up.wants_write() && (stream.revents & (POLLOUT | POLLERR | POLLHUP))) up.write_some();
+    if (down.wants_read() && (stream.revents & (POLLIN | POLLERR | POLLHUP))) down.read_some();
+    if (up.wants_read() && in.revents != 0) up.read_some();
+    if (down.wants_write() && out.revents != 0) down.write_some();
+    // Closed both ways, and nothing of ours is waiting: there is nobody left to read for.
+    if (down.done() && up.wants_read() && (stream.revents & (POLLHUP | POLLERR))) up.finish();
+    // Nobody takes what comes: let the peer know, and do not wait for more input either.
+    if (down.error() != 0 && !up.done()) up.finish();
+  }
+  if (!told_end) shutdown(ends.stream, SHUT_WR);
+
+  result.sent = up.moved();
+  result.received = down.moved();
+  result.broken = reason(up, down);
+  result.our_fault = (down.error() != 0 && !down.reading_failed()) || up.reading_failed();
+  return result;
+}
+
+}  // namespace byway::cli

@@ -1,0 +1,35 @@
+// Carries bytes both ways between this process's ends and a stream, until both have ended.
+//
+//   in  ──► stream     the end of `in` shuts the stream's sending side down and no more: the peer
+//   out ◄── stream     may go on for as long as it likes, as `tar c . | ssh` has taught everybody
+//
+// One buffer a direction, refilled only when empty: a reader that stops reading stops the writer at
+// the far end of the network, and nothing grows meanwhile. `in` and `out` keep their blocking mode,
+// because other processes may share them; they are written in pieces that cannot block instead.
+// Errors: EPIPE on either side ends that direction and is told; SIGPIPE must be ignored.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace byway::cli {
+
+struct CopyEnds {
+  int in;         // read from; may be /dev/null, a file, or closed already
+  int out;        // written to
+  int stream;     // a connected stream socket
+  int stop = -1;  // readable: give up
+};
+
+struct CopyResult {
+  std::uint64_t sent = 0;      // bytes taken from `in` by the stream
+  std::uint64_t received = 0;  // bytes written to `out`
+  std::string broken;          // why it is incomplete; empty: all of it went both ways
+  bool our_fault = false;      // `in` or `out` failed, not the stream
+  bool stopped = false;        // by `stop`
+};
+
+CopyResult copy_both_ways(const CopyEnds& ends);
+
+}  // namespace byway::cli

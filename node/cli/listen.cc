@@ -1,0 +1,227 @@
+// `byway listen`: offers a service to peers: one stream on standard input and output, or a command
+// for each stream.
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <map>
+#include <ostream>
+
+#include "node/cli/commands.h"
+#include "node/cli/control_client.h"
+#include "node/cli/interrupts.h"
+#include "node/cli/stdio_stream.h"
+#include "node/cli/text.h"
+#include "node/cli/words.h"
+
+namespace byway::cli {
+namespace {
+
+namespace json = boost::json;
+namespace po = boost::program_options;
+
+struct Offer {
+  std::uint64_t token = 0;
+  std::string peer;
+};
+
+// A stream somebody opened, from a line {"accept":TOKEN,"peer":…}. Other lines are no offer.
+std::optional<Offer> offer_in(const std::string& line) {
+  json::error_code error;
+  const json::value parsed = json::parse(line, error);
+  if (error || !parsed.is_object()) return {};
+  const json::value* token = parsed.get_object().if_contains("accept");
+  if (!token || !token->is_number()) return {};
+  json::error_code inexact;
+  const auto number = token->to_number<std::uint64_t>(inexact);
+  if (inexact) return {};
+  return Offer{number, who(parsed.get_object(), "peer")};
+}
+
+struct Taken {
+  UniqueFd stream;
+  std::uint64_t token = 0;  // to ask how it ended
+};
+
+// Takes an offered stream. None: the peer thought better of it meanwhile, and `problem` says so.
+std::optional<Taken> accept(const Call& call, const Offer& offer, std::string& problem) {
+  auto client = ControlClient::connect(call.state_dir, problem);
+  if (!client) return {};
+  client->send(control::Accept{offer.token});
+  const auto reply = client->next();
+  if (const auto* raw = std::get_if<control::Raw>(&*reply))
+    return Taken{client->take_stream(), raw->token};
+  const auto* failed = std::get_if<control::Failed>(&*reply);
+  problem = failed ? failed->sentence : "the stream is gone";
+  return {};
+}
+
+int serve_one(const Call& call, ControlClient node, const Interrupts& interrupts) {
+  while (true) {
+    const auto reply = node.next(interrupts.fd());
+    if (!reply) return exit_interrupted;
+    if (const auto* failed = std::get_if<control::Failed>(&*reply))
+      return call.fail(failed->sentence);
+    const auto* line = std::get_if<control::Line>(&*reply);
+    if (!line) return call.fail("the node stopped listening");
+    const auto offer = offer_in(line->json);
+    if (!offer) {
+      call.err << "listening for one stream to " << printable(call.words[0]) << std::endl;
+      continue;
+    }
+    std::string problem;
+    auto taken = accept(call, *offer, problem);
+    if (!taken) {
+      call.err << "a stream from " << offer->peer << " was lost: " << printable(problem)
+               << std::endl;
+      continue;
+    }
+    // One stream was promised: whoever comes next is to be told so by the node, not left waiting.
+    node.take_stream().reset();
+    return carry_on_stdio(call, std::move(taken->stream), taken->token, interrupts,
+                          "the stream from " + offer->peer);
+  }
+}
+
+// The commands that serve streams at present.
+class Children {
+ public:
+  // `stream` becomes standard input and output of `sh -c command`.
+  bool start(const std::string& command, const UniqueFd& stream, const std::string& peer) {
+    const pid_t pid = fork();
+    if (pid < 0) return false;
+    if (pid > 0) {
+      running_[pid] = peer;
+      return true;
+    }
+    Interrupts::restore_in_child();
+    dup2(stream.get(), STDIN_FILENO);
+    dup2(stream.get(), STDOUT_FILENO);
+    setenv("BYWAY_PEER", peer.c_str(), 1);
+    execl("/bin/sh", "sh", "-c", command.c_str(), static_cast<char*>(nullptr));
+    _exit(127);
+  }
+
+  // Those that ended since, with how.
+  template <typename Told>
+  void reap(Told&& told) {
+    int status = 0;
+    for (pid_t pid = 0; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+      const auto found = running_.find(pid);
+      if (found == running_.end()) continue;
+      told(found->second, status);
+      running_.erase(found);
+    }
+  }
+
+  void end_all() {
+    for (const auto& [pid, peer] : running_) kill(pid, SIGTERM);
+    for (const auto& [pid, peer] : running_) waitpid(pid, nullptr, 0);
+    running_.clear();
+  }
+
+  bool any() const { return !running_.empty(); }
+
+ private:
+  std::map<pid_t, std::string> running_;
+};
+
+void tell_line(const Call& call, const json::object& object, const std::string& sentence) {
+  call.print(call.json ? json::serialize(object) : sentence);
+}
+
+int serve_all(const Call& call, ControlClient node, const Interrupts& interrupts,
+              const std::string& command) {
+  Children children;
+  const auto ended = [&](const std::string& peer, int status) {
+    const bool by_signal = WIFSIGNALED(status);
+    const int value = by_signal ? WTERMSIG(status) : WEXITSTATUS(status);
+    const std::string how = (by_signal ? "signal " : "exit code ") + std::to_string(value);
+    tell_line(call, {{"ended", peer}, {by_signal ? "signal" : "exit", value}},
+              "ended for " + peer + " with " + how);
+  };
+
+  while (true) {
+    children.reap(ended);
+    while (const auto reply = node.next_if_there()) {
+      if (const auto* failed = std::get_if<control::Failed>(&*reply)) {
+        children.end_all();
+        return call.fail(failed->sentence);
+      }
+      const auto* line = std::get_if<control::Line>(&*reply);
+      if (!line) {
+        children.end_all();
+        return call.fail("the node stopped listening");
+      }
+      const auto offer = offer_in(line->json);
+      if (call.json) call.print(line->json);
+      if (!offer) {
+        if (!call.json) call.print("listening for streams to " + printable(call.words[0]));
+        continue;
+      }
+      std::string problem;
+      auto taken = accept(call, *offer, problem);
+      if (!taken || !children.start(command, taken->stream, offer->peer)) {
+        call.err << "a stream from " << offer->peer << " was lost: " << printable(problem)
+                 << std::endl;
+        continue;
+      }
+      if (!call.json) call.print("a stream from " + offer->peer);
+    }
+    std::array<pollfd, 2> polled{{{node.fd(), POLLIN, 0}, {interrupts.fd(), POLLIN, 0}}};
+    // A child's end is noticed within the second: only its message waits for that.
+    poll(polled.data(), polled.size(), children.any() ? 1000 : -1);
+    if (polled[1].revents == 0) continue;
+    children.end_all();
+    return exit_done;
+  }
+}
+
+int listen(Call& call) {
+  const bool for_each = call.has("exec");
+  if (call.json && !for_each)
+    return call.usage(
+        "--json cannot go with a stream on standard output: leave it away, or add --exec");
+
+  control::Listen request{.service = call.words[0], .allow = {}};
+  if (call.has("allow")) request.allow = call.options["allow"].as<std::vector<std::string>>();
+  std::string problem;
+  auto node = ControlClient::connect(call.state_dir, problem);
+  if (!node) return call.fail(problem);
+  const Interrupts interrupts;
+  node->send(request);
+  if (for_each)
+    return serve_all(call, std::move(*node), interrupts, call.options["exec"].as<std::string>());
+  return serve_one(call, std::move(*node), interrupts);
+}
+
+}  // namespace
+
+Command listen_command() {
+  return {.name = "listen",
+          .synopsis = "SERVICE [--allow PEER …] [--exec CMD [--json]]",
+          .summary = "offer a service to peers: one stream here, or a command for each",
+          .details =
+              "Without --exec the first stream to SERVICE is connected to standard input and\n"
+              "output, and the command ends with it. With --exec every stream gets a CMD of\n"
+              "its own, whose standard input and output it is, and BYWAY_PEER says whose it\n"
+              "is; that goes on until interrupted.\n",
+          .describe =
+              [](po::options_description& options) {
+                options.add_options()  //
+                    ("allow",
+                     po::value<std::vector<std::string>>()->composing()->value_name("PEER"),
+                     "only this peer; may be given again (default: every contact)")  //
+                    ("exec", po::value<std::string>()->value_name("CMD"),
+                     "run CMD with the shell for each stream");
+              },
+          .least_words = 1,
+          .most_words = 1,
+          .run = listen};
+}
+
+}  // namespace byway::cli

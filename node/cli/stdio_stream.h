@@ -1,0 +1,21 @@
+// A raw stream on this process's standard input and output: what `pipe` and `listen` end up with.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "node/cli/command.h"
+#include "node/cli/interrupts.h"
+#include "node/cli/unique_fd.h"
+
+namespace byway::cli {
+
+constexpr int exit_interrupted = 130;
+
+// Copies both ways until both ends, then asks the node how the stream ended: a Unix socket cannot
+// tell a clean end from a broken one, and half a backup must not look like a whole one. The exit
+// code; what failed has been said, beginning with `what` ("the pipe to bob").
+int carry_on_stdio(const Call& call, UniqueFd stream, std::uint64_t token,
+                   const Interrupts& interrupts, const std::string& what);
+
+}  // namespace byway::cli

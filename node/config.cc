@@ -1,0 +1,254 @@
+#include "node/config.h"
+
+#include <boost/program_options.hpp>
+#include <charconv>
+#include <fstream>
+
+#include "node/log.h"
+#include "node/state_dir.h"
+
+namespace byway {
+namespace {
+
+namespace po = boost::program_options;
+
+constexpr std::size_t max_listens = 8;
+constexpr std::size_t max_seeds = 64;
+constexpr std::size_t max_name = 64;
+
+Problem problem(const std::string& option, const std::string& sentence) {
+  return {"--" + option + ": " + sentence};
+}
+
+// "10", "64k", "5M", "1G": bytes per second.
+std::optional<std::uint64_t> parse_rate(std::string_view text) {
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{}) return std::nullopt;
+
+  const std::string_view unit{end, static_cast<std::size_t>(text.data() + text.size() - end)};
+  std::uint64_t factor = 0;
+  if (unit.empty()) factor = 1;
+  if (unit == "k" || unit == "K") factor = 1'000;
+  if (unit == "m" || unit == "M") factor = 1'000'000;
+  if (unit == "g" || unit == "G") factor = 1'000'000'000;
+  if (factor == 0 || number > UINT64_MAX / factor) return std::nullopt;
+  return number * factor;
+}
+
+template <typename Integer>
+std::optional<Integer> parse_integer(std::string_view text) {
+  Integer number{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+std::optional<std::pair<int, int>> parse_netgroup_bits(std::string_view text) {
+  const auto comma = text.find(',');
+  if (comma == std::string_view::npos) return std::nullopt;
+  const auto v4 = parse_integer<int>(text.substr(0, comma));
+  const auto v6 = parse_integer<int>(text.substr(comma + 1));
+  if (!v4 || !v6 || *v4 < 1 || *v4 > 32 || *v6 < 1 || *v6 > 128) return std::nullopt;
+  return std::pair{*v4, *v6};
+}
+
+po::options_description file_options() {
+  po::options_description options("Options");
+  auto text = [] { return po::value<std::string>(); };
+  auto texts = [] { return po::value<std::vector<std::string>>(); };
+  options.add_options()
+      ("state-dir", text()->value_name("D"), "where the key, contacts and inbox live")
+      ("listen", texts()->value_name("ADDR:PORT"),
+       "address to receive at; may be repeated, the first is the main one (0.0.0.0 and any free port)")
+      ("seed", texts()->value_name("ID@HOST:PORT"), "a supernode to join by; may be repeated")
+      ("role", text()->value_name("leaf|supernode"), "what to be for others (leaf)")
+      ("name", text()->value_name("NAME"), "what to call this node in its own status")
+      ("max-leaves", text()->value_name("N"), "as a supernode: how many leaves to take (100000)")
+      ("netgroup-bits", text()->value_name("A,B"),
+       "how many leading bits of an IPv4 and an IPv6 address make a netgroup (16,32)")
+      ("relay-rate", text()->value_name("RATE"),
+       "as a supernode: bytes a second to relay in all, as in 5M (no limit)")
+      ("lane-rate", text()->value_name("RATE"),
+       "as a supernode: bytes a second to relay for one pair (no limit)")
+      ("no-relay", po::bool_switch(), "as a supernode: introduce, but relay nothing")
+      ("cubic", po::bool_switch(), "CUBIC congestion control instead of BBR")
+      ("log-level", text()->value_name("LEVEL"), "trace, debug, info, warn, error or off (info)");
+  return options;
+}
+
+std::optional<Problem> read_listens(const po::variables_map& values, RunConfig& config) {
+  if (!values.count("listen")) {
+    if (config.role == Role::supernode)
+      return problem("role", "a supernode needs a port that others can be told; add --listen 0.0.0.0:7000");
+    config.listen = {Endpoint{}};
+    return std::nullopt;
+  }
+  for (const auto& text : values["listen"].as<std::vector<std::string>>()) {
+    const auto endpoint = Endpoint::parse(text);
+    if (!endpoint)
+      return problem("listen", "'" + text + "' is not an address with a port; write it as 0.0.0.0:7000 or [::]:7000");
+    for (const Endpoint& other : config.listen)
+      if (other == *endpoint && endpoint->port != 0)
+        return problem("listen", text + " is given twice; leave one of them out");
+    config.listen.push_back(*endpoint);
+  }
+  if (config.listen.size() > max_listens)
+    return problem("listen", "at most " + std::to_string(max_listens) + " addresses; leave some out");
+  return std::nullopt;
+}
+
+std::optional<Problem> read_seeds(const po::variables_map& values, RunConfig& config) {
+  if (!values.count("seed")) return std::nullopt;
+  for (const auto& text : values["seed"].as<std::vector<std::string>>()) {
+    auto seed = parse_seed_address(text);
+    if (!seed) return seed.error();
+    config.seeds.push_back(std::move(*seed));
+  }
+  if (config.seeds.size() > max_seeds)
+    return problem("seed", "at most " + std::to_string(max_seeds) + " seeds; leave some out");
+  return std::nullopt;
+}
+
+std::optional<Problem> read_rate(const po::variables_map& values, const std::string& option,
+                                 std::uint64_t& rate) {
+  if (!values.count(option)) return std::nullopt;
+  const auto& text = values[option].as<std::string>();
+  const auto parsed = parse_rate(text);
+  if (!parsed)
+    return problem(option, "'" + text + "' is not a number of bytes a second; write it as 500k or 5M");
+  rate = *parsed;
+  return std::nullopt;
+}
+
+std::optional<Problem> read_all(const po::variables_map& values, RunConfig& config) {
+  auto text_of_option = [&](const char* name) -> std::optional<std::string> {
+    if (!values.count(name)) return std::nullopt;
+    return values[name].as<std::string>();
+  };
+
+  if (const auto dir = text_of_option("state-dir")) {
+    if (dir->empty()) return problem("state-dir", "is empty; name a directory");
+    config.state_dir = *dir;
+  }
+  if (const auto role = text_of_option("role")) {
+    if (*role == "supernode") config.role = Role::supernode;
+    else if (*role != "leaf")
+      return problem("role", "there is no role '" + *role + "'; it is leaf or supernode");
+  }
+  if (const auto name = text_of_option("name")) {
+    if (name->size() > max_name)
+      return problem("name", "is longer than " + std::to_string(max_name) + " bytes; shorten it");
+    config.name = *name;
+  }
+  if (const auto text = text_of_option("max-leaves")) {
+    const auto number = parse_integer<std::size_t>(*text);
+    if (!number) return problem("max-leaves", "'" + *text + "' is not a whole number; write it as 1000");
+    config.max_leaves = *number;
+  }
+  if (const auto text = text_of_option("netgroup-bits")) {
+    const auto bits = parse_netgroup_bits(*text);
+    if (!bits)
+      return problem("netgroup-bits", "'" + *text + "' is not two lengths; write them as 16,32 (at most 32,128)");
+    std::tie(config.netgroup_bits_v4, config.netgroup_bits_v6) = *bits;
+  }
+  if (const auto level = text_of_option("log-level")) {
+    if (!is_log_level(*level))
+      return problem("log-level", "there is no level '" + *level + "'; it is trace, debug, info, warn, error or off");
+    config.log_level = *level;
+  }
+  config.relay = !values["no-relay"].as<bool>();
+  config.cubic = values["cubic"].as<bool>();
+  if (auto wrong = read_rate(values, "relay-rate", config.relay_rate)) return wrong;
+  if (auto wrong = read_rate(values, "lane-rate", config.lane_rate)) return wrong;
+  if (auto wrong = read_listens(values, config)) return wrong;
+  return read_seeds(values, config);
+}
+
+// Program_options tells what is wrong by exceptions; each becomes a sentence here.
+Problem sentence_of(const po::error& error, const std::string& where) {
+  if (const auto* unknown = dynamic_cast<const po::unknown_option*>(&error))
+    return {"there is no option '" + unknown->get_option_name() + "'" + where +
+            "; `byway run --help` lists them"};
+  if (const auto* missing = dynamic_cast<const po::invalid_command_line_syntax*>(&error))
+    return {"'" + missing->get_option_name() + "' needs a value" + where +
+            "; `byway run --help` shows which"};
+  if (const auto* twice = dynamic_cast<const po::multiple_occurrences*>(&error))
+    return {"'" + twice->get_option_name() + "' is given more than once" + where +
+            "; leave one of them out"};
+  return {std::string(error.what()) + where + "; `byway run --help` shows the options"};
+}
+
+}  // namespace
+
+po::options_description run_options() {
+  po::options_description options = file_options();
+  options.add_options()("config", po::value<std::string>()->value_name("FILE"),
+                        "read options from FILE too, as `name = value` lines; the command line wins");
+  return options;
+}
+
+Outcome<SeedAddress> parse_seed_address(std::string_view text) {
+  const auto wrong = [&](const std::string& why) {
+    return problem("seed", "'" + std::string(text) + "' " + why);
+  };
+  const auto at = text.find('@');
+  if (at == std::string_view::npos)
+    return wrong("names no id; write it as ID@HOST:PORT, with what `byway id` prints there");
+  const auto id = NodeId::parse(text.substr(0, at));
+  if (!id) return wrong("does not begin with a node's id; copy what `byway id` prints there");
+
+  const std::string_view place = text.substr(at + 1);
+  const auto colon = place.rfind(':');
+  if (colon == std::string_view::npos) return wrong("has no port; write it as ID@HOST:PORT");
+  const auto port = parse_integer<std::uint16_t>(place.substr(colon + 1));
+  if (!port || *port == 0) return wrong("has no port between 1 and 65535 at its end");
+
+  std::string_view host = place.substr(0, colon);
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']')
+    host = host.substr(1, host.size() - 2);
+  else if (host.find(':') != std::string_view::npos)
+    return wrong("holds a bare IPv6 address; put it in brackets, as ID@[2001:db8::1]:7000");
+  if (host.empty() || host.size() > 253) return wrong("names no host; write it as ID@HOST:PORT");
+  return SeedAddress{*id, std::string(host), *port};
+}
+
+Outcome<RunConfig> parse_run_config(const std::vector<std::string>& arguments,
+                                    const std::string& state_dir) {
+  RunConfig config;
+  config.state_dir = state_dir;
+  po::variables_map values;
+  std::string where;
+  try {
+    const auto options = run_options();
+    // No positional options are meant: without this they would be ignored in silence.
+    const po::positional_options_description none;
+    namespace style = po::command_line_style;
+    const auto parsed = po::command_line_parser(arguments)
+                            .options(options)
+                            .positional(none)
+                            .style(style::unix_style & ~style::allow_guessing)
+                            .run();
+    for (const auto& option : parsed.options)
+      if (option.position_key != -1)
+        return Problem{"`byway run` takes options only, not '" + option.value.front() +
+                       "'; leave it out"};
+    po::store(parsed, values);
+    if (values.count("config")) {
+      const auto path = values["config"].as<std::string>();
+      where = " in " + path;
+      std::ifstream file(path);
+      if (!file) return problem("config", path + " cannot be read; check the name and its permissions");
+      po::store(po::parse_config_file(file, file_options()), values);
+    }
+  } catch (const po::error& error) {
+    return sentence_of(error, where);
+  } catch (const std::exception& error) {
+    return Problem{std::string(error.what()) + "; `byway run --help` shows the options"};
+  }
+  if (auto wrong = read_all(values, config)) return *wrong;
+  if (config.state_dir.empty()) config.state_dir = default_state_dir();
+  return config;
+}
+
+}  // namespace byway

@@ -1,0 +1,80 @@
+#include "node/local_addresses.h"
+
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netinet/in.h>
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+
+namespace byway {
+namespace {
+
+std::optional<IpAddress> address_of(const sockaddr* from) {
+  if (!from) return std::nullopt;
+  if (from->sa_family == AF_INET) {
+    sockaddr_in v4;
+    std::memcpy(&v4, from, sizeof(v4));
+    ByteArray<4> raw;
+    std::memcpy(raw.data(), &v4.sin_addr, raw.size());
+    return IpAddress::v4(raw);
+  }
+  if (from->sa_family == AF_INET6) {
+    sockaddr_in6 v6;
+    std::memcpy(&v6, from, sizeof(v6));
+    ByteArray<16> raw;
+    std::memcpy(raw.data(), &v6.sin6_addr, raw.size());
+    return IpAddress::v6(raw);
+  }
+  return std::nullopt;
+}
+
+bool usable(const IpAddress& address) {
+  switch (address.scope()) {
+    case Scope::unspecified:
+    case Scope::link_local:
+    case Scope::multicast:
+    case Scope::broadcast: return false;
+    default: return true;
+  }
+}
+
+}  // namespace
+
+std::vector<IpAddress> host_addresses() {
+  std::vector<IpAddress> found;
+  ifaddrs* list = nullptr;
+  if (::getifaddrs(&list) != 0) return found;
+  for (const ifaddrs* i = list; i; i = i->ifa_next) {
+    if (!(i->ifa_flags & IFF_UP)) continue;
+    const auto address = address_of(i->ifa_addr);
+    if (address && usable(*address)) found.push_back(*address);
+  }
+  ::freeifaddrs(list);
+  std::sort(found.begin(), found.end());
+  found.erase(std::unique(found.begin(), found.end()), found.end());
+  return found;
+}
+
+std::vector<Endpoint> local_endpoints(std::span<const Endpoint> bound,
+                                      std::span<const IpAddress> host) {
+  std::vector<Endpoint> all;
+  for (const Endpoint& socket : bound) {
+    if (!socket.address.is_unspecified()) {
+      all.push_back(socket);
+      continue;
+    }
+    std::vector<Endpoint> loopback, others;
+    for (const IpAddress& address : host) {
+      if (address.is_v4() != socket.address.is_v4()) continue;
+      auto& list = address.scope() == Scope::loopback ? loopback : others;
+      list.push_back({address, socket.port});
+    }
+    const auto& reachable = others.empty() ? loopback : others;
+    all.insert(all.end(), reachable.begin(), reachable.end());
+  }
+  return all;
+}
+
+}  // namespace byway

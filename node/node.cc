@@ -1,0 +1,248 @@
+#include "node/node.h"
+
+#include <boost/asio/ip/udp.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <csignal>
+#include <iostream>
+#include <thread>
+
+#include "node/apps/bench.h"
+#include "node/apps/chat.h"
+#include "node/apps/context.h"
+#include "node/apps/echo.h"
+#include "node/apps/pipe.h"
+#include "node/apps/status.h"
+#include "node/control_server.h"
+#include "node/log.h"
+
+namespace byway {
+namespace {
+
+constexpr Duration drain_for = 200ms;  // goodbyes leave at once; answers to them need not be heard
+constexpr Duration first_look_up_again = 1s, longest_look_up_again = 30s;
+
+// One seed becomes as many as its host has addresses; none: the name is not known (now).
+std::vector<Seed> look_up(boost::asio::io_context& io, const SeedAddress& seed) {
+  if (const auto address = IpAddress::parse(seed.host))
+    return {{seed.id, {*address, seed.port}}};
+  namespace ip = boost::asio::ip;
+  ip::udp::resolver resolver(io);
+  boost::system::error_code error;
+  std::vector<Seed> found;
+  for (const auto& entry : resolver.resolve(seed.host, std::to_string(seed.port), error)) {
+    const auto address = IpAddress::parse(entry.endpoint().address().to_string());
+    if (address) found.push_back({seed.id, {*address, seed.port}});
+  }
+  if (found.empty())
+    log_warn("event=seed-unknown host=" + quoted(seed.host) + " why=" +
+             quoted(error ? error.message() : "no usable address"));
+  return found;
+}
+
+// Goes on with the seeds it finds; where it finds none of several, asks again until it does: a
+// machine that has just started may have no network yet.
+std::vector<Seed> look_up_all(boost::asio::io_context& io, const std::vector<SeedAddress>& seeds) {
+  Duration pause = first_look_up_again;
+  while (true) {
+    std::vector<Seed> found;
+    for (const SeedAddress& seed : seeds)
+      for (const Seed& one : look_up(io, seed)) found.push_back(one);
+    if (!found.empty() || seeds.empty()) return found;
+    std::cerr << "byway: --seed: no seed's host name is known here; check the names and the "
+                 "network (trying again)\n";
+    std::this_thread::sleep_for(pause);
+    pause = std::min(2 * pause, longest_look_up_again);
+  }
+}
+
+OverlayConfig overlay_config(const RunConfig& config, std::vector<Seed> seeds) {
+  OverlayConfig overlay;
+  overlay.role = config.role;
+  overlay.seeds = std::move(seeds);
+  overlay.netgroup_bits_v4 = config.netgroup_bits_v4;
+  overlay.netgroup_bits_v6 = config.netgroup_bits_v6;
+  overlay.max_leaves = config.max_leaves;
+  overlay.relay = config.relay;
+  overlay.relay_rate = config.relay_rate;
+  overlay.lane_rate = config.lane_rate;
+  overlay.cubic = config.cubic;
+  return overlay;
+}
+
+}  // namespace
+
+// In the order in which they depend on one another; they end in reverse.
+struct Node::Parts {
+  Parts(StateDir its_dir, Identity its_identity, Store its_store)
+      : dir(std::move(its_dir)),
+        identity(std::move(its_identity)),
+        store(std::move(its_store)),
+        contacts(store, identity.id()) {}
+
+  void wire() {
+    streams.emplace(*runtime);
+    const AppContext context{*runtime, *streams, contacts, store};
+    echo.emplace(context);
+    chat.emplace(context);
+    pipes.emplace(context);
+    bench.emplace(context);
+    end.emplace(*runtime);
+    runtime->subscribe([this](const Event& event) { on_event(event); });
+  }
+
+  void on_event(const Event& event) {
+    if (std::holds_alternative<Ready>(event)) {
+      ready = true;
+      if (const auto tell = std::exchange(tell_ready, nullptr)) tell();
+    }
+    streams->on_event(event);
+    chat->on_event(event);
+  }
+
+  StateDir dir;
+  Identity identity;
+  Store store;
+  Contacts contacts;
+  std::string name;
+  TimePoint started = monotonic_now();
+  std::unique_ptr<Runtime> runtime;
+  std::optional<Streams> streams;
+  std::optional<Echo> echo;
+  std::optional<Chat> chat;
+  std::optional<Pipes> pipes;
+  std::optional<Bench> bench;
+  std::optional<Timer> end;
+  std::unique_ptr<ControlServer> control;
+  bool ready = false;
+  bool leaving = false;
+  std::function<void()> tell_ready;
+  std::vector<std::function<void()>> tell_left;
+};
+
+Node::Node(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+Node::~Node() {
+  parts_->control.reset();
+  if (!parts_->runtime) return;
+  parts_->runtime->subscribe(nullptr);
+  parts_->runtime->close();
+}
+
+Outcome<std::unique_ptr<Node>> Node::start(boost::asio::io_context& io, const RunConfig& config) {
+  auto dir = StateDir::open(config.state_dir);
+  if (!dir) return dir.error();
+  const auto locked = dir->lock();
+  if (!locked) return locked.error();
+  auto identity = dir->identity();
+  if (!identity) return identity.error();
+  auto store = Store::open(dir->database_path());
+  if (!store) return store.error();
+
+  std::unique_ptr<Node> node(new Node(
+      std::make_unique<Parts>(std::move(*dir), std::move(*identity), std::move(*store))));
+  Parts& parts = *node->parts_;
+  parts.name = config.name;
+  auto runtime = Runtime::open(io, overlay_config(config, look_up_all(io, config.seeds)),
+                               config.listen, parts.identity);
+  if (!runtime) return runtime.error();
+  parts.runtime = std::move(*runtime);
+  parts.wire();
+
+  auto control = ControlServer::open(
+      io, control_socket_path(parts.dir.path()),
+      [self = node.get()](const control::ControlRequest& request,
+                          std::shared_ptr<Replies> replies) {
+        self->handle(request, std::move(replies));
+      },
+      [self = node.get()] { self->parts_->runtime->settle(); });
+  if (!control) return control.error();
+  parts.control = std::move(*control);
+  parts.runtime->start();
+  return node;
+}
+
+const NodeId& Node::id() const { return parts_->identity.id(); }
+Endpoint Node::listen() const { return parts_->runtime->bound().front(); }
+bool Node::ready() const { return parts_->ready; }
+
+void Node::when_ready(std::function<void()> tell) {
+  if (parts_->ready) return tell();
+  parts_->tell_ready = std::move(tell);
+}
+
+void Node::leave(std::function<void()> left) {
+  parts_->tell_left.push_back(std::move(left));
+  if (parts_->leaving) return;
+  parts_->leaving = true;
+  log_info("event=leaving");
+  parts_->runtime->leave();
+  parts_->end->after(drain_for, [parts = parts_.get()] {
+    for (const auto& tell : std::exchange(parts->tell_left, {})) tell();
+  });
+}
+
+void Node::handle(const control::ControlRequest& request, std::shared_ptr<Replies> replies) {
+  Parts& parts = *parts_;
+  if (parts.leaving && !std::holds_alternative<control::Status>(request))
+    return replies->fail("the node is leaving; start it again with `byway run`");
+  const AppContext context{*parts.runtime, *parts.streams, parts.contacts, parts.store};
+  if (std::holds_alternative<control::Status>(request)) {
+    replies->line(status_json(context, parts.name, parts.started));
+    return replies->done();
+  }
+  if (std::holds_alternative<control::Stop>(request)) {
+    replies->done();
+    if (stop_) stop_();
+    return;
+  }
+  if (const auto* r = std::get_if<control::Ping>(&request)) return parts.echo->handle(*r, replies);
+  if (const auto* r = std::get_if<control::Say>(&request)) return parts.chat->handle(*r, replies);
+  if (const auto* r = std::get_if<control::Inbox>(&request)) return parts.chat->handle(*r, replies);
+  if (const auto* r = std::get_if<control::Chat>(&request)) return parts.chat->handle(*r, replies);
+  if (const auto* r = std::get_if<control::ContactAdd>(&request))
+    return parts.contacts.handle(*r, *replies);
+  if (const auto* r = std::get_if<control::ContactList>(&request))
+    return parts.contacts.handle(*r, *replies);
+  if (const auto* r = std::get_if<control::ContactRemove>(&request))
+    return parts.contacts.handle(*r, *replies);
+  if (const auto* r = std::get_if<control::Listen>(&request))
+    return parts.pipes->handle(*r, replies);
+  if (const auto* r = std::get_if<control::Accept>(&request))
+    return parts.pipes->handle(*r, replies);
+  if (const auto* r = std::get_if<control::Pipe>(&request)) return parts.pipes->handle(*r, replies);
+  if (const auto* r = std::get_if<control::Outcome>(&request))
+    return parts.pipes->handle(*r, replies);
+  if (const auto* r = std::get_if<control::Bench>(&request))
+    return parts.bench->handle(*r, replies);
+}
+
+int run_node(const RunConfig& config) {
+  start_logging(config.log_level);
+  ::signal(SIGPIPE, SIG_IGN);  // a reader of our output that goes away is no reason to end
+  boost::asio::io_context io(1);
+  auto started = Node::start(io, config);
+  if (!started) {
+    std::cerr << "byway: " << started.error().sentence << '\n';
+    return 1;
+  }
+  Node& node = **started;
+  const auto leave = [&] { node.leave([&io] { io.stop(); }); };
+  node.on_stop(leave);
+
+  boost::asio::signal_set signals(io, SIGTERM, SIGINT);
+  signals.async_wait([&](const boost::system::error_code& error, int) {
+    if (error) return;
+    // A second signal ends it the hard way.
+    signals.cancel();
+    signals.clear();
+    leave();
+  });
+  node.when_ready([&] {
+    std::cout << "ready id=" << node.id().to_string() << " listen=" << node.listen().to_string()
+              << std::endl;
+  });
+  io.run();
+  return 0;
+}
+
+}  // namespace byway

@@ -1,0 +1,153 @@
+#include "node/runtime.h"
+
+#include <sodium.h>
+
+#include <boost/asio/post.hpp>
+
+#include "node/local_addresses.h"
+#include "node/log.h"
+
+namespace byway {
+namespace {
+
+constexpr Duration host_interval = 3s;    // how soon a new network is noticed
+constexpr Duration wall_tolerance = 1s;   // a smaller step of the wall clock is drift
+constexpr int work_per_settle = 4096;     // transmits and events; then sockets have their turn
+
+Random strong_random() {
+  Random::Seed seed;
+  randombytes_buf(seed.data(), seed.size());
+  return Random(seed);
+}
+
+Duration wall_offset() {
+  return std::chrono::duration_cast<Duration>(wall_now().time_since_epoch()) -
+         monotonic_now().time_since_epoch();
+}
+
+}  // namespace
+
+Runtime::Runtime(boost::asio::io_context& io)
+    : io_(io), port_(io), timer_(io), host_timer_(io) {}
+
+Runtime::~Runtime() = default;
+
+Outcome<std::unique_ptr<Runtime>> Runtime::open(boost::asio::io_context& io, OverlayConfig config,
+                                                const std::vector<Endpoint>& listen,
+                                                const Identity& identity) {
+  std::unique_ptr<Runtime> runtime(new Runtime(io));
+  for (const Endpoint& endpoint : listen) {
+    const auto bound = runtime->port_.bind(endpoint);
+    if (!bound) return bound.error();
+  }
+  runtime->local_ = local_endpoints(runtime->port_.bound(), host_addresses());
+  runtime->wall_offset_ = wall_offset();
+  config.local_endpoints = runtime->local_;
+  const Crypto& crypto = sodium_crypto();
+  runtime->overlay_ = std::make_unique<Overlay>(std::move(config), identity, crypto,
+                                                strong_random(), monotonic_now(), wall_now());
+  return runtime;
+}
+
+void Runtime::start() {
+  port_.start([this](std::span<const Datagram> datagrams) { on_datagrams(datagrams); });
+  watch_host();
+  settle();
+}
+
+// What arrived together is one input: the core decides once it knows all of it.
+void Runtime::on_datagrams(std::span<const Datagram> datagrams) {
+  const TimePoint now = monotonic_now();
+  for (const Datagram& datagram : datagrams) overlay_->on_datagram(now, datagram);
+  settle();
+}
+
+// Carries out everything the core has decided. Called after every input, never in between: what
+// apps cause while they are told of events is picked up by the same loop.
+void Runtime::settle() {
+  if (settling_) return;
+  settling_ = true;
+  int work = 0;
+  for (int before = -1; work != before && work < work_per_settle;) {
+    before = work;
+    for (; work < work_per_settle; ++work) {
+      auto transmit = overlay_->poll_transmit(monotonic_now());
+      if (!transmit) break;
+      port_.send(std::move(*transmit));
+    }
+    for (; work < work_per_settle; ++work) {
+      auto event = overlay_->poll_event();
+      if (!event) break;
+      log_event(*event);
+      if (hear_) hear_(*event);
+    }
+  }
+  port_.flush();
+  settling_ = false;
+  if (work >= work_per_settle) return settle_later();
+  if (auto deadline = overlay_->next_timeout()) wake_at(*deadline);
+}
+
+// A fast stream never falls quiet by itself.
+void Runtime::settle_later() {
+  boost::asio::post(io_, [this, alive = std::weak_ptr<int>(alive_)] {
+    if (!alive.expired()) settle();
+  });
+}
+
+// A timer that rings too early is harmless, so an earlier one is left as it is.
+void Runtime::wake_at(TimePoint deadline) {
+  if (armed_ && *armed_ <= deadline) return;
+  armed_ = deadline;
+  timer_.expires_at(std::chrono::steady_clock::time_point(
+      std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+          deadline.time_since_epoch())));
+  timer_.async_wait([this, alive = std::weak_ptr<int>(alive_)](
+                        const boost::system::error_code& error) {
+    if (error || alive.expired()) return;
+    armed_.reset();
+    const TimePoint now = monotonic_now();
+    const auto due = overlay_->next_timeout();
+    if (due && *due <= now) overlay_->on_timeout(now);
+    settle();
+  });
+}
+
+void Runtime::watch_host() {
+  host_timer_.expires_after(host_interval);
+  host_timer_.async_wait([this, alive = std::weak_ptr<int>(alive_)](
+                             const boost::system::error_code& error) {
+    if (error || alive.expired()) return;
+    look_at_host();
+    watch_host();
+  });
+}
+
+void Runtime::look_at_host() {
+  auto local = local_endpoints(port_.bound(), host_addresses());
+  if (local != local_) {
+    log_info("event=addresses-changed count=" + std::to_string(local.size()));
+    local_ = local;
+    overlay_->on_local_endpoints(monotonic_now(), std::move(local));
+    settle();
+  }
+  const Duration offset = wall_offset();
+  if (std::chrono::abs(offset - wall_offset_) < wall_tolerance) return;
+  log_warn("event=wall-clock-set");
+  wall_offset_ = offset;
+  overlay_->on_wall_clock(monotonic_now(), wall_now());
+  settle();
+}
+
+void Runtime::leave() {
+  overlay_->leave(monotonic_now());
+  settle();
+}
+
+void Runtime::close() {
+  timer_.cancel();
+  host_timer_.cancel();
+  port_.close();
+}
+
+}  // namespace byway

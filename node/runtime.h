@@ -1,0 +1,68 @@
+// The shell around the core: sockets, time and chance for one Overlay, on one thread.
+//
+// Every input (datagrams, a timer, a command of an app) is followed by settle(), which carries
+// out all the core has decided. Apps hear of events inside settle() and may give commands there;
+// the same settle() then goes on until everything is quiet.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "node/clock.h"
+#include "node/outcome.h"
+#include "node/udp_port.h"
+#include "overlay/overlay.h"
+
+namespace byway {
+
+class Runtime {
+ public:
+  // Binds the sockets; `config.local_endpoints` is filled in here. `identity` must outlive it.
+  static Outcome<std::unique_ptr<Runtime>> open(boost::asio::io_context& io, OverlayConfig config,
+                                                const std::vector<Endpoint>& listen,
+                                                const Identity& identity);
+  Runtime(const Runtime&) = delete;
+  Runtime& operator=(const Runtime&) = delete;
+  ~Runtime();
+
+  void subscribe(std::function<void(const Event&)> hear) { hear_ = std::move(hear); }
+  void start();
+  // To be called after every command given from outside of an event; cheap when nothing is to do.
+  void settle();
+  // Says goodbye to everybody. The sockets stay open until close().
+  void leave();
+  void close();
+
+  boost::asio::io_context& io() { return io_; }
+  Overlay& overlay() { return *overlay_; }
+  TimePoint now() const { return monotonic_now(); }
+  std::vector<Endpoint> bound() const { return port_.bound(); }
+  const UdpPort::Counters& port_counters() const { return port_.counters(); }
+
+ private:
+  explicit Runtime(boost::asio::io_context& io);
+
+  void on_datagrams(std::span<const Datagram> datagrams);
+  void settle_later();
+  void wake_at(TimePoint deadline);
+  void watch_host();
+  void look_at_host();
+
+  boost::asio::io_context& io_;
+  UdpPort port_;
+  std::unique_ptr<Overlay> overlay_;
+  std::function<void(const Event&)> hear_;
+  boost::asio::steady_timer timer_;
+  std::optional<TimePoint> armed_;
+  boost::asio::steady_timer host_timer_;
+  std::vector<Endpoint> local_;
+  Duration wall_offset_{};  // wall clock minus monotonic clock, as last told
+  bool settling_ = false;
+  std::shared_ptr<int> alive_ = std::make_shared<int>(0);
+};
+
+}  // namespace byway

@@ -1,0 +1,455 @@
+#include "node/udp_port.h"
+
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <deque>
+
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
+
+namespace byway {
+namespace {
+
+constexpr std::size_t batch_messages = 16;
+constexpr std::size_t message_room = 65'536;
+constexpr int batches_per_wake_up = 4;          // then others have their turn
+constexpr std::size_t max_train_segments = 64;  // UDP_MAX_SEGMENTS of the older kernels
+constexpr std::size_t max_train_bytes = 65'000;
+constexpr std::size_t gather_at_most = 64;      // transmits, before they are sent
+constexpr std::size_t max_waiting = 1024;       // transmits held back while a socket is full
+
+union Address {
+  sockaddr any;
+  sockaddr_in v4;
+  sockaddr_in6 v6;
+};
+
+socklen_t fill(Address& to, const Endpoint& from) {
+  std::memset(&to, 0, sizeof(to));
+  if (from.address.is_v4()) {
+    to.v4.sin_family = AF_INET;
+    to.v4.sin_port = htons(from.port);
+    std::memcpy(&to.v4.sin_addr, from.address.bytes().data(), 4);
+    return sizeof(to.v4);
+  }
+  to.v6.sin6_family = AF_INET6;
+  to.v6.sin6_port = htons(from.port);
+  std::memcpy(&to.v6.sin6_addr, from.address.bytes().data(), 16);
+  return sizeof(to.v6);
+}
+
+Endpoint endpoint_of(const Address& from) {
+  if (from.any.sa_family == AF_INET) {
+    ByteArray<4> raw;
+    std::memcpy(raw.data(), &from.v4.sin_addr, raw.size());
+    return {IpAddress::v4(raw), ntohs(from.v4.sin_port)};
+  }
+  ByteArray<16> raw;
+  std::memcpy(raw.data(), &from.v6.sin6_addr, raw.size());
+  return {IpAddress::v6(raw), ntohs(from.v6.sin6_port)};
+}
+
+void set_option(int fd, int level, int name, int value) {
+  ::setsockopt(fd, level, name, &value, sizeof(value));  // best effort
+}
+
+// The size of the datagrams in a joined message; 0: it is one datagram.
+std::size_t train_segment(msghdr& header) {
+  for (cmsghdr* c = CMSG_FIRSTHDR(&header); c; c = CMSG_NXTHDR(&header, c)) {
+    if (c->cmsg_level != SOL_UDP || c->cmsg_type != UDP_GRO) continue;
+    int size = 0;
+    std::memcpy(&size, CMSG_DATA(c), sizeof(size));
+    return size > 0 ? static_cast<std::size_t>(size) : 0;
+  }
+  return 0;
+}
+
+// The messages of one sendmmsg, built over transmits that stay where they are.
+struct Outgoing {
+  struct alignas(cmsghdr) Control {
+    std::array<char, CMSG_SPACE(sizeof(std::uint16_t)) + CMSG_SPACE(sizeof(int))> raw;
+  };
+  static constexpr std::size_t room = 64;
+  static constexpr std::size_t vector_room = 1024;
+
+  std::array<mmsghdr, room> messages;
+  std::array<Address, room> to;
+  std::array<Control, room> control;
+  std::array<std::size_t, room> transmits;  // how many each message carries
+  std::array<bool, room> train;
+  std::array<iovec, vector_room> vectors;
+  std::size_t count = 0;
+  std::size_t vectors_used = 0;
+  std::size_t taken = 0;  // transmits in all messages
+};
+
+std::size_t segments_of(const Transmit& t) {
+  if (t.segment_size == 0) return 1;
+  return (t.bytes.size() + t.segment_size - 1) / t.segment_size;
+}
+std::size_t segment_of(const Transmit& t) {
+  return t.segment_size == 0 ? t.bytes.size() : std::min(t.segment_size, t.bytes.size());
+}
+bool is_whole(const Transmit& t) { return t.bytes.size() % segment_of(t) == 0; }
+
+// How many transmits from `first` on can be one train: the same target, and every datagram of
+// the same size but the very last, which may be shorter.
+std::size_t train_length(const std::deque<Transmit>& all, std::size_t first, std::size_t vectors) {
+  const Transmit& head = all[first];
+  const std::size_t segment = segment_of(head);
+  std::size_t bytes = head.bytes.size(), segments = segments_of(head), length = 1;
+  while (first + length < all.size() && length < vectors) {
+    const Transmit& last = all[first + length - 1];
+    const Transmit& next = all[first + length];
+    if (next.bytes.empty() || next.to != head.to || next.ttl != head.ttl) break;
+    if (!is_whole(last) || last.bytes.size() < segment) break;
+    const bool same = segment_of(next) == segment;
+    const bool shorter_end = segments_of(next) == 1 && next.bytes.size() < segment;
+    if (!same && !shorter_end) break;
+    bytes += next.bytes.size();
+    segments += segments_of(next);
+    if (bytes > max_train_bytes || segments > max_train_segments) break;
+    ++length;
+    if (shorter_end) break;
+  }
+  return length;
+}
+
+void add_control(msghdr& header, Outgoing::Control& control, std::size_t segment,
+                 const Transmit& t) {
+  if (segment == 0 && t.ttl == 0) return;
+  control.raw.fill(0);
+  header.msg_control = control.raw.data();
+  header.msg_controllen = control.raw.size();
+  std::size_t used = 0;
+  cmsghdr* c = CMSG_FIRSTHDR(&header);
+  if (segment != 0) {
+    const auto size = static_cast<std::uint16_t>(segment);
+    c->cmsg_level = SOL_UDP;
+    c->cmsg_type = UDP_SEGMENT;
+    c->cmsg_len = CMSG_LEN(sizeof(size));
+    std::memcpy(CMSG_DATA(c), &size, sizeof(size));
+    used += CMSG_SPACE(sizeof(size));
+    c = CMSG_NXTHDR(&header, c);
+  }
+  if (t.ttl != 0) {
+    const int hops = t.ttl;
+    c->cmsg_level = t.to.address.is_v4() ? IPPROTO_IP : IPPROTO_IPV6;
+    c->cmsg_type = t.to.address.is_v4() ? IP_TTL : IPV6_HOPLIMIT;
+    c->cmsg_len = CMSG_LEN(sizeof(hops));
+    std::memcpy(CMSG_DATA(c), &hops, sizeof(hops));
+    used += CMSG_SPACE(sizeof(hops));
+  }
+  header.msg_controllen = used;
+}
+
+// One message made of `vectors` pieces of memory, all to the target of `t`.
+void add_message(Outgoing& out, const Transmit& t, std::size_t segment, std::size_t vectors,
+                 std::size_t transmits) {
+  const std::size_t i = out.count++;
+  msghdr& header = out.messages[i].msg_hdr;
+  header = {};
+  header.msg_name = &out.to[i];
+  header.msg_namelen = fill(out.to[i], t.to);
+  header.msg_iov = &out.vectors[out.vectors_used - vectors];
+  header.msg_iovlen = vectors;
+  add_control(header, out.control[i], segment, t);
+  out.transmits[i] = transmits;
+  out.train[i] = segment != 0;
+  out.taken += transmits;
+}
+
+void add_vector(Outgoing& out, ByteView bytes) {
+  out.vectors[out.vectors_used++] = {const_cast<std::uint8_t*>(bytes.data()), bytes.size()};
+}
+
+void gather_trains(Outgoing& out, const std::deque<Transmit>& all) {
+  while (out.taken < all.size() && out.count < Outgoing::room) {
+    const std::size_t room = Outgoing::vector_room - out.vectors_used;
+    if (room < max_train_segments) break;
+    const Transmit& head = all[out.taken];
+    const std::size_t length =
+        head.bytes.empty() ? 1 : train_length(all, out.taken, max_train_segments);
+    std::size_t segments = 0;
+    for (std::size_t k = 0; k < length; ++k) {
+      const Transmit& t = all[out.taken + k];
+      segments += t.bytes.empty() ? 1 : segments_of(t);
+      add_vector(out, t.bytes);
+    }
+    add_message(out, head, segments > 1 ? segment_of(head) : 0, length, length);
+  }
+}
+
+// Every datagram a message of its own. A transmit is finished with its last datagram; one whose
+// sending is interrupted in the middle starts again, which only makes duplicates.
+void gather_singles(Outgoing& out, const std::deque<Transmit>& all, std::size_t limit) {
+  while (out.taken < std::min(all.size(), limit)) {
+    const Transmit& t = all[out.taken];
+    const std::size_t segments = t.bytes.empty() ? 1 : segments_of(t);
+    if (out.count > 0 && out.count + segments > Outgoing::room) break;
+    const std::size_t size = t.bytes.empty() ? 0 : segment_of(t);
+    for (std::size_t k = 0; k < segments && out.count < Outgoing::room; ++k) {
+      const ByteView all_bytes{t.bytes};
+      add_vector(out, all_bytes.subspan(k * size, std::min(size, t.bytes.size() - k * size)));
+      const bool last = k + 1 == segments || out.count + 1 == Outgoing::room;
+      add_message(out, t, 0, 1, last ? 1 : 0);
+    }
+  }
+}
+
+}  // namespace
+
+struct UdpPort::Socket {
+  Socket(boost::asio::io_context& io, SocketId its_id) : handle(io), id(its_id) {}
+  boost::asio::ip::udp::socket handle;
+  SocketId id;
+  Endpoint bound;
+  bool trains = false;  // UDP_SEGMENT works here
+  bool full = false;    // waiting until it is writable
+  std::size_t singly = 0;  // so many of the gathered go one by one: their train was refused
+  std::deque<Transmit> gathered;
+};
+
+// One set for all sockets: they are drained in turn, and the datagrams are used at once.
+struct UdpPort::Buffers {
+  std::unique_ptr<std::uint8_t[]> bytes{new std::uint8_t[batch_messages * message_room]};
+  std::array<mmsghdr, batch_messages> messages;
+  std::array<iovec, batch_messages> vectors;
+  std::array<Address, batch_messages> from;
+  struct alignas(cmsghdr) Control {
+    std::array<char, CMSG_SPACE(sizeof(int))> raw;
+  };
+  std::array<Control, batch_messages> control;
+  std::vector<Datagram> datagrams;
+  Outgoing out;
+};
+
+UdpPort::UdpPort(boost::asio::io_context& io, Options options)
+    : io_(io), options_(options), buffers_(std::make_unique<Buffers>()) {
+  buffers_->datagrams.reserve(batch_messages * max_train_segments);
+}
+
+UdpPort::~UdpPort() = default;
+
+Outcome<Endpoint> UdpPort::bind(const Endpoint& endpoint) {
+  namespace ip = boost::asio::ip;
+  auto socket = std::make_unique<Socket>(io_, static_cast<SocketId>(sockets_.size()));
+  const bool v4 = endpoint.address.is_v4();
+  boost::system::error_code error;
+  const auto failed = [&](const std::string& remedy) {
+    return Problem{"--listen " + endpoint.to_string() + ": " + error.message() + remedy};
+  };
+  socket->handle.open(v4 ? ip::udp::v4() : ip::udp::v6(), error);
+  if (error) return failed("; this system may lack the address family, leave it out");
+
+  const int fd = socket->handle.native_handle();
+  socket->handle.non_blocking(true, error);
+  if (error) return failed("");
+  set_option(fd, SOL_SOCKET, SO_RCVBUF, options_.buffer_bytes);
+  set_option(fd, SOL_SOCKET, SO_SNDBUF, options_.buffer_bytes);
+  if (v4) {
+    set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
+  } else {
+    set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+    set_option(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE);
+  }
+  if (options_.receive_trains) set_option(fd, SOL_UDP, UDP_GRO, 1);
+  // Setting the size to 0 changes nothing, but an old kernel refuses the option's name.
+  const int none = 0;
+  socket->trains =
+      options_.send_trains && ::setsockopt(fd, SOL_UDP, UDP_SEGMENT, &none, sizeof(none)) == 0;
+
+  Address address;
+  const socklen_t length = fill(address, endpoint);
+  if (::bind(fd, &address.any, length) != 0) {
+    error = {errno, boost::system::system_category()};
+    if (errno == EADDRINUSE)
+      return Problem{"--listen " + endpoint.to_string() +
+                     ": the port is in use; choose another, or stop the program that has it"};
+    if (errno == EADDRNOTAVAIL)
+      return failed("; it must be an address of this host, or 0.0.0.0 for all of them");
+    if (errno == EACCES) return failed("; ports below 1024 need privileges, choose a higher one");
+    return failed("");
+  }
+  socklen_t size = sizeof(address);
+  ::getsockname(fd, &address.any, &size);
+  socket->bound = endpoint_of(address);
+  sockets_.push_back(std::move(socket));
+  return sockets_.back()->bound;
+}
+
+void UdpPort::start(Receive receive) {
+  receive_ = std::move(receive);
+  for (auto& socket : sockets_) wait_readable(*socket);
+}
+
+void UdpPort::close() {
+  boost::system::error_code ignored;
+  for (auto& socket : sockets_) socket->handle.close(ignored);
+}
+
+std::vector<Endpoint> UdpPort::bound() const {
+  std::vector<Endpoint> all;
+  for (const auto& socket : sockets_) all.push_back(socket->bound);
+  return all;
+}
+
+// --- in -------------------------------------------------------------------------------------------
+
+void UdpPort::wait_readable(Socket& socket) {
+  socket.handle.async_wait(boost::asio::ip::udp::socket::wait_read,
+                           [this, &socket, alive = std::weak_ptr<int>(alive_)](
+                               const boost::system::error_code&) {
+                             if (!alive.expired()) on_readable(socket);
+                           });
+}
+
+void UdpPort::on_readable(Socket& socket) {
+  for (int i = 0; i < batches_per_wake_up && socket.handle.is_open(); ++i)
+    if (!receive_batch(socket)) break;
+  if (socket.handle.is_open()) wait_readable(socket);
+}
+
+// Whether there may be more.
+bool UdpPort::receive_batch(Socket& socket) {
+  Buffers& b = *buffers_;
+  for (std::size_t i = 0; i < batch_messages; ++i) {
+    b.vectors[i] = {b.bytes.get() + i * message_room, message_room};
+    msghdr& header = b.messages[i].msg_hdr;
+    header = {};
+    header.msg_name = &b.from[i];
+    header.msg_namelen = sizeof(b.from[i]);
+    header.msg_iov = &b.vectors[i];
+    header.msg_iovlen = 1;
+    header.msg_control = b.control[i].raw.data();
+    header.msg_controllen = b.control[i].raw.size();
+  }
+  const int count = ::recvmmsg(socket.handle.native_handle(), b.messages.data(), batch_messages,
+                               MSG_DONTWAIT, nullptr);
+  // An error here is an ICMP message about something sent earlier, or nothing to read.
+  if (count < 0) return errno != EAGAIN && errno != EWOULDBLOCK && errno != EBADF;
+  ++counters_.receive_calls;
+
+  b.datagrams.clear();
+  for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) {
+    msghdr& header = b.messages[i].msg_hdr;
+    if (header.msg_flags & MSG_TRUNC) continue;
+    const Endpoint from = endpoint_of(b.from[i]);
+    const ByteView all{b.bytes.get() + i * message_room, b.messages[i].msg_len};
+    const std::size_t segment = train_segment(header);
+    if (segment == 0 || segment >= all.size()) {
+      b.datagrams.push_back({from, all, socket.id, Proto::udp});
+      continue;
+    }
+    ++counters_.trains_in;
+    for (std::size_t at = 0; at < all.size(); at += segment)
+      b.datagrams.push_back(
+          {from, all.subspan(at, std::min(segment, all.size() - at)), socket.id, Proto::udp});
+  }
+  if (!b.datagrams.empty()) receive_(b.datagrams);
+  return static_cast<std::size_t>(count) == batch_messages;
+}
+
+// --- out ------------------------------------------------------------------------------------------
+
+// The socket the core names, or where that speaks another address family the first that fits.
+UdpPort::Socket* UdpPort::socket_for(const Transmit& transmit) {
+  const bool v4 = transmit.to.address.is_v4();
+  const auto fits = [&](const Socket& socket) { return socket.bound.address.is_v4() == v4; };
+  if (transmit.proto != Proto::udp) return nullptr;
+  if (transmit.socket < sockets_.size() && fits(*sockets_[transmit.socket]))
+    return sockets_[transmit.socket].get();
+  for (auto& socket : sockets_)
+    if (fits(*socket)) return socket.get();
+  return nullptr;
+}
+
+void UdpPort::send(Transmit transmit) {
+  Socket* socket = socket_for(transmit);
+  if (!socket) {
+    ++counters_.no_socket;
+    return;
+  }
+  if (socket->gathered.size() >= max_waiting) {
+    ++counters_.dropped_full;
+    return;
+  }
+  socket->gathered.push_back(std::move(transmit));
+  if (!socket->full && socket->gathered.size() >= gather_at_most) send_gathered(*socket);
+}
+
+void UdpPort::flush() {
+  for (auto& socket : sockets_)
+    if (!socket->full && !socket->gathered.empty()) send_gathered(*socket);
+}
+
+void UdpPort::send_gathered(Socket& socket) {
+  if (!socket.handle.is_open()) return socket.gathered.clear();
+  Outgoing& out = buffers_->out;
+  const auto pop = [&](std::size_t count) {
+    for (; count > 0; --count) {
+      socket.gathered.pop_front();
+      if (socket.singly > 0) --socket.singly;
+    }
+  };
+
+  while (!socket.gathered.empty()) {
+    out.count = out.vectors_used = out.taken = 0;
+    if (!socket.trains)
+      gather_singles(out, socket.gathered, socket.gathered.size());
+    else if (socket.singly > 0)
+      gather_singles(out, socket.gathered, socket.singly);
+    else
+      gather_trains(out, socket.gathered);
+
+    std::size_t sent = 0;
+    while (sent < out.count) {
+      const int count = ::sendmmsg(socket.handle.native_handle(), out.messages.data() + sent,
+                                   static_cast<unsigned>(out.count - sent), MSG_DONTWAIT);
+      const int error = errno;
+      ++counters_.send_calls;
+      if (count > 0) {
+        for (int k = 0; k < count; ++k, ++sent) {
+          if (out.train[sent]) ++counters_.trains_out;
+          pop(out.transmits[sent]);
+        }
+        continue;
+      }
+      if (error == EINTR) continue;
+      if (error == EAGAIN || error == EWOULDBLOCK) return wait_writable(socket);
+      if (out.train[sent] && (error == EIO || error == EINVAL || error == EMSGSIZE)) {
+        // EIO: the device cannot checksum trains, nor will it later. Otherwise this one was too
+        // large for the path, and most of its datagrams may still fit.
+        if (error == EIO) socket.trains = false;
+        socket.singly = out.transmits[sent];
+        break;
+      }
+      ++counters_.send_errors;
+      pop(out.transmits[sent]);
+      ++sent;
+    }
+  }
+}
+
+void UdpPort::wait_writable(Socket& socket) {
+  socket.full = true;
+  socket.handle.async_wait(boost::asio::ip::udp::socket::wait_write,
+                           [this, &socket, alive = std::weak_ptr<int>(alive_)](
+                               const boost::system::error_code&) {
+                             if (alive.expired()) return;
+                             socket.full = false;
+                             send_gathered(socket);
+                           });
+}
+
+}  // namespace byway

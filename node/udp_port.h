@@ -1,0 +1,87 @@
+// The node's UDP sockets. Asio only says when one is readable or writable again; the datagrams
+// themselves go by recvmmsg and sendmmsg on the native handle, many per system call:
+//
+//   in    a batch of messages, each of which may be a whole train of datagrams of one sender that
+//         the kernel joined (UDP_GRO); cut apart here, and handed on with no copy
+//   out   what is sent between two flushes is gathered; neighbours with the same target and size
+//         leave as one train (UDP_SEGMENT), so what came in as a train and is only passed on
+//         costs one call again
+//
+// Where the kernel has neither, or a device refuses a train, the same datagrams go one by one.
+// A send that fails is counted and not told: UDP promises nothing, and the layers above notice.
+// All sockets set "don't fragment" and ignore the kernel's path MTU cache (packet size is the
+// stream layer's decision, and an ICMP message proves nothing).
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/udp.hpp>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "node/outcome.h"
+#include "overlay/core/io.h"
+
+namespace byway {
+
+class UdpPort {
+ public:
+  struct Options {
+    bool receive_trains = true;  // UDP_GRO
+    bool send_trains = true;     // UDP_SEGMENT
+    int buffer_bytes = 4 << 20;  // asked of the kernel, each way
+  };
+  struct Counters {
+    std::uint64_t receive_calls = 0;
+    std::uint64_t trains_in = 0;
+    std::uint64_t send_calls = 0;
+    std::uint64_t trains_out = 0;
+    std::uint64_t send_errors = 0;  // the kernel refused it: no route, too large …
+    std::uint64_t dropped_full = 0;  // the socket stayed full for too long
+    std::uint64_t no_socket = 0;    // none of this protocol or address family
+  };
+  // Datagrams that arrived together; their bytes live until the call returns.
+  using Receive = std::function<void(std::span<const Datagram>)>;
+
+  UdpPort(boost::asio::io_context& io, Options options);
+  explicit UdpPort(boost::asio::io_context& io) : UdpPort(io, Options{}) {}
+  ~UdpPort();
+  UdpPort(const UdpPort&) = delete;
+  UdpPort& operator=(const UdpPort&) = delete;
+
+  // Binds one socket more; the first is the main socket. The problem names --listen.
+  Outcome<Endpoint> bind(const Endpoint& endpoint);
+  void start(Receive receive);
+  void close();
+
+  // Gathers; flush() sends. Whoever sends a lot is flushed in between.
+  void send(Transmit transmit);
+  void flush();
+
+  // What each socket is bound to, with the port it really has.
+  std::vector<Endpoint> bound() const;
+  const Counters& counters() const { return counters_; }
+
+ private:
+  struct Socket;
+  struct Buffers;
+
+  void wait_readable(Socket& socket);
+  void on_readable(Socket& socket);
+  bool receive_batch(Socket& socket);
+  Socket* socket_for(const Transmit& transmit);
+  void send_gathered(Socket& socket);
+  void wait_writable(Socket& socket);
+
+  boost::asio::io_context& io_;
+  Options options_;
+  Receive receive_;
+  std::vector<std::unique_ptr<Socket>> sockets_;
+  std::unique_ptr<Buffers> buffers_;
+  Counters counters_;
+  // Gone with us: what Asio still has to tell then, nobody hears.
+  std::shared_ptr<int> alive_ = std::make_shared<int>(0);
+};
+
+}  // namespace byway

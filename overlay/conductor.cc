@@ -1,0 +1,348 @@
+#include "overlay/conductor.h"
+
+#include "protocol/codec.h"
+#include "protocol/packet.h"
+#include "protocol/stun.h"
+
+namespace byway {
+namespace {
+
+Drop drop_for(const boost::system::error_code& error) {
+  switch (static_cast<Error>(error.value())) {
+    case Error::unknown_session: return Drop::unknown_session;
+    case Error::replayed: return Drop::replayed;
+    case Error::truncated:
+    case Error::malformed: return Drop::malformed;
+    default: return Drop::unauthentic;
+  }
+}
+
+}  // namespace
+
+Overlay::Conductor::Conductor(OverlayConfig config, const Identity& identity, const Crypto& crypto,
+                              Random random, TimePoint now, WallTime wall)
+    : config_(std::move(config)),
+      identity_(identity),
+      crypto_(crypto),
+      random_(std::move(random)),
+      boot_(random_.u64()),
+      wall_known_at_(now),
+      wall_known_(wall),
+      stamps_(wall),
+      cookies_(crypto, identity.id(), random_),
+      handshake_load_(limits::handshakes_per_second, limits::handshake_burst),
+      stun_rate_(limits::stun_per_prefix, limits::stun_per_prefix, limits::tracked_strangers),
+      homes_(random_.fork(), config_.netgroup_bits_v4, config_.netgroup_bits_v6),
+      registrar_(config_.max_leaves),
+      relay_(config_.relay_rate, config_.lane_rate) {
+  self_.set_local(config_.local_endpoints);
+  for (const Seed& seed : config_.seeds)
+    if (seed.id != id()) homes_.add_supernode(now, seed.id, seed.endpoint);
+  if (is_supernode()) {
+    ready_ = true;
+    events_.push_back(Ready{});
+  }
+  settle(now);
+}
+
+// --- facts -------------------------------------------------------------------------------------
+
+void Overlay::Conductor::on_datagram(TimePoint now, const Datagram& datagram) {
+  ++counters_.datagrams_in;
+  counters_.bytes_in += datagram.bytes.size();
+  Outcome outcome = Drop::empty;
+  if (!datagram.bytes.empty()) {
+    switch (classify(datagram.bytes)) {
+      case PacketKind::stun: outcome = on_stun(now, datagram); break;
+      case PacketKind::relay: outcome = on_relay_frame(now, datagram); break;
+      default:
+        outcome = take(now, Route{datagram.socket, datagram.proto, datagram.from}, datagram.bytes);
+    }
+  }
+  if (outcome) counters_.drop(*outcome);
+  else ++counters_.datagrams_used;
+  settle(now);
+}
+
+// A datagram that is for us, wherever it came along.
+Overlay::Conductor::Outcome Overlay::Conductor::take(TimePoint now, const Route& route,
+                                                     ByteView bytes) {
+  switch (classify(bytes)) {
+    case PacketKind::handshake1: return on_handshake1(now, route, bytes);
+    case PacketKind::handshake2: return on_handshake2(now, route, bytes);
+    case PacketKind::cookie: return on_cookie(now, route, bytes);
+    case PacketKind::sealed: return on_sealed(now, route, bytes);
+    case PacketKind::quic_long:
+    case PacketKind::quic_short: return on_quic(now, route, bytes);
+    case PacketKind::stun:
+    case PacketKind::relay: return Drop::malformed;  // inside a lane
+    case PacketKind::unknown: break;
+  }
+  return Drop::unknown_kind;
+}
+
+Overlay::Conductor::Outcome Overlay::Conductor::on_stun(TimePoint now, const Datagram& datagram) {
+  if (!is_supernode()) return Drop::unexpected;
+  const IpAddress& from = datagram.from.address;
+  if (!stun_rate_.take(now, from.prefix(from.is_v4() ? 24 : 48))) return Drop::stun_rate;
+  auto response = stun_binding_response(datagram.bytes, datagram.from);
+  if (!response) return Drop::malformed;
+  ++counters_.stun_answered;
+  transmit(Route{datagram.socket, datagram.proto, datagram.from}, std::move(*response));
+  return used;
+}
+
+Overlay::Conductor::Outcome Overlay::Conductor::on_relay_frame(TimePoint now,
+                                                               const Datagram& datagram) {
+  const auto frame = parse_relay_frame(datagram.bytes);
+  if (!frame) return Drop::malformed;
+  Route route{datagram.socket, datagram.proto, datagram.from};
+  if (const auto own = lanes_.find(frame->lane); own != lanes_.end()) {
+    if (own->second.relay != datagram.from || frame->payload.empty()) return Drop::unknown_lane;
+    route.lane = frame->lane;
+    return take(now, route, frame->payload);
+  }
+  if (!is_supernode()) return Drop::unknown_lane;
+
+  const auto verdict = relay_.judge(now, route, frame->lane, datagram.bytes.size());
+  if (!verdict.forward_to) return verdict.drop;
+  ++counters_.relayed_datagrams;
+  counters_.relayed_bytes += datagram.bytes.size();
+  transmit(*verdict.forward_to, to_bytes(datagram.bytes));
+  return used;
+}
+
+Overlay::Conductor::Outcome Overlay::Conductor::on_sealed(TimePoint now, const Route& route,
+                                                          ByteView bytes) {
+  const auto index = receiver_index(bytes);
+  if (!index) return Drop::malformed;
+  const NodeId* owner = indices_.owner(*index);
+  Peer* peer = owner ? find(*owner) : nullptr;
+  if (!peer) return Drop::unknown_session;
+  // Nobody's traffic comes in a lane that was opened for somebody else.
+  if (route.relayed() && lanes_.at(route.lane).peer != peer->id) return Drop::unknown_lane;
+
+  auto opened = peer->link.open(now, bytes);
+  if (!opened) return drop_for(opened.error());
+  touch(*peer);
+  if (opened->confirms) on_confirmed(now, *peer, route);
+  const auto message = decode_message(opened->plaintext);
+  if (!message) return Drop::undecodable;
+  heard_from(now, *peer, route);
+  return on_message(now, *peer, route, *message, bytes.size());
+}
+
+void Overlay::Conductor::heard_from(TimePoint now, Peer& peer, const Route& route) {
+  if (peer.is_leaf) registrar_.on_heard_from(now, peer.id);
+  if (!route.relayed() && peer.talk) peer.talk->punch.on_heard_from(route.endpoint.address);
+  if (!peer.paths.find(route)) peer.paths.add(now, route, traits_of(peer, route));
+}
+
+Overlay::Conductor::Outcome Overlay::Conductor::on_message(TimePoint now, Peer& peer,
+                                                           const Route& route,
+                                                           const Message& message,
+                                                           std::size_t size) {
+  if (const auto* ping = std::get_if<Ping>(&message)) return on_ping(now, peer, route, *ping, size);
+  if (const auto* pong = std::get_if<Pong>(&message)) return on_pong(now, peer, route, *pong);
+  if (const auto* bye = std::get_if<Bye>(&message)) return on_bye(now, peer, *bye);
+  if (const auto* reach = std::get_if<Reach>(&message)) return on_reach(now, peer, route, *reach);
+  if (const auto* introduce = std::get_if<Introduce>(&message))
+    return on_introduce(now, peer, *introduce);
+  if (const auto* introduction = std::get_if<Introduction>(&message))
+    return on_introduction(now, peer, *introduction);
+  if (const auto* result = std::get_if<IntroduceResult>(&message))
+    return on_introduce_result(now, peer, *result);
+  return Drop::unexpected;
+}
+
+Overlay::Conductor::Outcome Overlay::Conductor::on_ping(TimePoint now, Peer& peer,
+                                                        const Route& route, const Ping& ping,
+                                                        std::size_t size) {
+  (void)now;
+  if (ping.rtt_us > 0) peer.rtt_hint = std::chrono::microseconds{ping.rtt_us};
+  Pong pong{ping.nonce, route.relayed() ? Endpoint{} : route.endpoint};
+  if (encode(pong).size() + sealed_overhead > size) return Drop::oversize_answer;
+  send(peer, route, pong);
+  return used;
+}
+
+Overlay::Conductor::Outcome Overlay::Conductor::on_pong(TimePoint now, Peer& peer,
+                                                        const Route& route, const Pong& pong) {
+  if (peer.paths.on_pong(now, route, pong.nonce)) on_path_proved(now, peer, route);
+  if (homes_.is_home(peer.id) || homes_.is_dialing(peer.id)) on_home_pong(now, peer, route, pong);
+  return used;
+}
+
+Overlay::Conductor::Outcome Overlay::Conductor::on_bye(TimePoint now, Peer& peer, const Bye& bye) {
+  const std::string why = bye.reason == ByeReason::leaving     ? "it has left"
+                          : bye.reason == ByeReason::unwilling ? "it does not want to talk"
+                                                               : "";
+  if (peer.talk) end_talk(now, peer, why);
+  if (bye.reason != ByeReason::leaving) return used;
+  if (homes_.is_home(peer.id)) lose_home(now, peer, "it is leaving");
+  if (peer.is_leaf) lose_leaf(now, peer);
+  return used;
+}
+
+void Overlay::Conductor::on_local_endpoints(TimePoint now, std::vector<Endpoint> endpoints) {
+  self_.set_local(std::move(endpoints));
+  homes_.on_network_change(now);
+  for (auto& [id, peer] : peers_) {
+    if (peer.talk) {
+      peer.talk->next_call = now;
+      peer.talk->next_round = now;
+    }
+    touch(peer);
+  }
+  settle(now);
+}
+
+void Overlay::Conductor::on_wall_clock(TimePoint now, WallTime wall) {
+  wall_known_at_ = now;
+  wall_known_ = wall;
+}
+
+void Overlay::Conductor::add_seed(TimePoint now, const Seed& seed) {
+  if (seed.id != id()) homes_.add_supernode(now, seed.id, seed.endpoint);
+  settle(now);
+}
+
+WallTime Overlay::Conductor::wall(TimePoint now) const {
+  return wall_known_ + std::chrono::duration_cast<std::chrono::milliseconds>(now - wall_known_at_);
+}
+
+// --- time --------------------------------------------------------------------------------------
+
+void Overlay::Conductor::on_timeout(TimePoint now) {
+  while (const auto due = timers_.pop_due(now)) touched_.insert(*due);
+  relay_.on_timeout(now);
+  while (const auto leaf = registrar_.poll_expired(now))
+    if (Peer* peer = find(*leaf)) lose_leaf(now, *peer);
+  settle(now);
+}
+
+std::optional<TimePoint> Overlay::Conductor::next_timeout() const {
+  std::optional<TimePoint> next = timers_.next();
+  next = earlier(next, relay_.next_timeout());
+  next = earlier(next, registrar_.next_timeout());
+  if (!is_supernode() && !leaving_) next = earlier(next, homes_.next_timeout());
+  return next;
+}
+
+std::optional<TimePoint> Overlay::Conductor::next_timeout(const Peer& peer) const {
+  std::optional<TimePoint> next = earlier(peer.link.next_timeout(), peer.paths.next_timeout());
+  if (peer.pending) next = earlier(next, peer.pending->expires);
+  if (peer.talk) next = earlier(next, next_timeout(*peer.talk));
+  return next;
+}
+
+void Overlay::Conductor::settle(TimePoint now) {
+  run_homes(now);
+  while (!touched_.empty()) {
+    const NodeId id = *touched_.begin();
+    touched_.erase(touched_.begin());
+    if (Peer* peer = find(id)) pump(now, *peer);
+  }
+}
+
+// Lets every machine of this peer do what is due.
+void Overlay::Conductor::pump(TimePoint now, Peer& peer) {
+  pump_handshake(now, peer);
+  pump_paths(now, peer);
+  if (peer.talk) pump_talk(now, peer);
+  if (peer.talk) pump_sessions(now, peer);
+  if (!is_needed(peer)) return forget(peer.id);
+  timers_.set(peer.id, next_timeout(peer));
+}
+
+void Overlay::Conductor::pump_paths(TimePoint now, Peer& peer) {
+  peer.paths.on_timeout(now);
+  while (const auto probe = peer.paths.poll_ping(now)) send(peer, probe->route, probe->ping);
+  const auto lost = peer.paths.take_lost();
+  if (!lost.empty()) on_paths_lost(now, peer, lost);
+}
+
+bool Overlay::Conductor::is_needed(const Peer& peer) const {
+  return peer.is_leaf || peer.talk || peer.pending || peer.link.dialing() ||
+         homes_.is_home(peer.id) || homes_.is_dialing(peer.id);
+}
+
+void Overlay::Conductor::forget(const NodeId& id) {
+  std::erase_if(lanes_, [&](const auto& lane) { return lane.second.peer == id; });
+  std::erase_if(direct_peers_, [&](const auto& direct) { return direct.second == id; });
+  timers_.set(id, std::nullopt);
+  sendable_.erase(id);
+  peers_.erase(id);
+}
+
+Peer* Overlay::Conductor::find(const NodeId& id) {
+  const auto found = peers_.find(id);
+  return found == peers_.end() ? nullptr : &found->second;
+}
+const Peer* Overlay::Conductor::find(const NodeId& id) const {
+  const auto found = peers_.find(id);
+  return found == peers_.end() ? nullptr : &found->second;
+}
+
+Peer& Overlay::Conductor::ensure_peer(const NodeId& id) {
+  if (Peer* known = find(id)) return *known;
+  return peers_.try_emplace(id, crypto_, identity_, id, random_.fork()).first->second;
+}
+
+// --- what to do ----------------------------------------------------------------------------------
+
+void Overlay::Conductor::transmit(const Route& route, Bytes bytes) {
+  ++counters_.datagrams_out;
+  counters_.bytes_out += bytes.size();
+  if (route.relayed()) bytes = make_relay_frame(route.lane, bytes);
+  transmits_.push_back({.to = route.endpoint,
+                        .bytes = std::move(bytes),
+                        .socket = route.socket,
+                        .proto = route.proto});
+}
+
+bool Overlay::Conductor::send(Peer& peer, const Route& route, const Message& message) {
+  auto sealed = peer.link.seal(encode(message));
+  if (!sealed) return false;
+  transmit(route, std::move(*sealed));
+  return true;
+}
+
+bool Overlay::Conductor::send(Peer& peer, const Message& message) {
+  const Path* path = peer.paths.best();
+  return path && send(peer, path->route, message);
+}
+
+std::optional<Transmit> Overlay::Conductor::poll_transmit(TimePoint now) {
+  while (transmits_.empty() && !sendable_.empty()) {
+    Peer* peer = find(*sendable_.begin());
+    if (!peer || !peer->talk) {
+      sendable_.erase(sendable_.begin());
+      continue;
+    }
+    if (auto packets = poll_session(now, *peer)) return packets;
+    sendable_.erase(peer->id);
+    timers_.set(peer->id, next_timeout(*peer));  // pacing says when to go on
+  }
+  if (transmits_.empty()) return {};
+  Transmit next = std::move(transmits_.front());
+  transmits_.pop_front();
+  return next;
+}
+
+std::optional<Event> Overlay::Conductor::poll_event() {
+  if (events_.empty()) return {};
+  Event next = std::move(events_.front());
+  events_.pop_front();
+  return next;
+}
+
+void Overlay::Conductor::leave(TimePoint now) {
+  leaving_ = true;
+  for (auto& [id, peer] : peers_) {
+    if (peer.talk) end_talk(now, peer, "this node is leaving");
+    send(peer, Bye{ByeReason::leaving});
+  }
+}
+
+}  // namespace byway

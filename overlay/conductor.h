@@ -1,0 +1,227 @@
+// Knows all the machines and lets them know of one another: takes every fact to whom it concerns
+// and carries out what comes back. The machines never meet; whatever spans two of them is here,
+// as a switch on the kind of message and a list of facts passed on.
+//
+//   conductor.cc             datagrams in, messages out, time
+//   conductor_handshakes.cc  links being made: dialled, answered, confirmed
+//   conductor_homes.cc       registration and introduction, both sides
+//   conductor_talk.cc        conversations: calling, knocking, changing path
+//   conductor_streams.cc     sessions and their streams
+//   conductor_status.cc      what `status` shows
+#pragma once
+
+#include <deque>
+#include <map>
+#include <set>
+
+#include "overlay/core/limits.h"
+#include "overlay/core/rate_limiter.h"
+#include "overlay/core/timers.h"
+#include "overlay/link/index_table.h"
+#include "overlay/link/introducer.h"
+#include "overlay/link/knock_budget.h"
+#include "overlay/link/relay.h"
+#include "overlay/link/stamps.h"
+#include "overlay/overlay.h"
+#include "overlay/peer.h"
+#include "overlay/reach/homes.h"
+#include "overlay/reach/registrar.h"
+#include "overlay/reach/self_view.h"
+#include "protocol/cookie.h"
+
+namespace byway {
+
+class Overlay::Conductor {
+ public:
+  Conductor(OverlayConfig config, const Identity& identity, const Crypto& crypto, Random random,
+            TimePoint now, WallTime wall);
+
+  void on_datagram(TimePoint now, const Datagram& datagram);
+  void on_timeout(TimePoint now);
+  void on_local_endpoints(TimePoint now, std::vector<Endpoint> endpoints);
+  void on_wall_clock(TimePoint now, WallTime wall);
+  void add_seed(TimePoint now, const Seed& seed);
+
+  void connect(TimePoint now, const NodeId& id);
+  Result<StreamId> open_stream(TimePoint now, const NodeId& id, const StreamHeader& header);
+  std::size_t write(TimePoint now, StreamId stream, ByteView bytes);
+  void finish(TimePoint now, StreamId stream);
+  void reset(TimePoint now, StreamId stream);
+  Read read(TimePoint now, StreamId stream, std::size_t max);
+  void leave(TimePoint now);
+
+  std::optional<Transmit> poll_transmit(TimePoint now);
+  std::optional<Event> poll_event();
+  std::optional<TimePoint> next_timeout() const;
+
+  const NodeId& id() const { return identity_.id(); }
+  const Counters& counters() const { return counters_; }
+  OverlayStatus status(TimePoint now) const;
+  std::optional<PeerStatus> peer(TimePoint now, const NodeId& id) const;
+
+ private:
+  // What became of a datagram: used, or dropped for this reason.
+  using Outcome = std::optional<Drop>;
+  static constexpr Outcome used = std::nullopt;
+
+  // --- conductor.cc ---
+  Outcome take(TimePoint now, const Route& route, ByteView bytes);
+  Outcome on_stun(TimePoint now, const Datagram& datagram);
+  Outcome on_relay_frame(TimePoint now, const Datagram& datagram);
+  Outcome on_sealed(TimePoint now, const Route& route, ByteView bytes);
+  Outcome on_message(TimePoint now, Peer& peer, const Route& route, const Message& message,
+                     std::size_t size);
+  Outcome on_ping(TimePoint now, Peer& peer, const Route& route, const Ping& ping,
+                  std::size_t size);
+  Outcome on_pong(TimePoint now, Peer& peer, const Route& route, const Pong& pong);
+  Outcome on_bye(TimePoint now, Peer& peer, const Bye& bye);
+  void heard_from(TimePoint now, Peer& peer, const Route& route);
+  void transmit(const Route& route, Bytes bytes);
+  bool send(Peer& peer, const Route& route, const Message& message);
+  bool send(Peer& peer, const Message& message);  // over the best path
+  void settle(TimePoint now);                     // pumps every peer touched
+  void touch(const Peer& peer) { touched_.insert(peer.id); }
+  void pump(TimePoint now, Peer& peer);
+  void pump_paths(TimePoint now, Peer& peer);
+  std::optional<TimePoint> next_timeout(const Peer& peer) const;
+  bool is_needed(const Peer& peer) const;
+  void forget(const NodeId& id);
+  Peer* find(const NodeId& id);
+  const Peer* find(const NodeId& id) const;
+  Peer& ensure_peer(const NodeId& id);
+  WallTime wall(TimePoint now) const;
+  void step(const NodeId& about, std::string text) { events_.push_back(Step{about, std::move(text)}); }
+  bool is_supernode() const { return config_.role == Role::supernode; }
+
+  // --- conductor_handshakes.cc ---
+  Outcome on_handshake1(TimePoint now, const Route& route, ByteView bytes);
+  // `introduction`: it came through this home, not from its sender's own address.
+  Outcome answer(TimePoint now, const Route& route, ByteView bytes,
+                 const Introduction* introduction, const NodeId& home);
+  Outcome on_handshake2(TimePoint now, const Route& route, ByteView bytes);
+  Outcome on_cookie(TimePoint now, const Route& route, ByteView bytes);
+  void on_confirmed(TimePoint now, Peer& peer, const Route& route);
+  void on_refused(TimePoint now, Peer& peer, const Refusal& refusal, WallTime its_time);
+  bool dial(TimePoint now, Peer& peer, std::optional<Route> route,
+            std::variant<Greet, Registration, Talk> wish);
+  void redial(TimePoint now, Peer& peer);  // for new keys
+  Registration registration(TimePoint now);
+  void pump_handshake(TimePoint now, Peer& peer);
+  void on_dial_failed(TimePoint now, Peer& peer, const std::string& why);
+  void learn_boot(TimePoint now, Peer& peer, std::uint64_t boot);
+
+  // --- conductor_homes.cc ---
+  void run_homes(TimePoint now);
+  void on_registered(TimePoint now, Peer& peer, const Route& route, const Endpoint& observed);
+  void on_home_pong(TimePoint now, Peer& peer, const Route& route, const Pong& pong);
+  void lose_home(TimePoint now, Peer& peer, const std::string& why);
+  void lose_leaf(TimePoint now, Peer& peer);
+  Outcome on_introduce(TimePoint now, Peer& caller, const Introduce& introduce);
+  Outcome on_introduction(TimePoint now, Peer& home, const Introduction& introduction);
+  Outcome on_introduce_result(TimePoint now, Peer& home, const IntroduceResult& result);
+  Duration rtt_to(const Peer& peer) const;
+
+  // --- conductor_talk.cc ---
+  Conversation& begin_talk(TimePoint now, Peer& peer, bool called);
+  void call(TimePoint now, Peer& peer);
+  void ask_home(TimePoint now, Peer& peer, const NodeId& home);
+  void on_welcome_to_talk(TimePoint now, Peer& peer, const Route& route, const Talk& talk);
+  void on_asked_to_talk(TimePoint now, Peer& peer, const Route& route, const Talk& talk,
+                        const Introduction* introduction, const NodeId& home);
+  void on_connected(TimePoint now, Peer& peer);
+  void on_path_proved(TimePoint now, Peer& peer, const Route& route);
+  void on_paths_lost(TimePoint now, Peer& peer, const std::vector<Path>& lost);
+  Outcome on_reach(TimePoint now, Peer& peer, const Route& route, const Reach& reach);
+  void start_round(TimePoint now, Peer& peer);
+  void knock_at_peer(TimePoint now, TimePoint moment, Peer& peer);
+  void knock(TimePoint now, Peer& peer);
+  void pump_talk(TimePoint now, Peer& peer);
+  void announce_path(TimePoint now, Peer& peer);
+  void end_talk(TimePoint now, Peer& peer, const std::string& why);
+  Paths::Traits traits_of(const Peer& peer, const Route& route) const;
+  Method method_of(const Peer& peer, const Endpoint& endpoint) const;
+  std::string why_not_direct(const Peer& peer) const;
+  std::optional<TimePoint> next_timeout(const Conversation& talk) const;
+
+  // --- conductor_streams.cc ---
+  struct Stream {
+    NodeId peer;
+    SessionSlot* slot;
+    QuicStreamId id;
+    bool announced = false;  // the application knows of it
+    bool ended = false;      // it was told of the end
+    bool at_end = false;     // all there is was read with the header
+    Bytes head;              // read while looking for the header, not taken yet
+  };
+  SessionSlot* session_for_new_stream(TimePoint now, Peer& peer);
+  SessionConfig session_config(const Peer& peer) const;
+  Outcome on_quic(TimePoint now, const Route& route, ByteView bytes);
+  Outcome accept_session(TimePoint now, const Route& route, ByteView bytes);
+  void pump_sessions(TimePoint now, Peer& peer);
+  void pump_events(TimePoint now, Peer& peer, SessionSlot& slot);
+  void index_ids(Peer& peer, SessionSlot& slot);
+  void unindex(SessionSlot& slot);
+  void try_header(TimePoint now, StreamId number, Stream& stream);
+  void close_stream(StreamId number, const std::string& why);
+  void close_slot(TimePoint now, SessionSlot& slot, const std::string& why);
+  void close_sessions(TimePoint now, Peer& peer, const std::string& why);
+  std::optional<Transmit> poll_session(TimePoint now, Peer& peer);
+  void wants_to_send(const Peer& peer) { sendable_.insert(peer.id); }
+  void after_stream_call(TimePoint now, const NodeId& peer);
+
+  PeerStatus peer_status(const Peer& peer) const;
+
+  OverlayConfig config_;
+  Identity identity_;
+  const Crypto& crypto_;
+  Random random_;
+  std::uint64_t boot_;
+  TimePoint wall_known_at_;
+  WallTime wall_known_;
+  WallTime last_stamp_{};
+
+  IndexTable indices_;  // before the peers: their sessions hold indices
+  std::map<NodeId, Peer> peers_;
+  Timers<NodeId> timers_;
+  std::set<NodeId> touched_;
+
+  Stamps stamps_;
+  CookieMint cookies_;
+  TokenBucket handshake_load_;
+  std::deque<NodeId> unconfirmed_;
+  RateLimiter<IpAddress> stun_rate_;
+
+  SelfView self_;
+  Homes homes_;
+  Registrar registrar_;
+  Introducer introducer_;
+  Relay relay_;
+  KnockBudget knock_budget_;
+
+  struct OwnLane {
+    NodeId peer;
+    NodeId home;
+    Endpoint relay;
+  };
+  std::map<LaneId, OwnLane> lanes_;          // where we are an end
+  std::map<Endpoint, NodeId> direct_peers_;  // whom a direct path was proved to lead to
+
+  struct SessionRef {
+    NodeId peer;
+    SessionSlot* slot;
+  };
+  std::map<ConnectionId, SessionRef> sessions_;
+  std::map<StreamId, Stream> streams_;
+  StreamId last_stream_ = 0;
+  std::set<NodeId> sendable_;
+
+  std::size_t talks_ = 0;
+  std::uint64_t record_sequence_ = 0;
+  bool ready_ = false;
+  bool leaving_ = false;
+  Counters counters_;
+  std::deque<Transmit> transmits_;
+  std::deque<Event> events_;
+};
+
+}  // namespace byway

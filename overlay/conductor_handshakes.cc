@@ -1,0 +1,269 @@
+// Links being made: dialled, answered, confirmed, refused, renewed.
+#include "overlay/conductor.h"
+#include "protocol/codec.h"
+#include "protocol/record.h"
+
+namespace byway {
+
+// --- answering ---------------------------------------------------------------------------------
+
+Overlay::Conductor::Outcome Overlay::Conductor::on_handshake1(TimePoint now, const Route& route,
+                                                              ByteView bytes) {
+  if (bytes.size() > max_handshake_size) return Drop::malformed;
+  if (!mac1_matches(crypto_, id(), bytes)) return Drop::bad_mac;
+  const bool calm = handshake_load_.take(now);
+  if (!calm && !cookies_.mac2_valid(now, route.endpoint, bytes)) {
+    if (route.relayed()) return Drop::no_cookie;
+    Bytes reply = cookies_.reply(now, route.endpoint, bytes);
+    if (reply.empty()) return Drop::malformed;
+    ++counters_.cookies_sent;
+    transmit(route, std::move(reply));
+    return Drop::no_cookie;
+  }
+  return answer(now, route, bytes, nullptr, {});
+}
+
+Overlay::Conductor::Outcome Overlay::Conductor::answer(TimePoint now, const Route& route,
+                                                       ByteView bytes,
+                                                       const Introduction* introduction,
+                                                       const NodeId& home) {
+  const auto responder = Responder::open(crypto_, identity_, bytes);
+  if (!responder) return Drop::bad_handshake;
+  const auto hello = decode_hello(responder->payload());
+  if (!hello) return Drop::undecodable;
+  if (hello->id == id() || !initiator_matches(crypto_, hello->id, responder->initiator_x25519()))
+    return Drop::bad_handshake;
+
+  Welcome welcome{.observed = route.endpoint, .boot = boot_, .wall = wall(now), .answer = Greet{}};
+  // Until its sender has proved its address, nothing longer than the question goes back.
+  const auto fits = [&](const Bytes& payload) {
+    return route.relayed() || payload.size() <= responder->payload_room();
+  };
+  const auto refuse = [&](Refusal refusal) -> Outcome {
+    welcome.answer = refusal;
+    const Bytes payload = encode(welcome);
+    if (!fits(payload)) return Drop::oversize_answer;
+    transmit(route, responder->respond(payload, random_.u32(), random_).datagram);
+    return used;
+  };
+
+  if (hello->version != protocol_version) return refuse({RefusalReason::version, 0});
+  switch (stamps_.judge(wall(now), hello->id, hello->wall)) {
+    case Stamps::Verdict::fresh: break;
+    case Stamps::Verdict::stale: return refuse({RefusalReason::stale, 0});
+    case Stamps::Verdict::repeated: {
+      Peer* peer = find(hello->id);
+      if (!peer || !peer->pending || peer->pending->stamp != hello->wall)
+        return Drop::stale_handshake;
+      // The answer was lost, or the question also came another way: the same answer again.
+      transmit(route, peer->pending->reply);
+      return used;
+    }
+  }
+
+  if (const auto* wish = std::get_if<Registration>(&hello->wish)) {
+    if (!is_supernode()) return refuse({RefusalReason::not_supernode, 0});
+    const auto verdict = registrar_.judge(hello->id, *wish);
+    if (const auto* refusal = std::get_if<Refusal>(&verdict)) return refuse(*refusal);
+    welcome.answer = std::get<Registered>(verdict);
+  }
+  const auto* wants_to_talk = std::get_if<Talk>(&hello->wish);
+  if (wants_to_talk) {
+    const Peer* known = find(hello->id);
+    if (!(known && known->talk) && talks_ >= limits::conversations)
+      return refuse({RefusalReason::busy, 60});
+    welcome.answer = self_.talk();
+  }
+
+  Bytes payload = encode(welcome);
+  while (wants_to_talk && !fits(payload)) {
+    auto& candidates = std::get<Talk>(welcome.answer).candidates;
+    if (candidates.empty()) break;
+    candidates.pop_back();
+    payload = encode(welcome);
+  }
+  if (!fits(payload)) return Drop::oversize_answer;
+
+  stamps_.accept(wall(now), hello->id, hello->wall);
+  Peer& peer = ensure_peer(hello->id);
+  touch(peer);
+  auto index = indices_.allocate(peer.id, random_);
+  auto reply = responder->respond(payload, index.value(), random_);
+  peer.link.on_answered(now, std::move(index), reply.keys);
+  ++counters_.handshakes_answered;
+  learn_boot(now, peer, hello->boot);
+  transmit(route, reply.datagram);
+
+  const bool first = !peer.pending;
+  peer.pending = std::make_unique<Peer::Pending>(
+      Peer::Pending{.wish = hello->wish,
+                    .route = route,
+                    .stamp = hello->wall,
+                    .reply = std::move(reply.datagram),
+                    .expires = now + limits::unconfirmed_lifetime});
+  if (first) {
+    unconfirmed_.push_back(peer.id);
+    if (unconfirmed_.size() > limits::unconfirmed_links) {
+      if (Peer* oldest = find(unconfirmed_.front()); oldest && oldest->pending) {
+        oldest->pending->expires = now;
+        touch(*oldest);
+        ++counters_.handshakes_evicted;
+      }
+      unconfirmed_.pop_front();
+    }
+  }
+  if (wants_to_talk) on_asked_to_talk(now, peer, route, *wants_to_talk, introduction, home);
+  return used;
+}
+
+// The first sealed packet of a session that we answered: its initiator holds the key it claimed,
+// and read our answer where we sent it.
+void Overlay::Conductor::on_confirmed(TimePoint now, Peer& peer, const Route& route) {
+  if (!peer.pending) return;
+  const auto pending = std::move(peer.pending);
+  std::erase(unconfirmed_, peer.id);
+  if (const auto* wish = std::get_if<Registration>(&pending->wish)) {
+    const auto record = SignedRecord::parse(crypto_, wish->record);
+    if (record && record->record().id == peer.id) {
+      registrar_.admit(now, peer.id, *wish);
+      peer.is_leaf = true;
+      step(peer.id, "registered here from " + route.endpoint.to_string());
+    }
+  }
+  if (peer.talk) on_connected(now, peer);
+  if (route == pending->route) {
+    peer.paths.prove(now, route, traits_of(peer, route), peer.link.handshake_rtt());
+    on_path_proved(now, peer, route);
+  }
+}
+
+// --- dialling ----------------------------------------------------------------------------------
+
+bool Overlay::Conductor::dial(TimePoint now, Peer& peer, std::optional<Route> route,
+                              std::variant<Greet, Registration, Talk> wish) {
+  WallTime stamp = wall(now);
+  if (peer.clock_offset) stamp += *peer.clock_offset;
+  last_stamp_ = std::max(stamp, last_stamp_ + std::chrono::milliseconds{1});
+  const Hello hello{.id = id(), .boot = boot_, .wall = last_stamp_, .wish = std::move(wish)};
+
+  auto datagram = peer.link.dial(now, indices_.allocate(peer.id, random_),
+                                 encode(hello, limits::hello_size), random_);
+  touch(peer);
+  if (!datagram) return false;
+  peer.dial_route = route;
+  if (route) transmit(*route, std::move(*datagram));
+  return true;
+}
+
+void Overlay::Conductor::redial(TimePoint now, Peer& peer) {
+  peer.link.postpone_rekey(now + limits::rekey_retry);
+  const Path* path = peer.paths.best();
+  if (!path) return;
+  const Route route = path->route;
+  if (homes_.is_home(peer.id)) dial(now, peer, route, registration(now));
+  else if (peer.talk) dial(now, peer, route, self_.talk());
+  else dial(now, peer, route, Greet{});
+}
+
+void Overlay::Conductor::pump_handshake(TimePoint now, Peer& peer) {
+  peer.link.on_timeout(now);
+  while (auto datagram = peer.link.poll_resend(now))
+    if (peer.dial_route) transmit(*peer.dial_route, std::move(*datagram));
+  if (peer.link.dial_failed(now)) {
+    peer.link.give_up_dial();
+    if (peer.dial_route) on_dial_failed(now, peer, "it did not answer");
+  }
+  if (peer.link.wants_rekey(now)) redial(now, peer);
+  if (peer.pending && now >= peer.pending->expires) {
+    peer.pending.reset();
+    if (peer.talk && !peer.talk->connected && !peer.talk->called) end_talk(now, peer, "");
+  }
+}
+
+void Overlay::Conductor::on_dial_failed(TimePoint now, Peer& peer, const std::string& why) {
+  const auto route = std::exchange(peer.dial_route, std::nullopt);
+  if (homes_.is_dialing(peer.id) && homes_.on_failed(now, peer.id) && route)
+    events_.push_back(HomeUnreachable{route->endpoint, why});
+  if (peer.talk && !peer.talk->connected) end_talk(now, peer, why);
+}
+
+Overlay::Conductor::Outcome Overlay::Conductor::on_handshake2(TimePoint now, const Route& route,
+                                                              ByteView bytes) {
+  const auto index = receiver_index(bytes);
+  if (!index) return Drop::malformed;
+  const NodeId* owner = indices_.owner(*index);
+  Peer* peer = owner ? find(*owner) : nullptr;
+  if (!peer || !peer->link.dial_awaits(*index)) return Drop::unwanted_handshake;
+  const auto payload = peer->link.on_handshake2(now, bytes);
+  if (!payload) return Drop::bad_handshake;
+  touch(*peer);
+  const auto dialled = std::exchange(peer->dial_route, std::nullopt);
+  const auto welcome = decode_welcome(*payload);
+  if (!welcome) {
+    peer->link.discard_refused();
+    return Drop::undecodable;
+  }
+  learn_boot(now, *peer, welcome->boot);
+
+  if (const auto* refusal = std::get_if<Refusal>(&welcome->answer)) {
+    peer->link.discard_refused();
+    peer->dial_route = dialled;
+    on_refused(now, *peer, *refusal, welcome->wall);
+    return used;
+  }
+  // The answer came back on the way that the question went: it works both ways.
+  peer->paths.prove(now, route, traits_of(*peer, route), peer->link.handshake_rtt());
+  on_path_proved(now, *peer, route);
+  if (const auto ping = peer->paths.ping(now, route)) send(*peer, route, *ping);  // confirms
+
+  if (std::holds_alternative<Registered>(welcome->answer))
+    on_registered(now, *peer, route, welcome->observed);
+  if (const auto* talk = std::get_if<Talk>(&welcome->answer))
+    on_welcome_to_talk(now, *peer, route, *talk);
+  return used;
+}
+
+void Overlay::Conductor::on_refused(TimePoint now, Peer& peer, const Refusal& refusal,
+                                    WallTime its_time) {
+  const auto route = peer.dial_route;
+  if (refusal.reason == RefusalReason::stale && !peer.clock_offset) {
+    // Our clocks differ: once more by its own.
+    peer.clock_offset = its_time - wall(now) + std::chrono::milliseconds{1};
+    step(peer.id, "its clock differs from ours by " +
+                      std::to_string(peer.clock_offset->count()) + " ms; trying by its clock");
+    if (homes_.is_dialing(peer.id)) dial(now, peer, route, registration(now));
+    else if (peer.talk) call(now, peer);
+    return;
+  }
+  const std::string why = "it refused: " + std::string(to_string(refusal.reason));
+  if (homes_.is_dialing(peer.id)) {
+    homes_.on_refused(now, peer.id, refusal);
+    if (route) events_.push_back(HomeUnreachable{route->endpoint, why});
+  }
+  if (peer.talk && !peer.talk->connected) end_talk(now, peer, why);
+}
+
+Overlay::Conductor::Outcome Overlay::Conductor::on_cookie(TimePoint now, const Route& route,
+                                                          ByteView bytes) {
+  const auto index = receiver_index(bytes);
+  if (!index) return Drop::malformed;
+  const NodeId* owner = indices_.owner(*index);
+  Peer* peer = owner ? find(*owner) : nullptr;
+  if (!peer || !peer->link.dial_awaits(*index)) return Drop::unwanted_handshake;
+  auto again = peer->link.on_cookie(now, bytes);
+  if (!again) return Drop::bad_handshake;
+  transmit(route, std::move(*again));
+  return used;
+}
+
+// A peer that was started anew has forgotten its sessions; ours with it lead nowhere.
+void Overlay::Conductor::learn_boot(TimePoint now, Peer& peer, std::uint64_t boot) {
+  const bool restarted = peer.boot != 0 && peer.boot != boot;
+  peer.boot = boot;
+  if (!restarted || !peer.talk) return;
+  for (auto& slot : peer.talk->sessions)
+    if (slot->session->state() != Session::State::handshaking)
+      close_slot(now, *slot, "it was restarted");
+}
+
+}  // namespace byway

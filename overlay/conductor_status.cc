@@ -1,0 +1,57 @@
+// What `status` shows.
+#include "overlay/conductor.h"
+
+namespace byway {
+
+OverlayStatus Overlay::Conductor::status(TimePoint now) const {
+  (void)now;
+  OverlayStatus status{.id = id(), .role = config_.role, .ready = ready_, .nat = self_.nat()};
+  status.role_why = is_supernode() ? "told to be a supernode (--role supernode)"
+                                   : "told to be a leaf, or nothing else was asked for (--role leaf)";
+  for (const Candidate& candidate : self_.candidates())
+    status.addresses.push_back({candidate.endpoint, candidate.proto, candidate.how, false});
+  for (const NodeId& home_id : homes_.ids()) {
+    const Peer* home = find(home_id);
+    const Path* path = home ? home->paths.best() : nullptr;
+    HomeStatus shown{.id = home_id, .endpoint = homes_.endpoint_of(home_id).value_or(Endpoint{})};
+    if (path) {
+      shown.proto = path->route.proto;
+      shown.rtt = path->rtt;
+    }
+    shown.observed = self_.observed_by(home_id);
+    status.homes.push_back(shown);
+  }
+  status.supernodes_known = homes_.known() + (is_supernode() ? 1 : 0);
+  status.leaves = registrar_.size();
+  status.lanes = relay_.lanes();
+  for (const auto& [peer_id, peer] : peers_)
+    if (peer.talk) status.peers.push_back(peer_status(peer));
+  return status;
+}
+
+std::optional<PeerStatus> Overlay::Conductor::peer(TimePoint now, const NodeId& id) const {
+  (void)now;
+  const Peer* peer = find(id);
+  if (!peer || !peer->talk) return {};
+  return peer_status(*peer);
+}
+
+PeerStatus Overlay::Conductor::peer_status(const Peer& peer) const {
+  const Conversation& talk = *peer.talk;
+  PeerStatus status{.id = peer.id};
+  status.introduced_by = talk.introduced_by;
+  status.direct_since = talk.direct_since;
+  for (const auto& slot : talk.sessions) status.streams += slot->session->open_streams();
+  if (const Path* best = peer.paths.best()) {
+    status.path = best->kind();
+    status.method = best->method;
+    status.endpoint = best->route.endpoint;
+    status.via = best->via;
+    status.rtt = best->rtt;
+  }
+  const bool direct = status.path == PathKind::direct_udp || status.path == PathKind::direct_tcp;
+  if (!direct) status.why = why_not_direct(peer);
+  return status;
+}
+
+}  // namespace byway

@@ -1,0 +1,364 @@
+// Conversations: calling a peer, knocking for a direct path, moving between paths.
+#include <algorithm>
+
+#include "overlay/conductor.h"
+#include "overlay/link/candidates.h"
+#include "overlay/link/reason.h"
+
+namespace byway {
+namespace {
+
+// After a failed attempt: twice as long as before, within these.
+void back_off(Duration& gap, Duration first, Duration last) {
+  gap = std::clamp(gap * 2, first, last);
+}
+
+}  // namespace
+
+Conversation& Overlay::Conductor::begin_talk(TimePoint now, Peer& peer, bool called) {
+  if (!peer.talk) {
+    peer.talk = std::make_unique<Conversation>();
+    peer.talk->called = called;
+    peer.talk->begun = now;
+    ++talks_;
+  }
+  peer.talk->last_used = now;
+  touch(peer);
+  return *peer.talk;
+}
+
+void Overlay::Conductor::connect(TimePoint now, const NodeId& id) {
+  if (leaving_ || id == this->id()) return;
+  Peer& peer = ensure_peer(id);
+  const bool fresh = !peer.talk;
+  begin_talk(now, peer, true);
+  if (fresh) {
+    if (peer.link.confirmed() && peer.paths.best()) on_connected(now, peer);
+    else call(now, peer);
+  }
+  settle(now);
+}
+
+void Overlay::Conductor::call(TimePoint now, Peer& peer) {
+  Conversation& talk = *peer.talk;
+  if (const auto endpoint = homes_.endpoint_of(peer.id)) {
+    const Route route{.endpoint = *endpoint};
+    step(peer.id, "dialling " + endpoint->to_string());
+    talk.provisional = route;
+    dial(now, peer, route, self_.talk());
+    wants_to_send(peer);
+    return;
+  }
+  dial(now, peer, std::nullopt, self_.talk());
+  talk.call.start(now, homes_.ids());
+}
+
+// Message 1 for the peer, with the session's first flight right behind it in the lane.
+void Overlay::Conductor::ask_home(TimePoint now, Peer& peer, const NodeId& home_id) {
+  (void)now;
+  Peer* home = find(home_id);
+  const Path* path = home ? home->paths.best() : nullptr;
+  if (!path || !peer.link.dialing()) return;
+  Conversation& talk = *peer.talk;
+  LaneId& lane = talk.lanes[home_id];
+  while (lane == 0) lane = random_.u64();
+  lanes_[lane] = {peer.id, home_id, path->route.endpoint};
+
+  send(*home, Introduce{peer.id, lane, peer.link.dial_datagram()});
+  step(peer.id, "asking " + home_id.short_string() + " to introduce us");
+  if (talk.provisional) return;
+  talk.provisional = path->route;
+  talk.provisional->lane = lane;
+  wants_to_send(peer);
+}
+
+void Overlay::Conductor::on_asked_to_talk(TimePoint now, Peer& peer, const Route& route,
+                                          const Talk& wish, const Introduction* introduction,
+                                          const NodeId& home) {
+  Conversation& talk = begin_talk(now, peer, false);
+  talk.candidates = knockable(wish.candidates, self_.local());
+  talk.nat = wish.nat;
+  if (!peer.paths.best()) talk.provisional = route;
+  if (!introduction) return;
+
+  talk.introduced_by = home;
+  talk.lanes[home] = introduction->lane;
+  lanes_[introduction->lane] = {peer.id, home, route.endpoint};
+  step(peer.id, "introduced by " + home.short_string() + "; it may be at " +
+                    std::to_string(talk.candidates.size()) + " addresses");
+  // Our answer needs this long to reach the caller, who knocks when it has it: so do we.
+  const auto there =
+      std::chrono::microseconds{introduction->caller_rtt_us / 2 + introduction->target_rtt_us / 2};
+  talk.punch.start(now, now + std::min<Duration>(there, 1s), talk.candidates);
+}
+
+void Overlay::Conductor::on_welcome_to_talk(TimePoint now, Peer& peer, const Route& route,
+                                            const Talk& answer) {
+  if (!peer.talk) return;
+  Conversation& talk = *peer.talk;
+  talk.call.on_answered();
+  talk.candidates = knockable(answer.candidates, self_.local());
+  talk.nat = answer.nat;
+  if (route.relayed()) talk.introduced_by = lanes_.at(route.lane).home;
+  on_connected(now, peer);
+  if (route.relayed() && !peer.paths.best_of(PathKind::direct_udp))
+    talk.punch.start(now, now, talk.candidates);
+}
+
+void Overlay::Conductor::on_connected(TimePoint now, Peer& peer) {
+  Conversation& talk = *peer.talk;
+  talk.punch.on_confirmed();
+  talk.call_gap = {};
+  wants_to_send(peer);
+  if (std::exchange(talk.connected, true)) return;
+  events_.push_back(PeerConnected{peer.id});
+  if (talk.called && talk.introduced_by != NodeId{}) {
+    talk.next_round = now + limits::punch_rounds[0];
+    talk.round_gap = limits::punch_rounds[1] - limits::punch_rounds[0];
+  }
+}
+
+// --- paths ---------------------------------------------------------------------------------------
+
+Paths::Traits Overlay::Conductor::traits_of(const Peer& peer, const Route& route) const {
+  if (route.relayed()) {
+    const auto lane = lanes_.find(route.lane);
+    return {Method::relay, lane == lanes_.end() ? NodeId{} : lane->second.home,
+            limits::lane_keepalive};
+  }
+  // Between a leaf and its home the leaf keeps the path alive.
+  if (peer.is_leaf && !peer.talk) return {Method::reverse, {}, {}};
+  return {method_of(peer, route.endpoint), {}, limits::keepalive};
+}
+
+Method Overlay::Conductor::method_of(const Peer& peer, const Endpoint& endpoint) const {
+  if (homes_.endpoint_of(peer.id) == endpoint) return Method::open;
+  if (peer.is_leaf) return Method::reverse;
+  if (is_inner(endpoint.address)) return Method::lan;
+  if (peer.talk)
+    for (const Candidate& candidate : peer.talk->candidates)
+      if (candidate.endpoint == endpoint && candidate.how == How::local) return Method::open;
+  const auto own = self_.candidates();
+  const auto is_public = [](const Candidate& candidate) {
+    return candidate.how == How::local && !is_inner(candidate.endpoint.address);
+  };
+  if (std::any_of(own.begin(), own.end(), is_public)) return Method::reverse;
+  const auto same_address = [&](const Candidate& candidate) {
+    return candidate.endpoint.address == endpoint.address;
+  };
+  if (std::any_of(own.begin(), own.end(), same_address)) return Method::hairpin;
+  return Method::punch;
+}
+
+void Overlay::Conductor::on_path_proved(TimePoint now, Peer& peer, const Route& route) {
+  if (peer.is_leaf)
+    if (const Path* best = peer.paths.best()) relay_.rebind(peer.id, best->route);
+  if (route.relayed() || !peer.talk) return;
+
+  Conversation& talk = *peer.talk;
+  if (talk.punch.state() == Punch::State::knocking) ++counters_.punches_opened;
+  talk.punch.on_direct_path();
+  if (!talk.direct_since) talk.direct_since = now;
+  talk.last_direct = route.endpoint;
+  talk.next_round.reset();
+  talk.round_gap = {};
+  direct_peers_[route.endpoint] = peer.id;
+  step(peer.id, "a direct path is proved: " + route.endpoint.to_string());
+  if (const auto probe = peer.paths.probe_size(now, route, limits::probe_packet_size))
+    send(peer, route, *probe);
+  wants_to_send(peer);
+}
+
+void Overlay::Conductor::on_paths_lost(TimePoint now, Peer& peer, const std::vector<Path>& lost) {
+  const bool unreachable = !peer.paths.best();
+  if (unreachable && homes_.is_home(peer.id)) lose_home(now, peer, "it stopped answering");
+  for (const Path& path : lost) {
+    if (path.route.relayed()) continue;
+    const auto direct = direct_peers_.find(path.route.endpoint);
+    if (direct != direct_peers_.end() && direct->second == peer.id) direct_peers_.erase(direct);
+  }
+  if (peer.is_leaf && !unreachable) relay_.rebind(peer.id, peer.paths.best()->route);
+  if (!peer.talk) return;
+
+  Conversation& talk = *peer.talk;
+  const auto was_direct = [](const Path& path) { return !path.route.relayed(); };
+  if (std::any_of(lost.begin(), lost.end(), was_direct) &&
+      !peer.paths.best_of(PathKind::direct_udp)) {
+    talk.direct_since.reset();
+    talk.punch.rest();
+    talk.lost_why = "the direct path stopped answering; it is tried again from time to time";
+    step(peer.id, "the direct path was lost");
+    talk.next_round = now + random_.jittered(limits::punch_retry_first);
+    talk.round_gap = limits::punch_retry_first;
+  }
+  if (!peer.paths.best_of(PathKind::relay)) {
+    talk.call_gap = {};
+    talk.next_call = now;
+  }
+}
+
+Overlay::Conductor::Outcome Overlay::Conductor::on_reach(TimePoint now, Peer& peer,
+                                                         const Route& route, const Reach& reach) {
+  if (!peer.talk || !peer.talk->connected) return Drop::unexpected;
+  Conversation& talk = *peer.talk;
+  auto candidates = knockable(reach.talk.candidates, self_.local());
+  const bool changed = candidates != talk.candidates;
+  talk.candidates = std::move(candidates);
+  talk.nat = reach.talk.nat;
+  if (reach.answer && !changed) return used;
+  if (!reach.answer) {
+    talk.round = reach.round;
+    send(peer, route, Reach{.round = reach.round, .talk = self_.talk(), .answer = true});
+    if (talk.next_round) talk.next_round = std::max(*talk.next_round, now + limits::punch_patience);
+  }
+  if (!peer.paths.best_of(PathKind::direct_udp)) knock_at_peer(now, now, peer);
+  return used;
+}
+
+// Both sides knock again, with what they know now of one another.
+void Overlay::Conductor::start_round(TimePoint now, Peer& peer) {
+  Conversation& talk = *peer.talk;
+  talk.next_round.reset();
+  const Path* path = peer.paths.best();
+  if (peer.paths.best_of(PathKind::direct_udp)) return;
+  const bool lost_one = talk.last_direct.has_value();
+  talk.next_round = now + (talk.round_gap > Duration{} ? talk.round_gap : limits::punch_retry_first);
+  if (lost_one) back_off(talk.round_gap, limits::punch_retry_first, limits::punch_retry_last);
+  else back_off(talk.round_gap, limits::punch_idle_first, limits::punch_idle_last);
+  if (!path) return;  // nobody to tell the peer: a call comes first
+
+  ++talk.round;
+  step(peer.id, "knocking again, round " + std::to_string(talk.round));
+  send(peer, path->route, Reach{.round = talk.round, .talk = self_.talk()});
+  knock_at_peer(now, now + path->rtt / 2, peer);
+}
+
+void Overlay::Conductor::knock_at_peer(TimePoint now, TimePoint moment, Peer& peer) {
+  Conversation& talk = *peer.talk;
+  auto candidates = talk.candidates;
+  const auto is_last = [&](const Candidate& c) { return c.endpoint == talk.last_direct; };
+  if (talk.last_direct && std::none_of(candidates.begin(), candidates.end(), is_last))
+    candidates.push_back({*talk.last_direct, Proto::udp, How::observed});
+  talk.punch.start(now, moment, candidates);
+  touch(peer);
+}
+
+void Overlay::Conductor::knock(TimePoint now, Peer& peer) {
+  while (const auto knock = peer.talk->punch.poll_knock(now)) {
+    const Endpoint& at = knock->candidate.endpoint;
+    if (knock->stranger && !knock_budget_.take(now, at.address)) continue;
+    const Route route{.endpoint = at};
+    const auto ping = peer.paths.knock(now, route, traits_of(peer, route));
+    if (ping && send(peer, route, *ping)) ++counters_.knocks_sent;
+  }
+}
+
+std::string Overlay::Conductor::why_not_direct(const Peer& peer) const {
+  if (!peer.talk) return {};
+  const Conversation& talk = *peer.talk;
+  if (!talk.lost_why.empty() && talk.punch.state() != Punch::State::open) return talk.lost_why;
+  return why_relayed(talk.punch, self_.nat(), talk.nat, talk.candidates.size());
+}
+
+// --- time ----------------------------------------------------------------------------------------
+
+void Overlay::Conductor::pump_talk(TimePoint now, Peer& peer) {
+  Conversation& talk = *peer.talk;
+  while (const auto home = talk.call.poll_ask(now)) ask_home(now, peer, *home);
+  talk.call.on_timeout(now);
+  if (talk.call.state() == Call::State::failed) {
+    const std::string why = talk.call.why();
+    talk.call.on_answered();
+    peer.link.give_up_dial();
+    step(peer.id, "the call failed: " + why);
+    if (!talk.connected || (!peer.paths.best() && talk.sessions.empty()))
+      return end_talk(now, peer, why);
+  }
+
+  knock(now, peer);
+  const bool was_knocking = talk.punch.state() == Punch::State::knocking;
+  talk.punch.on_timeout(now);
+  if (was_knocking && talk.punch.state() == Punch::State::failed) {
+    ++counters_.punches_given_up;
+    step(peer.id, why_not_direct(peer));
+  }
+  if (talk.next_round && now >= *talk.next_round) start_round(now, peer);
+
+  if (talk.connected && !peer.paths.best() && !talk.next_call) talk.next_call = now;
+  if (talk.next_call && now >= *talk.next_call) {
+    talk.next_call.reset();
+    const bool wanted = !peer.paths.best() || (talk.called && !peer.paths.best_of(PathKind::relay));
+    if (talk.connected && wanted && talk.call.state() != Call::State::calling) {
+      back_off(talk.call_gap, limits::call_retry_first, limits::call_retry_last);
+      talk.next_call = now + random_.jittered(talk.call_gap);
+      if (!homes_.ids().empty() || homes_.endpoint_of(peer.id)) {
+        talk.provisional.reset();
+        call(now, peer);
+        while (const auto home = talk.call.poll_ask(now)) ask_home(now, peer, *home);
+      }
+    } else if (talk.connected && wanted) {
+      talk.next_call = now + limits::call_patience;
+    }
+  }
+  announce_path(now, peer);
+
+  const bool in_use = std::any_of(talk.sessions.begin(), talk.sessions.end(), [](const auto& slot) {
+    return slot->session->open_streams() > 0;
+  });
+  if (in_use) talk.last_used = now;
+  if (talk.connected && now - talk.last_used >= limits::conversation_idle) {
+    send(peer, Bye{ByeReason::idle});
+    end_talk(now, peer, "");
+  }
+}
+
+void Overlay::Conductor::announce_path(TimePoint now, Peer& peer) {
+  (void)now;
+  Conversation& talk = *peer.talk;
+  if (!talk.connected) return;
+  const Path* best = peer.paths.best();
+  const auto route = best ? std::optional(best->route) : std::nullopt;
+  if (route == talk.announced) return;
+  talk.announced = route;
+  PathChanged change{.peer = peer.id, .kind = PathKind::none, .method = Method::none};
+  if (best) {
+    change.kind = best->kind();
+    change.method = best->method;
+    change.endpoint = best->route.endpoint;
+    change.via = best->via;
+    change.rtt = best->rtt;
+    if (!best->route.relayed()) talk.lost_why.clear();
+  }
+  if (!best || best->route.relayed()) change.why = why_not_direct(peer);
+  events_.push_back(std::move(change));
+  wants_to_send(peer);
+}
+
+std::optional<TimePoint> Overlay::Conductor::next_timeout(const Conversation& talk) const {
+  std::optional<TimePoint> next = earlier(talk.call.next_timeout(), talk.punch.next_timeout());
+  next = earlier(next, talk.next_round);
+  next = earlier(next, talk.next_call);
+  if (talk.connected) next = earlier(next, talk.last_used + limits::conversation_idle);
+  for (const auto& slot : talk.sessions) {
+    next = earlier(next, slot->session->next_timeout());
+    if (slot->idle_since) next = earlier(next, *slot->idle_since + limits::session_drain);
+  }
+  return next;
+}
+
+void Overlay::Conductor::end_talk(TimePoint now, Peer& peer, const std::string& why) {
+  if (!peer.talk) return;
+  close_sessions(now, peer, why);
+  const auto talk = std::move(peer.talk);
+  --talks_;
+  if (talk->connected) events_.push_back(PeerLost{peer.id, why});
+  else if (talk->called) events_.push_back(PeerUnreachable{peer.id, why});
+  for (const auto& [home, lane] : talk->lanes) {
+    peer.paths.remove_lane(lane);
+    lanes_.erase(lane);
+  }
+  if (!homes_.is_dialing(peer.id)) peer.link.give_up_dial();
+  touch(peer);
+}
+
+}  // namespace byway

@@ -1,0 +1,92 @@
+// What the core tells the shell. Each event is a plain fact; what a person reads about it is
+// written by the shell.
+#pragma once
+
+#include <string>
+#include <variant>
+
+#include "protocol/message.h"
+
+namespace byway {
+
+// A bidirectional stream between two peers, numbered by this node.
+using StreamId = std::uint64_t;
+
+enum class PathKind : std::uint8_t { none, direct_udp, direct_tcp, relay };
+std::string_view to_string(PathKind kind);
+
+// How a path came about.
+enum class Method : std::uint8_t { none, open, reverse, punch, predicted, birthday, lan, hairpin, mapped, tcp_punch, relay };
+std::string_view to_string(Method method);  // `open` reads "public"
+
+struct HomeGained {
+  NodeId id;
+  Endpoint endpoint;
+  Endpoint observed;  // where the home sees us
+  Duration rtt;
+};
+struct HomeLost {
+  NodeId id;
+  Endpoint endpoint;
+  std::string why;
+};
+// A seed or home that could not be reached, told once per bout of trying.
+struct HomeUnreachable {
+  Endpoint endpoint;
+  std::string why;
+};
+// Can be used: registered at a home, or, as a supernode, listening.
+struct Ready {};
+
+// Data now takes this path to the peer.
+struct PathChanged {
+  NodeId peer;
+  PathKind kind;
+  Method method;
+  Endpoint endpoint;  // the peer's, or the relay's
+  NodeId via;         // the supernode, for relay
+  Duration rtt;
+  std::string why;  // for relay: why not direct; for a return to relay: what became of the direct path
+};
+// A link exists (authenticated both ways) / ended.
+struct PeerConnected {
+  NodeId peer;
+};
+struct PeerLost {
+  NodeId peer;
+  std::string why;
+};
+// The wish to talk failed; streams waiting for it are gone.
+struct PeerUnreachable {
+  NodeId peer;
+  std::string why;
+};
+
+struct StreamOpened {  // by the peer
+  StreamId stream;
+  NodeId peer;
+  StreamHeader header;
+};
+struct StreamReadable {
+  StreamId stream;
+};
+struct StreamWritable {  // room again after a short write
+  StreamId stream;
+};
+// Nothing more will come or go; the number is not used again. Empty why: a clean end.
+struct StreamClosed {
+  StreamId stream;
+  std::string why;
+};
+
+// One step of a connection's story, for the log at debug level and for `overlay trace`.
+struct Step {
+  NodeId peer;  // nobody: about this node itself
+  std::string text;
+};
+
+using Event = std::variant<HomeGained, HomeLost, HomeUnreachable, Ready, PathChanged, PeerConnected,
+                           PeerLost, PeerUnreachable, StreamOpened, StreamReadable, StreamWritable,
+                           StreamClosed, Step>;
+
+}  // namespace byway

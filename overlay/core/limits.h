@@ -1,0 +1,122 @@
+// Every number of the protocol, beside the sentence that chose it.
+#pragma once
+
+#include <array>
+#include <cstddef>
+
+#include "protocol/time.h"
+
+namespace byway::limits {
+
+// --- handshakes ---
+
+// A lost handshake message is sent again after 400 ms, 800 ms, 1.6 s …: late enough for a slow
+// path's round trip, early enough that one loss is not felt as a failure.
+inline constexpr Duration handshake_resend = 400ms;
+inline constexpr int handshake_sends = 5;
+// Message 1 is made at least this long (its payload), so that the answer to it never is longer.
+inline constexpr std::size_t hello_size = 240;
+// The initiator's clock may be a day off; beyond that its message is refused with our time.
+inline constexpr auto handshake_clock_skew = 24h;
+// Handshakes answered but not yet confirmed by a first sealed packet. Each costs about 1 kB, so
+// strangers can bind about 1 MB here, and the oldest makes room.
+inline constexpr std::size_t unconfirmed_links = 1024;
+inline constexpr Duration unconfirmed_lifetime = 10s;
+// The last accepted stamp of this many keys is remembered, so that none is accepted twice.
+inline constexpr std::size_t remembered_stamps = 4096;
+// Above this rate a cookie is asked for before any X25519: a quarter of what one core can answer.
+inline constexpr double handshakes_per_second = 1200;
+inline constexpr double handshake_burst = 2400;
+// Keys are renewed hourly, and long before a counter could come near its end.
+inline constexpr Duration rekey_after = 1h;
+inline constexpr std::uint64_t rekey_after_messages = 1ull << 40;
+inline constexpr Duration rekey_retry = 60s;
+inline constexpr Duration old_keys_kept = 10s;
+
+// --- paths ---
+
+// A path in use is pinged every second, so that its end is noticed; an idle one only to keep the
+// NATs' bindings alive (the shortest common UDP lifetime is 30 s, RFC 4787 asks for 120 s).
+inline constexpr Duration ping_in_use = 1s;
+inline constexpr Duration in_use_for = 2s;
+inline constexpr Duration keepalive = 20s;
+// Once a ping is late, more follow this quickly, and the path is left when none was answered for
+// path_patience: with 20 % loss each way seven of them all fail once in 1,300 times. Together
+// with the second until the first ping that is 4 s, below the 6.5 s that are promised.
+inline constexpr Duration ping_retry = 500ms;
+inline constexpr Duration path_patience = 3s;
+inline constexpr Duration late_floor = 200ms;  // an answer is not late before this
+inline constexpr std::size_t paths_per_peer = 16;
+// Within a tier a path has to be this much quicker to be preferred.
+inline constexpr Duration path_hysteresis = 5ms;
+// Packet sizes: what every path is expected to carry, and what is tried once it is proved.
+inline constexpr std::size_t packet_size = 1200;
+inline constexpr std::size_t probe_packet_size = 1400;
+// A ping is padded so that the pong, which names an address, is never larger.
+inline constexpr std::size_t ping_padding = 28;
+
+// --- punching ---
+
+// A knock that is lost is repeated; both sides' repeats overlap for half a second.
+inline constexpr std::array<Duration, 5> knock_times{0ms, 50ms, 100ms, 200ms, 400ms};
+inline constexpr int private_knocks = 3;
+inline constexpr Duration punch_patience = 1200ms;  // from the first knock until it is given up
+// Rounds after the first, counted from the introduction; then with back-off.
+inline constexpr std::array<Duration, 2> punch_rounds{1500ms, 4s};
+inline constexpr Duration punch_idle_first = 60s;   // while a pair stays relayed
+inline constexpr Duration punch_idle_last = 10min;
+inline constexpr Duration punch_retry_first = 1s;   // after a direct path was lost
+inline constexpr Duration punch_retry_last = 60s;
+// Introductions must not be a weapon: to an address that has not answered.
+inline constexpr int knocks_per_introduction = 16;
+inline constexpr int knocks_per_minute = 64;
+inline constexpr std::size_t max_public_candidates = 8;
+inline constexpr std::size_t max_private_candidates = 2;
+
+// --- introductions ---
+
+inline constexpr Duration home_stagger = 150ms;  // between asking one home and the next
+inline constexpr Duration introduce_resend = 500ms;
+inline constexpr Duration call_patience = 6s;  // until a peer counts as unreachable
+inline constexpr Duration call_retry_first = 1s;
+inline constexpr Duration call_retry_last = 60s;
+inline constexpr Duration conversation_idle = 5min;  // without streams: the conversation ends
+inline constexpr std::size_t conversations = 4096;  // at once; strangers beyond are told BUSY
+// What one caller may ask of a home, and what a leaf accepts: per home, and per caller's address.
+inline constexpr double introductions_per_caller = 5;  // a second
+inline constexpr double introductions_burst = 20;
+inline constexpr double introductions_per_home = 64;
+inline constexpr double introductions_per_address = 2;
+inline constexpr double introductions_address_burst = 16;
+
+// --- homes ---
+
+inline constexpr std::size_t homes_per_leaf = 3;
+inline constexpr Duration lease = 90s;  // a leaf not heard of for this long is forgotten
+inline constexpr Duration home_retry_first = 1s;
+inline constexpr Duration home_retry_last = 5min;
+
+// --- relay ---
+
+inline constexpr Duration lane_idle = 60s;
+inline constexpr Duration lane_keepalive = 25s;
+inline constexpr std::size_t max_lanes = 65'536;
+inline constexpr std::size_t lanes_per_node = 64;
+inline constexpr Duration bucket_depth = 100ms;  // how much of a rate may be used at once
+
+// --- strangers ---
+
+inline constexpr double stun_per_prefix = 20;  // a second, per /24 or /48
+inline constexpr std::size_t tracked_strangers = 4096;
+
+// --- streams ---
+
+inline constexpr std::size_t sessions_per_peer = 4;
+inline constexpr std::size_t stream_send_buffer = 1 << 20;
+inline constexpr std::uint64_t stream_window = 1 << 20;
+inline constexpr std::uint64_t session_window = 4 << 20;
+inline constexpr Duration session_drain = 10s;
+inline constexpr std::size_t packets_per_poll = 40;
+inline constexpr Duration default_rtt = 100ms;
+
+}  // namespace byway::limits

@@ -1,0 +1,242 @@
+#include "overlay/link/paths.h"
+
+#include <algorithm>
+
+#include "overlay/core/limits.h"
+#include "overlay/core/timers.h"
+
+namespace byway {
+namespace {
+
+constexpr std::size_t remembered_pings = 8;
+constexpr int pings_while_unproved = 4;
+
+int tier(const Path& path) {
+  switch (path.kind()) {
+    case PathKind::direct_udp: return 0;
+    case PathKind::direct_tcp: return 1;
+    default: return 2;
+  }
+}
+
+// Whether traffic should move to `a` from `b`.
+bool better(const Path& a, const Path& b) {
+  if (a.doubted() != b.doubted()) return b.doubted();
+  if (tier(a) != tier(b)) return tier(a) < tier(b);
+  return a.rtt + limits::path_hysteresis < b.rtt;
+}
+
+}  // namespace
+
+const Path* Paths::find(const Route& route) const {
+  const auto found = std::find_if(paths_.begin(), paths_.end(),
+                                  [&](const Path& path) { return path.route == route; });
+  return found == paths_.end() ? nullptr : &*found;
+}
+Path* Paths::lookup(const Route& route) {
+  return const_cast<Path*>(find(route));
+}
+
+Path& Paths::insert(const Route& route, const Traits& traits) {
+  if (Path* known = lookup(route)) {
+    if (known->method == Method::none) known->method = traits.method;
+    if (traits.keepalive) known->keepalive = traits.keepalive;
+    return *known;
+  }
+  if (paths_.size() >= limits::paths_per_peer) {
+    const auto unproved = std::find_if(paths_.begin(), paths_.end(),
+                                       [](const Path& path) { return !path.proved; });
+    paths_.erase(unproved == paths_.end() ? std::prev(paths_.end()) : unproved);
+    choose();
+  }
+  paths_.push_back({.route = route,
+                    .method = traits.method,
+                    .via = traits.via,
+                    .packet_size = limits::packet_size,
+                    .keepalive = traits.keepalive});
+  return paths_.back();
+}
+
+void Paths::add(TimePoint now, const Route& route, const Traits& traits) {
+  const bool known = find(route) != nullptr;
+  Path& path = insert(route, traits);
+  if (known && (path.proved || path.pings_left > 0)) return;
+  path.pings_left = pings_while_unproved;
+  path.next_ping = now;
+}
+
+std::optional<Ping> Paths::knock(TimePoint now, const Route& route, const Traits& traits) {
+  Path& path = insert(route, traits);
+  if (path.proved) return {};
+  return ask(now, path);
+}
+
+std::optional<Ping> Paths::ping(TimePoint now, const Route& route) {
+  Path* path = lookup(route);
+  if (!path) return {};
+  return ask(now, *path);
+}
+
+void Paths::prove(TimePoint now, const Route& route, const Traits& traits,
+                  std::optional<Duration> rtt) {
+  Path& path = insert(route, traits);
+  if (!path.proved) {
+    path.proved = true;
+    path.proved_at = now;
+    path.pings_left = 0;
+    test_others(now, path);
+  }
+  if (rtt && path.rtt == Duration{}) path.rtt = *rtt;
+  schedule(now, path);
+  choose();
+}
+
+void Paths::remove_lane(LaneId lane) {
+  std::erase_if(paths_, [&](const Path& path) { return path.route.lane == lane; });
+  choose();
+}
+
+void Paths::set_keepalive(const Route& route, std::optional<Duration> keepalive) {
+  Path* path = lookup(route);
+  if (path) path->keepalive = keepalive;
+}
+
+void Paths::on_data_sent(TimePoint now, const Route& route) {
+  Path* path = lookup(route);
+  if (!path || !path->proved) return;
+  path->last_data = now;
+  if (path->unanswered_since) return;  // already being asked
+  const TimePoint due = std::max(now, path->last_ping + limits::ping_in_use);
+  if (!path->next_ping || *path->next_ping > due) path->next_ping = due;
+}
+
+Ping Paths::ask(TimePoint now, Path& path, std::size_t size) {
+  const Ping ping{.nonce = random_.u64(),
+                  .rtt_us = static_cast<std::uint32_t>(path.rtt / 1us),
+                  .padding = static_cast<std::uint16_t>(std::max(size, limits::ping_padding))};
+  if (path.asked.size() >= remembered_pings) path.asked.erase(path.asked.begin());
+  path.asked.push_back({ping.nonce, now, size});
+  path.last_ping = now;
+  return ping;
+}
+
+std::optional<Ping> Paths::probe_size(TimePoint now, const Route& route, std::size_t size) {
+  Path* path = lookup(route);
+  if (!path || !path->proved || path->packet_size >= size) return {};
+  // Room for the seal, the message around the padding and, on a relay, its header.
+  constexpr std::size_t around = 72;
+  Ping ping = ask(now, *path, size);
+  ping.padding = static_cast<std::uint16_t>(size - around);
+  return ping;
+}
+
+bool Paths::on_pong(TimePoint now, const Route& route, std::uint64_t nonce) {
+  Path* path = lookup(route);
+  if (!path) return false;
+  const auto asked = std::find_if(path->asked.begin(), path->asked.end(),
+                                  [&](const Path::Asked& a) { return a.nonce == nonce; });
+  if (asked == path->asked.end()) return false;
+
+  const Duration sample = now - asked->at;
+  path->rtt = path->rtt == Duration{} ? sample : (path->rtt * 7 + sample) / 8;
+  path->packet_size = std::max(path->packet_size, asked->size);
+  path->asked.erase(path->asked.begin(), asked + 1);
+  path->unanswered_since.reset();
+  path->unanswered = 0;
+  const bool first = !path->proved;
+  if (first) {
+    path->proved = true;
+    path->proved_at = now;
+    path->pings_left = 0;
+    test_others(now, *path);
+  }
+  schedule(now, *path);
+  choose();
+  return first;
+}
+
+void Paths::schedule(TimePoint now, Path& path) {
+  path.next_ping.reset();
+  if (path.last_data && now - *path.last_data < limits::in_use_for)
+    path.next_ping = std::max(now, path.last_ping + limits::ping_in_use);
+  else if (path.keepalive)
+    path.next_ping = now + random_.jittered(*path.keepalive);
+}
+
+void Paths::test_others(TimePoint now, const Path& newcomer) {
+  for (Path& path : paths_)
+    if (&path != &newcomer && path.proved && tier(path) == tier(newcomer) && !path.unanswered_since)
+      path.next_ping = now;
+}
+
+Duration Paths::late_after(const Path& path) const {
+  return std::max(limits::late_floor, path.rtt * 2);
+}
+
+std::optional<Paths::Probe> Paths::poll_ping(TimePoint now) {
+  for (Path& path : paths_) {
+    if (!path.next_ping || *path.next_ping > now) continue;
+    if (!path.proved) {
+      if (path.pings_left == 0) {
+        path.next_ping.reset();
+        continue;
+      }
+      const int sent = pings_while_unproved - path.pings_left--;
+      path.next_ping = now + late_after(path) * (1 << sent);
+      return Probe{path.route, ask(now, path)};
+    }
+    if (!path.unanswered_since) path.unanswered_since = now;
+    const bool late = path.unanswered_since != now;
+    path.next_ping = now + (late ? limits::ping_retry : late_after(path));
+    if (++path.unanswered; path.doubted()) choose();
+    return Probe{path.route, ask(now, path)};
+  }
+  return {};
+}
+
+void Paths::on_timeout(TimePoint now) {
+  const auto silent = [&](const Path& path) {
+    if (path.proved)
+      return path.unanswered_since && now - *path.unanswered_since >= limits::path_patience;
+    // Unproved: asked for all it will be, and the last answer is overdue.
+    return path.pings_left == 0 && now - path.last_ping >= limits::path_patience;
+  };
+  for (const Path& path : paths_)
+    if (path.proved && silent(path)) lost_.push_back(path);
+  if (std::erase_if(paths_, silent) > 0) choose();
+}
+
+std::vector<Path> Paths::take_lost() { return std::exchange(lost_, {}); }
+
+std::optional<TimePoint> Paths::next_timeout() const {
+  std::optional<TimePoint> next;
+  for (const Path& path : paths_) {
+    next = earlier(next, path.next_ping);
+    if (path.unanswered_since)
+      next = earlier(next, *path.unanswered_since + limits::path_patience);
+    if (!path.proved && path.pings_left == 0)
+      next = earlier(next, path.last_ping + limits::path_patience);
+  }
+  return next;
+}
+
+const Path* Paths::best() const { return best_ ? find(*best_) : nullptr; }
+
+const Path* Paths::best_of(PathKind kind) const {
+  const Path* best = nullptr;
+  for (const Path& path : paths_)
+    if (path.proved && path.kind() == kind && (!best || path.rtt < best->rtt)) best = &path;
+  return best;
+}
+
+void Paths::choose() {
+  const Path* chosen = best();
+  if (chosen && !chosen->proved) chosen = nullptr;
+  for (const Path& path : paths_) {
+    if (!path.proved || &path == chosen) continue;
+    if (!chosen || better(path, *chosen)) chosen = &path;
+  }
+  best_ = chosen ? std::optional(chosen->route) : std::nullopt;
+}
+
+}  // namespace byway

@@ -1,0 +1,143 @@
+// The whole node without its sockets: the conductor that routes facts and datagrams between the
+// machines that know something. It is told what happened and asked what to do:
+//
+//     on_datagram, on_timeout, a command  ──►  Overlay  ──►  poll_transmit, poll_event, next_timeout
+//
+// After every input the caller drains poll_transmit() and poll_event() until both are empty and
+// then wakes it at next_timeout(). No call blocks, none reads a clock, and the same inputs with
+// the same Random always give the same outputs. (The one exception: QUIC's TLS key shares are
+// drawn by GnuTLS itself. Sizes and times do not depend on them.)
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "overlay/core/counters.h"
+#include "overlay/core/events.h"
+#include "overlay/core/io.h"
+#include "protocol/crypto.h"
+#include "protocol/identity.h"
+#include "protocol/message.h"
+#include "protocol/random.h"
+
+namespace byway {
+
+enum class Role : std::uint8_t { leaf, supernode };
+std::string_view to_string(Role role);
+
+struct Seed {
+  NodeId id;
+  Endpoint endpoint;
+};
+
+struct OverlayConfig {
+  Role role = Role::leaf;
+  std::vector<Seed> seeds;
+  // Where the main socket can be reached on this host: its addresses with its port.
+  std::vector<Endpoint> local_endpoints;
+  int netgroup_bits_v4 = 16;
+  int netgroup_bits_v6 = 32;
+  std::size_t max_leaves = 100'000;
+  bool relay = true;                     // as a supernode: carry lanes for others
+  std::uint64_t relay_rate = 0;          // bytes/s over all lanes; 0: no limit
+  std::uint64_t lane_rate = 0;           // bytes/s of one lane; 0: no limit
+  bool cubic = false;                    // congestion control of streams; default BBR
+};
+
+// --- what `status` shows --------------------------------------------------------------------
+
+struct HomeStatus {
+  NodeId id;
+  Endpoint endpoint;
+  Endpoint observed;
+  Proto proto = Proto::udp;
+  Duration rtt{};
+};
+struct AddressStatus {
+  Endpoint endpoint;
+  Proto proto = Proto::udp;
+  How how = How::local;
+  bool proved = false;
+};
+struct PeerStatus {
+  NodeId id;
+  PathKind path = PathKind::none;
+  Method method = Method::none;
+  Endpoint endpoint;  // of the peer, or of the relay
+  NodeId via;         // relay: the supernode
+  NodeId introduced_by;
+  Duration rtt{};
+  std::string why;                        // relay or none: why not direct
+  std::optional<TimePoint> direct_since;  // first two-way proof of a direct path
+  std::size_t streams = 0;
+};
+struct OverlayStatus {
+  NodeId id;
+  Role role = Role::leaf;
+  std::string role_why;
+  bool ready = false;
+  NatSummary nat;
+  std::vector<AddressStatus> addresses;
+  std::vector<HomeStatus> homes;
+  std::size_t supernodes_known = 0;
+  std::size_t leaves = 0;
+  std::size_t lanes = 0;
+  std::vector<PeerStatus> peers;  // those talked to; not homes and leaves as such
+};
+
+class Overlay {
+ public:
+  // `crypto` must outlive the overlay.
+  Overlay(OverlayConfig config, const Identity& identity, const Crypto& crypto, Random random,
+          TimePoint now, WallTime wall);
+  ~Overlay();
+  Overlay(const Overlay&) = delete;
+  Overlay& operator=(const Overlay&) = delete;
+
+  // --- facts ---
+  void on_datagram(TimePoint now, const Datagram& datagram);
+  void on_timeout(TimePoint now);
+  // The host's addresses changed: every one with the main socket's port.
+  void on_local_endpoints(TimePoint now, std::vector<Endpoint> endpoints);
+  // A supernode that was not known at the start (a seed whose name was resolved later).
+  void add_seed(TimePoint now, const Seed& seed);
+  // What the wall clock says at `now`; to be told again when it was set.
+  void on_wall_clock(TimePoint now, WallTime wall);
+
+  // --- commands ---
+  // Talk to this peer: through homes, or at an address already known. Answered by PathChanged
+  // or PeerUnreachable. Opening a stream does the same by itself.
+  void connect(TimePoint now, const NodeId& peer);
+  // A stream to the peer, usable at once: what is written waits for the session.
+  Result<StreamId> open_stream(TimePoint now, const NodeId& peer, const StreamHeader& header);
+  // Takes as much as there is room for; StreamWritable tells when there is room again.
+  std::size_t write(TimePoint now, StreamId stream, ByteView bytes);
+  void finish(TimePoint now, StreamId stream);  // no more from us; the peer may go on
+  void reset(TimePoint now, StreamId stream);   // both directions, at once
+  struct Read {
+    Bytes bytes;
+    bool end = false;  // the peer finished and everything was read
+  };
+  Read read(TimePoint now, StreamId stream, std::size_t max);
+  // Say goodbye to everybody; drain the transmits, then destroy.
+  void leave(TimePoint now);
+
+  // --- what to do ---
+  std::optional<Transmit> poll_transmit(TimePoint now);
+  std::optional<Event> poll_event();
+  std::optional<TimePoint> next_timeout() const;
+
+  // --- what is ---
+  const NodeId& id() const;
+  const Counters& counters() const;
+  OverlayStatus status(TimePoint now) const;
+  std::optional<PeerStatus> peer(TimePoint now, const NodeId& peer) const;
+
+ private:
+  class Conductor;
+  std::unique_ptr<Conductor> conductor_;
+};
+
+}  // namespace byway

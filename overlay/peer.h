@@ -1,0 +1,88 @@
+// What the conductor keeps about one other node: the link, the paths, and, where the two talk, the
+// conversation. A supernode keeps thousands of these for its leaves, so what only talking needs
+// is allocated only then.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "overlay/link/call.h"
+#include "overlay/link/link.h"
+#include "overlay/link/paths.h"
+#include "overlay/link/punch.h"
+#include "overlay/stream/session.h"
+#include "protocol/message.h"
+
+namespace byway {
+
+// A QUIC session and the numbers its streams have here.
+struct SessionSlot {
+  std::unique_ptr<Session> session;
+  std::map<QuicStreamId, StreamId> streams;
+  std::vector<ConnectionId> indexed;  // its ids, as the conductor has them
+  std::uint64_t ids_version = ~0ull;
+  TimePoint born{};
+  bool draining = false;  // takes no new streams; another session replaced it
+  std::optional<TimePoint> idle_since;
+};
+
+struct Conversation {
+  bool called = false;     // we began it
+  bool connected = false;  // authenticated both ways
+  TimePoint begun{};
+  TimePoint last_used{};
+
+  Call call;
+  Punch punch;
+  std::vector<Candidate> candidates;  // the peer's, fit to be knocked at
+  NatSummary nat;                     // the peer's
+  NodeId introduced_by;
+  std::map<NodeId, LaneId> lanes;     // by the home that carries it
+  std::optional<Route> provisional;   // where to send while no path is proved
+
+  std::uint16_t round = 0;
+  std::optional<TimePoint> next_round;
+  Duration round_gap{};
+  std::optional<TimePoint> next_call;  // to replace a lane, or every path
+  Duration call_gap{};
+
+  std::optional<Route> announced;  // the path last told to the application
+  std::optional<TimePoint> direct_since;
+  std::optional<Endpoint> last_direct;
+  std::string lost_why;  // what became of the last direct path
+
+  std::vector<std::unique_ptr<SessionSlot>> sessions;
+};
+
+struct Peer {
+  Peer(const Crypto& crypto, const Identity& self, const NodeId& its_id, Random random)
+      : id(its_id), link(crypto, self, its_id), paths(std::move(random)) {}
+
+  NodeId id;
+  Link link;
+  Paths paths;
+  std::uint64_t boot = 0;  // of its process; 0: not known
+  bool is_leaf = false;    // registered here
+  Duration rtt_hint{};     // as the node itself measured it
+
+  // A handshake that we began.
+  std::optional<Route> dial_route;  // none: homes carry it
+  std::optional<std::chrono::milliseconds> clock_offset;  // to ours, once it complained
+
+  // A handshake that we answered and that is not confirmed yet.
+  struct Pending {
+    std::variant<Greet, Registration, Talk> wish;
+    Route route;
+    WallTime stamp;
+    Bytes reply;
+    TimePoint expires;
+  };
+  std::unique_ptr<Pending> pending;
+
+  std::unique_ptr<Conversation> talk;
+};
+
+}  // namespace byway

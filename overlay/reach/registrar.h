@@ -1,0 +1,41 @@
+// As a supernode: who is registered here. A leaf registers by a handshake and stays as long as it
+// is heard of; one that was silent for its lease is forgotten. Full means BUSY with a time to try
+// again, and never an existing leaf put out.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <variant>
+
+#include "overlay/core/timers.h"
+#include "protocol/message.h"
+
+namespace byway {
+
+class Registrar {
+ public:
+  explicit Registrar(std::size_t max_leaves) : max_leaves_(max_leaves) {}
+
+  // What to answer to a wish to register; nothing is kept before admit().
+  std::variant<Registered, Refusal> judge(const NodeId& leaf, const Registration& wish) const;
+  void admit(TimePoint now, const NodeId& leaf, const Registration& wish);
+  void on_heard_from(TimePoint now, const NodeId& leaf);
+  void remove(const NodeId& leaf);
+  bool has(const NodeId& leaf) const { return leaves_.contains(leaf); }
+
+  // A leaf whose lease ran out; it is forgotten with this.
+  std::optional<NodeId> poll_expired(TimePoint now);
+  std::optional<TimePoint> next_timeout() const { return leases_.next(); }
+  std::size_t size() const { return leaves_.size(); }
+
+ private:
+  struct Leaf {
+    Bytes record;
+    TimePoint heard;
+  };
+  std::size_t max_leaves_;
+  std::map<NodeId, Leaf> leaves_;
+  Timers<NodeId> leases_;  // a deadline may be early; it is looked at again then
+};
+
+}  // namespace byway

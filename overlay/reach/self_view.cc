@@ -1,0 +1,54 @@
+#include "overlay/reach/self_view.h"
+
+#include <algorithm>
+
+namespace byway {
+
+void SelfView::on_observed(const NodeId& supernode, const Endpoint& at, const Endpoint& observed) {
+  if (observed.is_set()) seen_[supernode] = {at.address, observed};
+}
+
+bool SelfView::is_local(const Endpoint& endpoint) const {
+  return std::find(local_.begin(), local_.end(), endpoint) != local_.end();
+}
+
+Endpoint SelfView::observed_by(const NodeId& supernode) const {
+  const auto seen = seen_.find(supernode);
+  return seen == seen_.end() ? Endpoint{} : seen->second.as;
+}
+
+std::vector<Candidate> SelfView::candidates() const {
+  std::vector<Candidate> candidates;
+  const auto add = [&](const Endpoint& endpoint, How how) {
+    const auto same = [&](const Candidate& c) { return c.endpoint == endpoint; };
+    if (std::none_of(candidates.begin(), candidates.end(), same))
+      candidates.push_back({endpoint, Proto::udp, how});
+  };
+  // What is seen from outside and is our own as well is local: nothing stands in between.
+  for (const auto& [id, seen] : seen_) add(seen.as, is_local(seen.as) ? How::local : How::observed);
+  for (const Endpoint& endpoint : local_) add(endpoint, How::local);
+  return candidates;
+}
+
+NatSummary SelfView::nat() const {
+  NatSummary nat;
+  for (auto a = seen_.begin(); a != seen_.end(); ++a) {
+    if (is_local(a->second.as)) {
+      nat.mapping = Behaviour::none;
+      nat.ports = Ports::preserved;
+      return nat;
+    }
+    for (auto b = std::next(a); b != seen_.end(); ++b) {
+      if (a->second.by == b->second.by) continue;
+      const bool same = a->second.as == b->second.as;
+      if (!same) nat.mapping = Behaviour::address_dependent;
+      else if (nat.mapping == Behaviour::unknown) nat.mapping = Behaviour::endpoint_independent;
+    }
+    const auto keeps_port = [&](const Endpoint& e) { return e.port == a->second.as.port; };
+    if (nat.ports == Ports::unknown && std::any_of(local_.begin(), local_.end(), keeps_port))
+      nat.ports = Ports::preserved;
+  }
+  return nat;
+}
+
+}  // namespace byway

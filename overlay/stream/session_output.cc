@@ -1,0 +1,174 @@
+// Packets: which stream goes next, batches, pacing, and the last packet of all.
+#include <algorithm>
+#include <array>
+
+#include "overlay/stream/session_impl.h"
+
+namespace byway {
+namespace {
+
+constexpr std::size_t smallest_packet_size = 1200;  // RFC 9000 section 14
+// A full packet may fall short of the path's size by what a length field could not express.
+constexpr std::size_t rounding = 8;
+
+}  // namespace
+
+std::optional<Session::Packets> Session::Impl::poll_packets(TimePoint now,
+                                                            std::size_t max_packet_size,
+                                                            std::size_t max_packets) {
+  if (farewell_) return close_packet(now, max_packet_size);
+  const auto size = std::min(max_packet_size, config_.largest_packet);
+  if (!connection_ || size < smallest_packet_size || max_packets == 0) return std::nullopt;
+
+  Inside inside{*this};
+  const auto burst = std::max<std::size_t>(1, ngtcp2_conn_get_send_quantum(connection_) / size);
+  const auto most = std::min(max_packets, burst);
+
+  // The first packet sets the size of all. A batch goes on only behind a full one.
+  Packets packets{Bytes(most * size), size};
+  std::size_t used = 0;
+  for (std::size_t i = 0; i < most; ++i) {
+    const auto count =
+        write_packet(now, MutableBytes{packets.bytes}.subspan(used, packets.segment_size));
+    if (count == 0) break;
+    if (i == 0) packets.segment_size = count;
+    used += count;
+    const bool full = packets.segment_size + rounding >= size;
+    if (count < packets.segment_size || !full || count < smallest_packet_size) break;
+  }
+
+  settle();
+  if (used == 0) {
+    if (farewell_) return close_packet(now, max_packet_size);
+    return std::nullopt;
+  }
+  if (connection_) pace(now, used);
+  stats_.bytes_sent += used;
+  packets.bytes.resize(used);
+  return packets;
+}
+
+// One packet with what is most urgent to ngtcp2 and then as many streams as fit. 0: nothing now.
+std::size_t Session::Impl::write_packet(TimePoint now, MutableBytes dest) {
+  std::size_t blocked = 0;  // streams that the session's window holds up
+  while (usable()) {
+    const auto id = blocked < sendable_.size() ? next_sendable() : -1;
+    auto* stream = id < 0 ? nullptr : find(id);
+
+    std::array<ngtcp2_vec, 4> data;
+    std::size_t pieces = 0, offered = 0;
+    std::uint32_t flags = NGTCP2_WRITE_STREAM_FLAG_NONE;
+    if (stream) {
+      std::array<ByteView, 4> unsent;
+      pieces = stream->out.unsent(unsent);
+      for (std::size_t i = 0; i < pieces; ++i) {
+        data[i] = {const_cast<std::uint8_t*>(unsent[i].data()), unsent[i].size()};
+        offered += unsent[i].size();
+      }
+      flags = NGTCP2_WRITE_STREAM_FLAG_MORE;
+      if (stream->finishing && offered == stream->out.unsent_size())
+        flags |= NGTCP2_WRITE_STREAM_FLAG_FIN;
+    }
+
+    ngtcp2_ssize taken = -1;
+    const auto written =
+        ngtcp2_conn_writev_stream(connection_, nullptr, nullptr, dest.data(), dest.size(), &taken,
+                                  flags, id, data.data(), pieces, to_timestamp(now));
+    if (stream && taken >= 0) {
+      const auto count = static_cast<std::size_t>(taken);
+      sent(id, *stream, count, (flags & NGTCP2_WRITE_STREAM_FLAG_FIN) && count == offered);
+    }
+    if (written >= 0) return static_cast<std::size_t>(written);
+
+    switch (written) {
+      case NGTCP2_ERR_WRITE_MORE:
+        break;
+      case NGTCP2_ERR_STREAM_DATA_BLOCKED:
+        sendable_.pop_front();
+        if (ngtcp2_conn_get_max_data_left(connection_) == 0) {
+          ++blocked;
+          sendable_.push_back(id);
+        } else {
+          stream->queued = false;  // on_stream_window() brings it back
+        }
+        break;
+      case NGTCP2_ERR_STREAM_SHUT_WR:
+      case NGTCP2_ERR_STREAM_NOT_FOUND:
+        // The peer wants no more of it, and will reset its own half too.
+        sendable_.pop_front();
+        stream->queued = false;
+        stream->fin_sent = true;
+        break;
+      default:
+        conclude(now, static_cast<int>(written));
+        return 0;
+    }
+  }
+  return 0;
+}
+
+// The stream at the front of the queue, past those that were given up meanwhile.
+QuicStreamId Session::Impl::next_sendable() {
+  while (!sendable_.empty()) {
+    const auto id = sendable_.front();
+    auto* stream = find(id);
+    if (stream && !stream->given_up) return id;
+    if (stream) stream->queued = false;
+    sendable_.pop_front();
+  }
+  return -1;
+}
+
+// Streams take turns packet by packet.
+void Session::Impl::sent(QuicStreamId id, Stream& stream, std::size_t count, bool with_fin) {
+  stream.out.mark_sent(count);
+  stream.fin_sent |= with_fin;
+  sendable_.pop_front();
+  stream.queued = false;
+  queue(id, stream);
+  tell_writable_if_roomy(id, stream);
+}
+
+// ngtcp2 spaces batches by its pacing rate but forgives what is under a millisecond, each time
+// anew. Counting from the end of the previous batch keeps many small ones honest too.
+void Session::Impl::pace(TimePoint now, std::size_t count) {
+  ngtcp2_conn_stat stat;
+  ngtcp2_conn_get_conn_stat(connection_, &stat);
+  const double bytes_per_ns = stat.pacing_rate > 0 ? stat.pacing_rate
+                                                   : 1.25 * static_cast<double>(stat.cwnd) /
+                                                         static_cast<double>(stat.smoothed_rtt);
+
+  const auto start = std::max(now, next_departure_);
+  ngtcp2_conn_update_pkt_tx_time(connection_, to_timestamp(start));
+  next_departure_ =
+      start + Duration{static_cast<Duration::rep>(static_cast<double>(count) / bytes_per_ns)};
+}
+
+// Written once, kept for those who did not hear it, and then nothing else is needed of ngtcp2.
+std::optional<Session::Packets> Session::Impl::close_packet(TimePoint now,
+                                                            std::size_t max_packet_size) {
+  if (!farewell_->due || state_ != State::closing) return std::nullopt;
+  farewell_->due = false;
+
+  if (connection_) {
+    Inside inside{*this};
+    linger_ = Duration{static_cast<Duration::rep>(3 * ngtcp2_conn_get_pto(connection_))};
+    Bytes packet(std::min(max_packet_size, config_.largest_packet));
+    const auto size =
+        ngtcp2_conn_write_connection_close(connection_, nullptr, nullptr, packet.data(),
+                                           packet.size(), &farewell_->error, to_timestamp(now));
+    packet.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
+    farewell_->packet = std::move(packet);
+    drop_connection();
+    linger_until_ = now + linger_;
+  }
+  if (farewell_->packet.empty()) {
+    state_ = State::closed;
+    linger_until_.reset();
+    return std::nullopt;
+  }
+  stats_.bytes_sent += farewell_->packet.size();
+  return Packets{farewell_->packet, farewell_->packet.size()};
+}
+
+}  // namespace byway

@@ -1,0 +1,244 @@
+// Opening, writing, reading, resetting and forgetting streams.
+#include <algorithm>
+
+#include "overlay/stream/session_impl.h"
+
+namespace byway {
+namespace {
+
+constexpr std::size_t most_early_streams = 64;
+
+}  // namespace
+
+Stream* Session::Impl::find(QuicStreamId id) {
+  const auto found = streams_.find(id);
+  return found == streams_.end() ? nullptr : &found->second;
+}
+
+Stream* Session::Impl::find_for_writing(QuicStreamId id) {
+  auto* stream = usable() ? find(id) : nullptr;
+  return stream && !stream->finishing && !stream->given_up ? stream : nullptr;
+}
+
+// --- opening ----------------------------------------------------------------------------------
+
+Result<QuicStreamId> Session::Impl::open_stream() {
+  if (!usable() || !connection_) return Error::refused;
+
+  // Ids are dealt in order (RFC 9000 section 2.1), so one can be promised before ngtcp2 may open
+  // any stream at all.
+  if (!streams_may_send_) {
+    if (early_.size() >= most_early_streams) return Error::busy;
+    const auto id = static_cast<QuicStreamId>(4 * early_.size() + (client_ ? 0 : 1));
+    early_.push_back(id);
+    streams_[id];
+    return id;
+  }
+
+  QuicStreamId id = -1;
+  if (ngtcp2_conn_open_bidi_stream(connection_, &id, nullptr) != 0) return Error::busy;
+  streams_[id].open_below = true;
+  return id;
+}
+
+void Session::Impl::open_early_streams() {
+  if (!streams_may_send_) return;
+  for (const auto promised : std::exchange(early_, {})) {
+    QuicStreamId id = -1;
+    auto& stream = streams_[promised];
+    if (ngtcp2_conn_open_bidi_stream(connection_, &id, nullptr) != 0) {
+      // The peer allows fewer streams than were promised: this one never was.
+      tell(session_event::Reset{promised, 0});
+      tell(session_event::StreamClosed{promised});
+      streams_.erase(promised);
+      continue;
+    }
+    ensure(id == promised);
+    stream.open_below = true;
+    if (stream.given_up) {
+      ngtcp2_conn_shutdown_stream_read(connection_, id, stream.reset_code);
+      owing_reset_.insert(id);
+    }
+    queue(id, stream);
+  }
+}
+
+void Session::Impl::on_stream_opened(QuicStreamId id) {
+  auto& stream = streams_[id];
+  stream.open_below = stream.peer_knows = true;
+  tell(session_event::StreamOpened{id});
+}
+
+// --- writing ----------------------------------------------------------------------------------
+
+std::size_t Session::Impl::room(const Stream& stream) const {
+  const auto unsent = stream.out.unsent_size();
+  const auto kept = stream.out.size();
+  const auto most_kept = static_cast<std::size_t>(config_.max_stream_window) + config_.send_buffer;
+  if (unsent >= config_.send_buffer || kept >= most_kept) return 0;
+  return std::min(config_.send_buffer - unsent, most_kept - kept);
+}
+
+std::size_t Session::Impl::write(QuicStreamId id, ByteView bytes) {
+  auto* stream = find_for_writing(id);
+  if (!stream) return 0;
+
+  const auto count = std::min(bytes.size(), room(*stream));
+  stream->out.push(bytes.first(count));
+  stream->short_write |= count < bytes.size();
+  queue(id, *stream);
+  return count;
+}
+
+void Session::Impl::finish(QuicStreamId id) {
+  auto* stream = find_for_writing(id);
+  if (!stream) return;
+  stream->finishing = true;
+  queue(id, *stream);
+}
+
+void Session::Impl::queue(QuicStreamId id, Stream& stream) {
+  const bool has_something = stream.out.unsent_size() > 0 || (stream.finishing && !stream.fin_sent);
+  if (stream.queued || !has_something || stream.given_up || !stream.open_below) return;
+  stream.queued = true;
+  sendable_.push_back(id);
+}
+
+void Session::Impl::tell_writable_if_roomy(QuicStreamId id, Stream& stream) {
+  // A quarter free, so that a writer wakes for a good portion and not for every packet.
+  if (!stream.short_write || stream.given_up || room(stream) < config_.send_buffer / 4) return;
+  stream.short_write = false;
+  tell(session_event::Writable{id});
+}
+
+void Session::Impl::on_stream_acknowledged(QuicStreamId id, std::uint64_t offset) {
+  auto* stream = find(id);
+  if (!stream) return;
+  stream->peer_knows = true;
+  stream->out.acknowledge(offset);
+  tell_writable_if_roomy(id, *stream);
+}
+
+void Session::Impl::on_stream_window(QuicStreamId id) {
+  if (auto* stream = find(id)) queue(id, *stream);
+}
+
+// --- reading ----------------------------------------------------------------------------------
+
+int Session::Impl::on_stream_data(QuicStreamId id, ByteView bytes, std::uint32_t flags) {
+  if (flags & NGTCP2_STREAM_DATA_FLAG_EARLY || state_ != State::open)
+    return NGTCP2_ERR_CALLBACK_FAILURE;
+
+  auto* stream = find(id);
+  if (!stream || stream->given_up) return 0;
+  stream->peer_knows = true;
+  stream->in.push(bytes);
+  stream->fin_arrived |= (flags & NGTCP2_STREAM_DATA_FLAG_FIN) != 0;
+  tell_readable(id, *stream);
+  return 0;
+}
+
+void Session::Impl::tell_readable(QuicStreamId id, Stream& stream) {
+  if (std::exchange(stream.told_readable, true)) return;
+  tell(session_event::Readable{id});
+}
+
+Session::Chunk Session::Impl::read(QuicStreamId id, std::size_t max) {
+  auto* stream = usable() ? find(id) : nullptr;
+  if (!stream || stream->given_up) return {};
+
+  Chunk chunk;
+  chunk.bytes = stream->in.take(max);
+  give_back_credit(id, *stream, chunk.bytes.size());
+  if (stream->in.size() == 0) {
+    stream->told_readable = false;
+    chunk.fin = stream->fin_arrived && !std::exchange(stream->fin_told, stream->fin_arrived);
+  }
+  forget_if_done(id);
+  return chunk;
+}
+
+// Lets the peer send as much again.
+void Session::Impl::give_back_credit(QuicStreamId id, const Stream& stream, std::size_t count) {
+  if (count == 0 || !connection_) return;
+  ngtcp2_conn_extend_max_offset(connection_, count);
+  if (stream.open_below && !stream.gone_below)
+    ngtcp2_conn_extend_max_stream_offset(connection_, id, count);
+}
+
+// --- giving up --------------------------------------------------------------------------------
+
+void Session::Impl::reset(QuicStreamId id, std::uint64_t code) {
+  auto* stream = usable() ? find(id) : nullptr;
+  if (!stream || stream->given_up) return;
+
+  stream->given_up = true;
+  stream->reset_code = code;
+  stream->owes_reset = true;
+  give_back_credit(id, *stream, stream->in.discard());
+  if (stream->gone_below) {
+    forget_if_done(id);
+    return;
+  }
+  if (!stream->open_below) return;  // open_early_streams() goes on with it
+
+  ngtcp2_conn_shutdown_stream_read(connection_, id, code);
+  owing_reset_.insert(id);
+  send_owed_resets();
+}
+
+// A RESET_STREAM that overtakes everything else of its stream makes ngtcp2 0.12.1 forget the
+// stream at once: it never answers our STOP_SENDING, and our side waits for ever. So ours is only
+// sent when the peer has shown that it has the stream; the STOP_SENDING makes it show that.
+void Session::Impl::send_owed_resets() {
+  for (auto it = owing_reset_.begin(); it != owing_reset_.end();) {
+    auto* stream = find(*it);
+    if (stream && !stream->gone_below && !stream->peer_knows) {
+      ++it;
+      continue;
+    }
+    if (stream && !stream->gone_below)
+      ngtcp2_conn_shutdown_stream_write(connection_, *it, stream->reset_code);
+    it = owing_reset_.erase(it);
+  }
+}
+
+// The peer gave up sending, and with it the whole stream: our half goes too.
+void Session::Impl::on_stream_reset(QuicStreamId id, std::uint64_t code) {
+  auto* stream = find(id);
+  if (!stream) return;
+  stream->peer_knows = true;
+  owing_reset_.insert(id);
+  if (stream->given_up) return;
+
+  stream->given_up = true;
+  stream->reset_code = code;
+  ngtcp2_conn_extend_max_offset(connection_, stream->in.discard());
+  tell(session_event::Reset{id, code});
+}
+
+// --- forgetting -------------------------------------------------------------------------------
+
+void Session::Impl::on_stream_forgotten(QuicStreamId id) {
+  auto* stream = find(id);
+  if (!stream) return;
+  stats_.packets_lost += ngtcp2_conn_get_stream_loss_count(connection_, id);
+  stream->gone_below = true;
+  forgotten_.insert(id);
+}
+
+// A stream is done when ngtcp2 has forgotten it and everything that arrived was read.
+bool Session::Impl::forget_if_done(QuicStreamId id) {
+  auto* stream = find(id);
+  if (!stream || !stream->gone_below) return false;
+  if (!stream->given_up && (stream->in.size() > 0 || stream->fin_arrived != stream->fin_told))
+    return false;
+
+  const bool opened_by_peer = ((id & 1) == 0) != client_;
+  if (opened_by_peer && connection_) ngtcp2_conn_extend_max_streams_bidi(connection_, 1);
+  streams_.erase(id);
+  tell(session_event::StreamClosed{id});
+  return true;
+}
+
+}  // namespace byway

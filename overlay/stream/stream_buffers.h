@@ -1,0 +1,56 @@
+// The bytes of one stream: what waits to be sent or acknowledged, and what waits to be read.
+//
+// QUIC may ask for sent bytes again until they are acknowledged, so they must not move: the
+// outgoing side keeps them in blocks that are filled once and freed when acknowledged. The
+// incoming side is one growing string, handed over whole when the reader takes everything.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "protocol/bytes.h"
+
+namespace byway {
+
+class SendBuffer {
+ public:
+  // Appends a copy.
+  void push(ByteView bytes);
+  // Where the next unsent bytes lie: at most `pieces` spans, valid until acknowledged.
+  std::size_t unsent(std::span<ByteView> pieces) const;
+  void mark_sent(std::size_t count) { sent_ += count; }
+  // Everything before this stream offset is with the peer.
+  void acknowledge(std::uint64_t offset);
+
+  std::size_t unsent_size() const { return static_cast<std::size_t>(end_ - sent_); }
+  std::size_t size() const { return static_cast<std::size_t>(end_ - acknowledged_); }
+  std::uint64_t sent() const { return sent_; }
+
+ private:
+  static constexpr std::size_t block_size = 32 * 1024;
+  using Block = std::unique_ptr<ByteArray<block_size>>;
+
+  std::deque<Block> blocks_;
+  std::uint64_t first_ = 0;  // stream offset where blocks_.front() begins
+  std::uint64_t acknowledged_ = 0;
+  std::uint64_t sent_ = 0;
+  std::uint64_t end_ = 0;
+};
+
+class ReceiveBuffer {
+ public:
+  void push(ByteView bytes) { append(bytes_, bytes); }
+  Bytes take(std::size_t max);
+  // Throws everything away and tells how much it was.
+  std::size_t discard();
+  std::size_t size() const { return bytes_.size() - taken_; }
+
+ private:
+  Bytes bytes_;
+  std::size_t taken_ = 0;  // bytes at the front that the reader already has
+};
+
+}  // namespace byway

@@ -1,0 +1,359 @@
+// The command line as a person or a script meets it: words in, exit code and words out.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+
+#include <boost/json/parse.hpp>
+#include <boost/program_options/options_description.hpp>
+#include <fstream>
+#include <sstream>
+
+#include "node/cli/cli.h"
+#include "node/cli/commands.h"
+#include "tests/unit/node/cli_fake_node.h"
+
+namespace byway::cli {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::EndsWith;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+using testing::StartsWith;
+using testing::VariantWith;
+
+struct Told {
+  int code;
+  std::string out, err;
+};
+
+Told byway(const std::vector<std::string>& words) {
+  std::vector<const char*> argv{"byway"};
+  for (const std::string& word : words) argv.push_back(word.c_str());
+  std::ostringstream out, err;
+  const int code = run_cli(static_cast<int>(argv.size()), argv.data(), out, err);
+  return {code, out.str(), err.str()};
+}
+
+// What a command promises whenever it does not succeed.
+void expect_one_sentence(const Told& told) {
+  EXPECT_EQ(std::ranges::count(told.err, '\n'), 1) << told.err;
+  EXPECT_THAT(told.err, AllOf(StartsWith("byway"), EndsWith("\n")));
+}
+
+FakeNode::Replies lines(std::initializer_list<const char*> texts) {
+  FakeNode::Replies replies;
+  for (const char* text : texts) replies.push_back(control::Line{text});
+  replies.push_back(control::Done{});
+  return replies;
+}
+
+FakeNode::Answer always(FakeNode::Replies replies) {
+  return [replies = std::move(replies)](const control::ControlRequest&) { return replies; };
+}
+
+// --- finding the way ----------------------------------------------------------------------------
+
+TEST(Cli, HelpNamesEveryCommandInOneTable) {
+  const Told told = byway({"--help"});
+  EXPECT_EQ(told.code, 0);
+  for (const char* command : {"run", "id", "status", "ping", "chat", "say", "inbox", "listen",
+                              "pipe", "contact", "bench"})
+    EXPECT_THAT(told.out, HasSubstr("\n  " + std::string{command} + " "));
+  EXPECT_EQ(byway({}).out, told.out);
+  EXPECT_THAT(told.err, IsEmpty());
+}
+
+TEST(Cli, EveryCommandExplainsItself) {
+  for (const char* command : {"run", "id", "status", "ping", "chat", "say", "inbox", "listen",
+                              "pipe", "contact", "bench"}) {
+    const Told told = byway({command, "--help"});
+    EXPECT_EQ(told.code, 0);
+    EXPECT_THAT(told.out, StartsWith("Usage: byway " + std::string{command}));
+  }
+}
+
+TEST(Cli, TheVersionIsTheProjects) {
+  std::ifstream project{BYWAY_SOURCE_DIR "/CMakeLists.txt"};
+  const std::string text{std::istreambuf_iterator<char>{project}, {}};
+  ASSERT_THAT(text, HasSubstr("project(byway VERSION " + std::string{version} + " "));
+  EXPECT_EQ(byway({"--version"}).out, "byway " + std::string{version} + "\n");
+}
+
+TEST(Cli, AMistypedCommandIsAnsweredWithTheOneMeant) {
+  const Told told = byway({"statsu"});
+  EXPECT_EQ(told.code, 2);
+  EXPECT_THAT(told.err, HasSubstr("did you mean `byway status`?"));
+  expect_one_sentence(told);
+  EXPECT_THAT(byway({"frobnicate"}).err, HasSubstr("byway --help"));
+}
+
+TEST(Cli, UsageMistakesNameTheOptionAndTheRemedy) {
+  const std::vector<std::pair<std::vector<std::string>, std::string>> cases{
+      {{"ping"}, "write `byway ping PEER"},
+      {{"ping", "bob", "carl"}, "`carl` is too much"},
+      {{"ping", "bob", "--cuont", "3"}, "--cuont is not known here"},
+      {{"ping", "bob", "-c", "many"}, "--count many is not a number from 1 to 1000000000"},
+      {{"ping", "bob", "-c", "-1"}, "--count -1 is not a number"},
+      {{"ping", "bob", "-c"}, "is not complete: write a value behind it"},
+      {{"ping", "bob", "--until", "nice"}, "write `direct` or `relay`"},
+      {{"ping", "bob", "--timeout", "3"}, "--timeout limits --until"},
+      {{"say", "bob"}, "write `byway say PEER TEXT"},
+      {{"bench", "bob", "--seconds", "0"}, "--seconds 0 is not a number from 1 to 3600"},
+      {{"bench", "bob", "--seconds", "1", "--seconds", "2"}, "given twice"},
+      {{"contact", "ad", "bob", "x"}, "did you mean `add`?"},
+      {{"contact", "add", "bob"}, "write `byway contact add NAME ID`"},
+      {{"listen", "in", "--json"}, "--json cannot go with a stream"},
+      {{"pipe", "bob", "in", "--json"}, "--json cannot go with a stream"},
+      {{"status", "--state-dir"}, "--state-dir needs a directory"},
+      {{"status", "--state-dir="}, "--state-dir is empty"},
+      {{"--frob", "status"}, "--frob is not known"},
+  };
+  for (const auto& [words, sentence] : cases) {
+    const Told told = byway(words);
+    EXPECT_EQ(told.code, 2) << told.err;
+    EXPECT_THAT(told.err, HasSubstr(sentence));
+    EXPECT_THAT(told.out, IsEmpty());
+    expect_one_sentence(told);
+  }
+}
+
+TEST(Cli, WithoutANodeEveryCommandTellsHowToStartOne) {
+  const std::vector<std::vector<std::string>> all{
+      {"status"}, {"ping", "bob"},  {"say", "bob", "hi"},  {"inbox"},       {"contact", "list"},
+      {"chat"},   {"listen", "in"}, {"pipe", "bob", "in"}, {"bench", "bob"}};
+  for (std::vector<std::string> words : all) {
+    words.insert(words.end(), {"--state-dir", "/nonexistent/byway"});
+    const Told told = byway(words);
+    EXPECT_EQ(told.code, 1);
+    EXPECT_EQ(told.err,
+              "byway: no node is running in /nonexistent/byway: start it with `byway run`\n");
+    EXPECT_THAT(told.out, IsEmpty());
+  }
+}
+
+TEST(Cli, ADirectoryTooLongForASocketIsExplained) {
+  const Told told = byway({"status", "--state-dir", "/tmp/" + std::string(200, 'd')});
+  EXPECT_EQ(told.code, 1);
+  EXPECT_THAT(told.err, HasSubstr("too long for a socket"));
+}
+
+TEST(Cli, TheStateDirectoryMayStandAnywhere) {
+  FakeNode node{always(lines({R"({"id":"x"})"}))};
+  for (const auto& words :
+       std::vector<std::vector<std::string>>{{"--state-dir", node.dir(), "status", "--json"},
+                                             {"status", "--state-dir=" + node.dir(), "--json"},
+                                             {"--json", "status", "--state-dir", node.dir()}}) {
+    const Told told = byway(words);
+    EXPECT_EQ(told.code, 0) << told.err;
+    EXPECT_EQ(told.out, "{\"id\":\"x\"}\n");
+  }
+}
+
+// --- talking to the node ------------------------------------------------------------------------
+
+TEST(Cli, WhatTheNodeCouldNotDoIsItsSentenceAndExitCodeOne) {
+  FakeNode node{always({control::Failed{"bob is offline: ask him to start his node"}})};
+  const Told told = byway({"say", "bob", "hi", "--state-dir", node.dir()});
+  EXPECT_EQ(told.code, 1);
+  EXPECT_EQ(told.err, "byway: bob is offline: ask him to start his node\n");
+  EXPECT_THAT(told.out, IsEmpty());
+}
+
+TEST(Cli, ANodeThatDiesInTheMiddleIsNoSuccess) {
+  FakeNode node{always({control::Line{R"({"seq":1})"}})};
+  const Told told = byway({"inbox", "--json", "--state-dir", node.dir()});
+  EXPECT_EQ(told.code, 1);
+  EXPECT_THAT(told.err, HasSubstr("the node ended the conversation"));
+}
+
+TEST(Cli, SayJoinsItsWordsAndADoubleDashProtectsThem) {
+  FakeNode node{always(lines({R"({"delivered":true,"path":"direct-udp","rtt_ms":12})"}))};
+  EXPECT_EQ(byway({"say", "bob", "hello", "there", "--state-dir", node.dir()}).out,
+            "delivered to bob: direct, 12 ms\n");
+  EXPECT_EQ(
+      byway({"say", "--state-dir", node.dir(), "--", "bob", "--json", "is", "a", "word"}).code, 0);
+  EXPECT_THAT(
+      node.requests(),
+      ElementsAre(
+          VariantWith<control::Say>(control::Say{.peer = "bob", .text = "hello there"}),
+          VariantWith<control::Say>(control::Say{.peer = "bob", .text = "--json is a word"})));
+}
+
+TEST(Cli, PingAsksForWhatWasWrittenAndEndsWithASentence) {
+  FakeNode node{always(
+      lines({R"({"seq":0,"rtt_ms":80,"path":"relay","endpoint":"e","via":"hub"})",
+             R"({"seq":1,"rtt_ms":42,"path":"direct-udp","endpoint":"1.2.3.4:5","via":null})",
+             R"({"sent":2,"received":2,"first_byte_ms":161,"direct_ms":300,
+                                  "path":"direct-udp","method":"punch","why":null})"}))};
+  const Told told =
+      byway({"ping", "bob", "--until", "direct", "--timeout", "10", "--state-dir", node.dir()});
+  EXPECT_EQ(told.code, 0);
+  EXPECT_EQ(
+      told.out,
+      "echo 0 from bob: 80 ms, relayed by hub\n"
+      "echo 1 from bob: 42 ms, direct at 1.2.3.4:5\n"
+      "2 of 2 echoes came back from bob, the first byte after 161 ms; the path is direct (hole "
+      "punched), a direct one was proved after 300 ms.\n");
+  EXPECT_THAT(node.requests(),
+              ElementsAre(VariantWith<control::Ping>(control::Ping{.peer = "bob",
+                                                                   .count = 0,
+                                                                   .interval_ms = 200,
+                                                                   .until = control::Until::direct,
+                                                                   .timeout_ms = 10'000})));
+}
+
+TEST(Cli, APingThatMissedItsGoalPrintsTheSummaryAndFails) {
+  FakeNode node{always(lines({R"({"sent":9,"received":9,"first_byte_ms":161,"direct_ms":null,
+                    "path":"relay","method":"relay","why":"bob's NAT picks random ports"})"}))};
+  const Told told = byway(
+      {"ping", "bob", "--until", "direct", "--timeout", "2", "--json", "--state-dir", node.dir()});
+  EXPECT_EQ(told.code, 1);
+  EXPECT_EQ(boost::json::parse(told.out).at("received"), 9);
+  EXPECT_EQ(told.err,
+            "byway: no echo came by a direct path from bob: bob's NAT picks random ports\n");
+}
+
+TEST(Cli, NoEchoAtAllIsAFailure) {
+  FakeNode node{always(lines({R"({"sent":3,"received":0,"path":null,"why":null})"}))};
+  const Told told = byway({"ping", "bob", "-c", "3", "--state-dir", node.dir()});
+  EXPECT_EQ(told.code, 1);
+  expect_one_sentence(told);
+}
+
+TEST(Cli, TheInboxMarksAStrangersMessageAsARequest) {
+  FakeNode node{
+      always(lines({R"({"from":"bbbb","name":"bob","text":"hi","sent":0,"received":0})",
+                    R"({"from":"cccc","name":null,"text":"me\u001b[2J","sent":0,"received":0})"}))};
+  const Told told = byway({"inbox", "--state-dir", node.dir()});
+  EXPECT_THAT(told.out, HasSubstr("] bob: hi\n"));
+  EXPECT_THAT(told.out, HasSubstr("] request from cccc: me·[2J\n"));
+}
+
+TEST(Cli, ContactsAreListedInColumns) {
+  FakeNode node{always(lines({R"({"name":"bo","id":"bbbb"})", R"({"name":"Zoë","id":"zzzz"})"}))};
+  EXPECT_EQ(byway({"contact", "list", "--state-dir", node.dir()}).out, "bo   bbbb\nZoë  zzzz\n");
+}
+
+// --- streams: standard input and output are the process's, so they are lent to the command
+// --------
+
+class Lent {
+ public:
+  Lent(int standard, int fd) : standard_{standard}, before_{dup(standard)} { dup2(fd, standard); }
+  ~Lent() { dup2(before_.get(), standard_); }
+
+ private:
+  int standard_;
+  UniqueFd before_;
+};
+
+UniqueFd file_with(const std::string& text) {
+  std::FILE* file = std::tmpfile();
+  std::fwrite(text.data(), 1, text.size(), file);
+  std::rewind(file);
+  UniqueFd fd{dup(fileno(file))};
+  std::fclose(file);
+  return fd;
+}
+
+std::string contents(int fd) {
+  std::string text(1 << 20, '\0');
+  const ssize_t n = pread(fd, text.data(), text.size(), 0);
+  text.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
+  return text;
+}
+
+std::string received_to_end(int fd) {
+  std::string all;
+  std::array<char, 4096> chunk;
+  for (ssize_t n = 0; (n = recv(fd, chunk.data(), chunk.size(), 0)) > 0;)
+    all.append(chunk.data(), static_cast<std::size_t>(n));
+  return all;
+}
+
+bool takes_stream(const control::ControlRequest& request) {
+  return std::holds_alternative<control::Pipe>(request) ||
+         std::holds_alternative<control::Accept>(request);
+}
+
+TEST(Cli, APipeCarriesInputToItsEndAndTheAnswerBack) {
+  std::string arrived;
+  FakeNode node{always({control::Raw{}}), [&](const control::ControlRequest& request, int fd) {
+                  if (!takes_stream(request)) return;
+                  arrived = received_to_end(fd);
+                  send(fd, "thanks", 6, MSG_NOSIGNAL);
+                }};
+  const UniqueFd input = file_with("a tar of everything");
+  const UniqueFd output = file_with("");
+  const Lent in{STDIN_FILENO, input.get()};
+  const Lent out{STDOUT_FILENO, output.get()};
+  const Told told = byway({"pipe", "bob", "in", "--state-dir", node.dir()});
+  node.stop();
+  EXPECT_EQ(told.code, 0) << told.err;
+  EXPECT_EQ(arrived, "a tar of everything");
+  EXPECT_EQ(contents(output.get()), "thanks");
+}
+
+TEST(Cli, APipeNobodyTakesFailsWithTheReason) {
+  FakeNode node{always({control::Failed{"bob does not listen for `in`: ask him to"}})};
+  const Told told = byway({"pipe", "bob", "in", "--state-dir", node.dir()});
+  EXPECT_EQ(told.code, 1);
+  EXPECT_THAT(told.err, HasSubstr("bob does not listen"));
+}
+
+TEST(Cli, ListenTakesOneStreamAndEndsWithIt) {
+  std::string arrived;
+  FakeNode node{[](const control::ControlRequest& request) -> FakeNode::Replies {
+                  if (std::holds_alternative<control::Listen>(request))
+                    return {control::Line{R"({"listening":"in"})"},
+                            control::Line{R"({"accept":7,"peer":"bbbb","name":"bob"})"}};
+                  if (request == control::ControlRequest{control::Accept{7}})
+                    return {control::Raw{}};
+                  return {control::Failed{"unexpected"}};
+                },
+                [&](const control::ControlRequest& request, int fd) {
+                  if (!takes_stream(request)) return;
+                  send(fd, "from bob", 8, MSG_NOSIGNAL);
+                  shutdown(fd, SHUT_WR);
+                  arrived = received_to_end(fd);
+                }};
+  const UniqueFd input = file_with("to bob");
+  const UniqueFd output = file_with("");
+  const Lent in{STDIN_FILENO, input.get()};
+  const Lent out{STDOUT_FILENO, output.get()};
+  const Told told =
+      byway({"listen", "in", "--allow", "bob", "--allow", "cy", "--state-dir", node.dir()});
+  EXPECT_EQ(told.code, 0) << told.err;
+  EXPECT_EQ(contents(output.get()), "from bob");
+  node.stop();
+  EXPECT_EQ(arrived, "to bob");
+  EXPECT_EQ(node.requests().at(0),
+            control::ControlRequest(control::Listen{.service = "in", .allow = {"bob", "cy"}}));
+}
+
+TEST(Cli, ChatThroughAPipeSendsEveryLineInOrderAndEndsWhenAllArrived) {
+  FakeNode node{
+      [](const control::ControlRequest& request) -> FakeNode::Replies {
+        if (std::holds_alternative<control::Say>(request))
+          return lines({R"({"delivered":true,"path":"relay"})"});
+        return {control::Line{
+            R"({"event":"message","from":"bbbb","name":"bob","text":"hello","received":0})"}};
+      },
+      [](const control::ControlRequest& request, int fd) {
+        if (std::holds_alternative<control::Chat>(request)) received_to_end(fd);
+      }};
+  const UniqueFd input = file_with("one\n\ntwo\nthree");
+  const Lent in{STDIN_FILENO, input.get()};
+  const Told told = byway({"chat", "bob", "--json", "--state-dir", node.dir()});
+  EXPECT_EQ(told.code, 0) << told.err;
+  EXPECT_THAT(told.out, HasSubstr("\"delivered\":true"));
+  std::vector<std::string> said;
+  for (const auto& request : node.requests())
+    if (const auto* say = std::get_if<control::Say>(&request)) said.push_back(say->text);
+  EXPECT_THAT(said, ElementsAre("one", "two", "three"));
+}
+
+}  // namespace
+}  // namespace byway::cli

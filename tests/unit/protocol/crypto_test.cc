@@ -1,0 +1,136 @@
+#include "protocol/crypto.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/protocol/people.h"
+
+namespace byway {
+namespace {
+
+const Crypto& crypto = sodium_crypto();
+
+// The same curve point plus the one of order two: x and y both change sign. In bytes: p − y, and
+// the sign bit turned.
+Key with_torsion(const Key& point) {
+  Key p;  // 2^255 − 19
+  p.fill(0xff);
+  p[0] = 0xed;
+  p[31] = 0x7f;
+  Key sum;
+  int borrow = 0;
+  for (std::size_t i = 0; i < 32; ++i) {
+    const int y = i == 31 ? point[i] & 0x7f : point[i];
+    const int difference = p[i] - y - borrow;
+    borrow = difference < 0;
+    sum[i] = static_cast<std::uint8_t>(difference + (borrow ? 256 : 0));
+  }
+  sum[31] = static_cast<std::uint8_t>(sum[31] | (~point[31] & 0x80));
+  return sum;
+}
+
+TEST(Crypto, SignsAsRfc8032Says) {  // §7.1, test 1
+  const auto seed =
+      array_from_hex<32>("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60");
+  const auto pub =
+      array_from_hex<32>("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a");
+  const auto signature = array_from_hex<64>(
+      "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9"
+      "b46bd25bf5f0595bbe24655141438e7a100b");
+  EXPECT_EQ(crypto.ed25519_public(seed), pub);
+  EXPECT_EQ(crypto.sign(seed, {}), signature);
+  EXPECT_TRUE(crypto.verify(pub, {}, signature));
+  EXPECT_FALSE(crypto.verify(pub, bytes_of("x"), signature));
+}
+
+TEST(Crypto, HashesAsRfc6234And4231Say) {
+  EXPECT_EQ(to_hex(crypto.hash(bytes_of("abc"))),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  Key key{};  // HMAC pads its key with zeros, so "Jefe" may be written as 32 bytes
+  const ByteView jefe = bytes_of("Jefe");
+  std::copy(jefe.begin(), jefe.end(), key.begin());
+  EXPECT_EQ(to_hex(crypto.hmac(key, bytes_of("what do ya want for nothing?"))),
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+}
+
+TEST(Crypto, OneKeyPairServesBothCurves) {
+  const Identity ana = person(1);
+  EXPECT_EQ(*crypto.x25519_from_ed25519(ana.id().key()), crypto.x25519_base(ana.x25519_secret()));
+}
+
+TEST(Crypto, BothSidesOfAnExchangeFindTheSameSecret) {
+  const Identity ana = person(1), bo = person(2);
+  const auto shared = crypto.x25519(ana.x25519_secret(), bo.x25519_public());
+  ASSERT_TRUE(shared);
+  EXPECT_EQ(*shared, *crypto.x25519(bo.x25519_secret(), ana.x25519_public()));
+}
+
+TEST(Crypto, APointOfSmallOrderMakesNoSecret) {
+  const Identity ana = person(1);
+  EXPECT_EQ(crypto.x25519(ana.x25519_secret(), Key{}).error(), Error::bad_key);
+  EXPECT_EQ(crypto.x25519(ana.x25519_secret(), Key{1}).error(), Error::bad_key);
+}
+
+TEST(Crypto, EveryHonestKeyIsACanonicalPoint) {
+  for (std::uint64_t i = 0; i < 50; ++i)
+    EXPECT_TRUE(crypto.is_canonical_point(person(i).id().key())) << i;
+}
+
+TEST(Crypto, AKeyShiftedByATorsionPointIsNotASecondNameForItsOwner) {
+  for (std::uint64_t i = 0; i < 20; ++i) {
+    const Key shifted = with_torsion(person(i).id().key());
+    EXPECT_FALSE(crypto.is_canonical_point(shifted)) << i;
+    EXPECT_EQ(with_torsion(shifted), person(i).id().key());  // the shift itself is right
+  }
+}
+
+TEST(Crypto, EncodingsBeyondTheFieldAndSmallPointsAreNoKeys) {
+  Key beyond;
+  beyond.fill(0xff);
+  for (int low = 0xed; low <= 0xff; ++low)
+    for (const int high : {0x7f, 0xff}) {
+      beyond[0] = static_cast<std::uint8_t>(low);
+      beyond[31] = static_cast<std::uint8_t>(high);
+      EXPECT_FALSE(crypto.is_canonical_point(beyond)) << low;
+    }
+  EXPECT_FALSE(crypto.is_canonical_point(Key{}));   // order 4
+  EXPECT_FALSE(crypto.is_canonical_point(Key{1}));  // the neutral element
+}
+
+TEST(Crypto, WhatWasSealedOpensOnlyUnchanged) {
+  const Key key{7};
+  const WideNonce wide{9};
+  const ByteView text = bytes_of("hello bo");
+  Bytes sealed(text.size() + tag_size), wide_sealed(text.size() + tag_size), opened(text.size());
+  crypto.seal(key, 5, bytes_of("ad"), text, sealed);
+  crypto.seal_wide(key, wide, bytes_of("ad"), text, wide_sealed);
+
+  ASSERT_TRUE(crypto.open(key, 5, bytes_of("ad"), sealed, opened));
+  EXPECT_EQ(text_of(opened), "hello bo");
+  ASSERT_TRUE(crypto.open_wide(key, wide, bytes_of("ad"), wide_sealed, opened));
+  EXPECT_EQ(text_of(opened), "hello bo");
+
+  EXPECT_FALSE(crypto.open(key, 6, bytes_of("ad"), sealed, opened));
+  EXPECT_FALSE(crypto.open(key, 5, bytes_of("da"), sealed, opened));
+  EXPECT_FALSE(crypto.open(Key{8}, 5, bytes_of("ad"), sealed, opened));
+  EXPECT_FALSE(crypto.open(key, 5, {}, ByteView(sealed).first(tag_size - 1), {}));
+  for (std::size_t i = 0; i < sealed.size(); ++i) {
+    sealed[i] ^= 1;
+    wide_sealed[i] ^= 1;
+    EXPECT_FALSE(crypto.open(key, 5, bytes_of("ad"), sealed, opened)) << i;
+    EXPECT_FALSE(crypto.open_wide(key, wide, bytes_of("ad"), wide_sealed, opened)) << i;
+    sealed[i] ^= 1;
+    wide_sealed[i] ^= 1;
+  }
+}
+
+TEST(Crypto, AMacDependsOnItsKeyAndEveryByte) {
+  const Tag tag = crypto.mac(Key{1}, bytes_of("knock"));
+  EXPECT_EQ(tag, crypto.mac(Key{1}, bytes_of("knock")));
+  EXPECT_NE(tag, crypto.mac(Key{2}, bytes_of("knock")));
+  EXPECT_NE(tag, crypto.mac(Key{1}, bytes_of("knocl")));
+  EXPECT_TRUE(same_secret(tag, tag));
+  EXPECT_FALSE(same_secret(tag, ByteView(tag).first(15)));
+}
+
+}  // namespace
+}  // namespace byway

@@ -1,0 +1,88 @@
+// How fast a session is: against a bottleneck, in virtual time, and against the processor, in real
+// time. The second figure is only printed, for it says more about the machine than about us.
+#include <gtest/gtest.h>
+
+#include <chrono>
+
+#include "tests/unit/stream/pair.h"
+
+namespace byway::testing {
+namespace {
+
+// Bytes that reach Bo in the ten seconds after a second of warming up.
+double bytes_per_second(Wire wire, bool cubic) {
+  Pair pair{wire};
+  pair.ana_config.cubic = pair.bo_config.cubic = cubic;
+  if (!pair.meet()) return 0;
+  const auto id = *pair.ana.session->open_stream();
+  pair.ana.say(id, Bytes(static_cast<std::size_t>(wire.bytes_per_second * 15)));
+  pair.run_for(2s);
+  const auto before = pair.bo.heard[id].size();
+  pair.run_for(10s);
+  return static_cast<double>(pair.bo.heard[id].size() - before) / 10;
+}
+
+TEST(Throughput, BothControllersFillAQuietLink) {
+  const Wire dsl{.delay = 20ms, .bytes_per_second = 5e6, .queue = 200'000};
+  EXPECT_GT(bytes_per_second(dsl, false), 0.8 * dsl.bytes_per_second);
+  EXPECT_GT(bytes_per_second(dsl, true), 0.8 * dsl.bytes_per_second);
+}
+
+TEST(Throughput, BbrIsNotFooledByRandomLoss) {
+  const Wire radio{.delay = 30ms, .loss = 0.01, .bytes_per_second = 5e6, .queue = 200'000};
+  EXPECT_GT(bytes_per_second(radio, false), 0.6 * radio.bytes_per_second);
+}
+
+TEST(Throughput, ASessionMovesAHundredMegabytesIntact) {
+  constexpr std::size_t size = 100'000'000;
+  for (const bool cubic : {false, true}) {
+    Pair pair{{.delay = 0ms}};
+    pair.ana_config.cubic = pair.bo_config.cubic = cubic;
+    ASSERT_TRUE(pair.meet());
+    const auto id = *pair.ana.session->open_stream();
+    Bytes chunk(1 << 20, 0x5a);
+    std::size_t told = 0, heard = 0;
+
+    const auto started = std::chrono::steady_clock::now();
+    TimePoint now = pair.now;
+    while (heard < size) {
+      for (std::size_t taken = 1; taken > 0 && told < size; told += taken)
+        taken =
+            pair.ana.session->write(id, ByteView{chunk}.first(std::min(chunk.size(), size - told)));
+
+      const auto carry = [&](Session& from, Session& to) {
+        bool any = false;
+        while (auto packets = from.poll_packets(now, 1400, 44)) {
+          any = true;
+          for (ByteView rest = packets->bytes; !rest.empty();) {
+            const auto count = std::min(rest.size(), packets->segment_size);
+            to.on_packet(now, rest.first(count));
+            rest = rest.subspan(count);
+          }
+        }
+        return any;
+      };
+      const bool busy =
+          carry(*pair.ana.session, *pair.bo.session) | carry(*pair.bo.session, *pair.ana.session);
+      while (pair.ana.session->poll_event() || pair.bo.session->poll_event()) {
+      }
+      for (auto got = pair.bo.session->read(id, 1 << 20); !got.bytes.empty();
+           got = pair.bo.session->read(id, 1 << 20)) {
+        ASSERT_EQ(got.bytes.front(), 0x5a);
+        heard += got.bytes.size();
+      }
+      now += 20us;
+      if (busy) continue;
+      for (auto* one : {pair.ana.session.get(), pair.bo.session.get()})
+        if (auto wake = one->next_timeout(); wake && *wake <= now) one->on_timeout(now);
+    }
+    EXPECT_EQ(heard, size);
+
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
+    std::printf("%s, packets of 1400 bytes, both ends on one core: %.2f Gbit/s\n",
+                cubic ? "CUBIC" : "BBR", 8e-9 * static_cast<double>(size) / took.count());
+  }
+}
+
+}  // namespace
+}  // namespace byway::testing

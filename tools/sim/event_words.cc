@@ -1,0 +1,53 @@
+#include "tools/sim/event_words.h"
+
+namespace byway::sim {
+namespace {
+
+template <typename... Visitors>
+struct Overloaded : Visitors... {
+  using Visitors::operator()...;
+};
+
+std::string because(const std::string& why) {
+  return why.empty() ? "" : ": " + why;
+}
+
+}  // namespace
+
+std::string in_words(const Event& event, const std::function<std::string(const NodeId&)>& name) {
+  const auto stream = [](StreamId id) { return "stream " + std::to_string(id); };
+  return std::visit(
+      Overloaded{
+          [&](const HomeGained& e) {
+            return "home " + name(e.id) + " at " + e.endpoint.to_string() + " sees us as " +
+                   e.observed.to_string();
+          },
+          [&](const HomeLost& e) { return "home " + name(e.id) + " lost" + because(e.why); },
+          [&](const HomeUnreachable& e) {
+            return "no home at " + e.endpoint.to_string() + because(e.why);
+          },
+          [](const Ready&) { return std::string("ready"); },
+          [&](const PathChanged& e) {
+            std::string text = "path to " + name(e.peer) + " is " + std::string(to_string(e.kind)) +
+                               " (" + std::string(to_string(e.method)) + ") at " +
+                               e.endpoint.to_string();
+            if (!e.via.is_nobody()) text += " via " + name(e.via);
+            return text + because(e.why);
+          },
+          [&](const PeerConnected& e) { return "connected to " + name(e.peer); },
+          [&](const PeerLost& e) { return "lost " + name(e.peer) + because(e.why); },
+          [&](const PeerUnreachable& e) { return "cannot reach " + name(e.peer) + because(e.why); },
+          [&](const StreamOpened& e) {
+            return stream(e.stream) + " opened by " + name(e.peer) + " for " + e.header.service;
+          },
+          [&](const StreamReadable& e) { return stream(e.stream) + " readable"; },
+          [&](const StreamWritable& e) { return stream(e.stream) + " writable"; },
+          [&](const StreamClosed& e) { return stream(e.stream) + " closed" + because(e.why); },
+          [&](const Step& e) {
+            return (e.peer.is_nobody() ? "" : "[" + name(e.peer) + "] ") + e.text;
+          },
+      },
+      event);
+}
+
+}  // namespace byway::sim

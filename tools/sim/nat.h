@@ -1,0 +1,119 @@
+// A NAT, in the words of RFC 4787, as two functions with time passed in:
+//
+//     outbound(now, inside, remote)   the endpoint under which the remote sees us
+//     inbound(now, outside, remote)   who inside receives it, or why nobody does
+//
+// Nat describes a kind of NAT, NatBox is one that runs. A mapping ties an inside endpoint to an
+// outside one (section 4.1); which remotes may use it from outside is the filter (section 5).
+// Both live for `lifetime` after the last packet out (section 4.3, REQ-6). A firewall is a NAT
+// that filters and leaves addresses alone (mapping: none).
+#pragma once
+
+#include <map>
+#include <optional>
+
+#include "protocol/endpoint.h"
+#include "protocol/message.h"
+#include "protocol/random.h"
+#include "protocol/time.h"
+
+namespace byway::sim {
+
+struct Nat {
+  Behaviour mapping = Behaviour::endpoint_independent;
+  Behaviour filtering = Behaviour::address_port_dependent;
+  Ports ports = Ports::preserved;
+  std::uint16_t delta = 1;         // between two new mappings, when sequential
+  std::uint16_t block_size = 512;  // ports of each inside address, when block
+  Duration lifetime = 120s;        // RFC 4787 REQ-5 asks for no less; many give 30 s
+  bool hairpins = false;           // inside hosts reach one another by outside endpoints (REQ-9)
+  bool inbound_refreshes = false;  // what arrives keeps a mapping alive too (REQ-6, MAY)
+  // The router takes uninvited packets for itself and remembers the flow. Whoever inside then
+  // sends to that remote is pushed off its usual port, for the flow is already taken. Routers
+  // built on Linux do this where their own firewall accepts such packets.
+  bool poisonable = false;
+
+  static Nat public_host();         // no NAT at all
+  static Nat firewall();            // public addresses, but only answers come in
+  static Nat full_cone();           // whoever knows the outside endpoint gets in
+  static Nat address_restricted();  // only addresses that were sent to
+  static Nat port_restricted();     // only endpoints that were sent to
+  static Nat symmetric_random();    // another, random port for every remote endpoint
+  static Nat symmetric_sequential(std::uint16_t delta = 1);
+  static Nat symmetric_block(std::uint16_t size);
+  static Nat udp_blocked();  // lets no UDP out
+
+  Nat with_hairpin() const;
+  Nat with_lifetime(Duration lifetime) const;
+  Nat with_poisoning() const;
+
+  // No box is needed for it.
+  bool is_open() const { return mapping == Behaviour::none && filtering == Behaviour::none; }
+};
+
+enum class Refusal : std::uint8_t { none, no_mapping, filtered };
+
+class NatBox {
+ public:
+  // `outside` is not used by a firewall, which leaves addresses alone.
+  NatBox(const Nat& nat, IpAddress outside, Random random);
+
+  const Nat& nat() const { return nat_; }
+  const IpAddress& outside() const { return outside_; }
+
+  // Nothing: no UDP passes, or no port is left.
+  std::optional<Endpoint> outbound(TimePoint now, const Endpoint& inside, const Endpoint& remote);
+
+  struct Inbound {
+    std::optional<Endpoint> inside;
+    Refusal refusal = Refusal::none;
+  };
+  Inbound inbound(TimePoint now, const Endpoint& outside, const Endpoint& remote);
+
+  // Every mapping is lost; the address may be a new one.
+  void reboot(IpAddress outside);
+  std::size_t mappings() const { return mappings_.size(); }
+
+ private:
+  // What a mapping is chosen by: the inside endpoint and as much of the remote one as the
+  // mapping behaviour looks at.
+  struct Key {
+    Endpoint inside;
+    Endpoint remote;
+    auto operator<=>(const Key&) const = default;
+  };
+  struct Mapping {
+    Endpoint outside;
+    std::map<Endpoint, TimePoint> sent;  // when a packet last left for each remote
+  };
+  struct Flow {
+    Endpoint outside;
+    Endpoint remote;
+    auto operator<=>(const Flow&) const = default;
+  };
+
+  Key key_for(const Endpoint& inside, const Endpoint& remote) const;
+  Mapping* find(TimePoint now, const Key& key);
+  Mapping* create(const Key& key, std::optional<Endpoint> outside);
+  bool admits(TimePoint now, const Mapping& mapping, const Endpoint& remote) const;
+  bool fresh(TimePoint now, TimePoint last) const { return now - last < nat_.lifetime; }
+  bool taken_by_router(TimePoint now, const Mapping& mapping, const Endpoint& remote) const;
+  void uninvited(TimePoint now, const Flow& flow);
+
+  std::optional<Endpoint> choose_outside(TimePoint now, const Endpoint& inside);
+  std::optional<Endpoint> random_outside(TimePoint now, std::uint32_t first, std::uint32_t count);
+  std::optional<Endpoint> next_outside(TimePoint now);
+  std::optional<Endpoint> outside_in_block(TimePoint now, const IpAddress& inside);
+  bool is_free(TimePoint now, const Endpoint& outside);
+
+  Nat nat_;
+  IpAddress outside_;
+  Random random_;
+  std::map<Key, Mapping> mappings_;
+  std::map<Endpoint, Key> by_outside_;
+  std::map<Flow, TimePoint> taken_;            // flows the router keeps for itself
+  std::map<IpAddress, std::uint32_t> blocks_;  // first port of each inside address's block
+  std::uint32_t next_port_;
+};
+
+}  // namespace byway::sim

@@ -1,0 +1,31 @@
+#include "tools/sim/oracle.h"
+
+namespace byway::sim {
+namespace {
+
+bool is_blocked(const Nat& nat) {
+  return nat.mapping == Behaviour::blocked;
+}
+
+// One outside endpoint for all remotes: what a third party observed holds for the peer too.
+bool is_easy(const Nat& nat) {
+  return nat.mapping == Behaviour::none || nat.mapping == Behaviour::endpoint_independent;
+}
+
+// Once it has knocked at a peer's address, any port of that address gets in.
+bool ignores_ports(const Nat& nat) {
+  return nat.filtering != Behaviour::address_port_dependent;
+}
+
+}  // namespace
+
+bool direct_possible(const Nat& a, const Nat& b) {
+  if (is_blocked(a) || is_blocked(b)) return false;
+  if (is_easy(a) && is_easy(b)) return true;
+  // The easy side's endpoint is known; the other's knock must come in from a port nobody foresaw.
+  if (is_easy(a)) return ignores_ports(a);
+  if (is_easy(b)) return ignores_ports(b);
+  return false;
+}
+
+}  // namespace byway::sim
