@@ -57,44 +57,49 @@ po::options_description file_options() {
   po::options_description options("Options");
   auto text = [] { return po::value<std::string>(); };
   auto texts = [] { return po::value<std::vector<std::string>>(); };
-  options.add_options()
-      ("state-dir", text()->value_name("D"), "where the key, contacts and inbox live")
-      ("listen", texts()->value_name("ADDR:PORT"),
-       "address to receive at; may be repeated, the first is the main one (0.0.0.0 and any free port)")
-      ("seed", texts()->value_name("ID@HOST:PORT"), "a supernode to join by; may be repeated")
-      ("role", text()->value_name("leaf|supernode"), "what to be for others (leaf)")
-      ("name", text()->value_name("NAME"), "what to call this node in its own status")
-      ("max-leaves", text()->value_name("N"), "as a supernode: how many leaves to take (100000)")
-      ("netgroup-bits", text()->value_name("A,B"),
-       "how many leading bits of an IPv4 and an IPv6 address make a netgroup (16,32)")
-      ("relay-rate", text()->value_name("RATE"),
-       "as a supernode: bytes a second to relay in all, as in 5M (no limit)")
-      ("lane-rate", text()->value_name("RATE"),
-       "as a supernode: bytes a second to relay for one pair (no limit)")
-      ("no-relay", po::bool_switch(), "as a supernode: introduce, but relay nothing")
-      ("cubic", po::bool_switch(), "CUBIC congestion control instead of BBR")
-      ("log-level", text()->value_name("LEVEL"), "trace, debug, info, warn, error or off (info)");
+  options.add_options()("state-dir", text()->value_name("D"),
+                        "where the key, contacts and inbox live")(
+      "listen", texts()->value_name("ADDR:PORT"),
+      "address to receive at; may be repeated, the first is the main one (0.0.0.0 and any free "
+      "port)")("seed", texts()->value_name("ID@HOST:PORT"),
+               "a supernode to join by; may be repeated")(
+      "role", text()->value_name("leaf|supernode"), "what to be for others (leaf)")(
+      "name", text()->value_name("NAME"), "what to call this node in its own status")(
+      "max-leaves", text()->value_name("N"), "as a supernode: how many leaves to take (100000)")(
+      "netgroup-bits", text()->value_name("A,B"),
+      "how many leading bits of an IPv4 and an IPv6 address make a netgroup (16,32)")(
+      "relay-rate", text()->value_name("RATE"),
+      "as a supernode: bytes a second to relay in all, as in 5M (no limit)")(
+      "lane-rate", text()->value_name("RATE"),
+      "as a supernode: bytes a second to relay for one pair (no limit)")(
+      "no-relay", po::bool_switch(), "as a supernode: introduce, but relay nothing")(
+      "cubic", po::bool_switch(), "CUBIC congestion control instead of BBR")(
+      "log-level", text()->value_name("LEVEL"), "trace, debug, info, warn, error or off (info)");
   return options;
 }
 
 std::optional<Problem> read_listens(const po::variables_map& values, RunConfig& config) {
   if (!values.count("listen")) {
     if (config.role == Role::supernode)
-      return problem("role", "a supernode needs a port that others can be told; add --listen 0.0.0.0:7000");
+      return problem("role",
+                     "a supernode needs a port that others can be told; add --listen 0.0.0.0:7000");
     config.listen = {Endpoint{}};
     return std::nullopt;
   }
   for (const auto& text : values["listen"].as<std::vector<std::string>>()) {
     const auto endpoint = Endpoint::parse(text);
     if (!endpoint)
-      return problem("listen", "'" + text + "' is not an address with a port; write it as 0.0.0.0:7000 or [::]:7000");
+      return problem(
+          "listen",
+          "'" + text + "' is not an address with a port; write it as 0.0.0.0:7000 or [::]:7000");
     for (const Endpoint& other : config.listen)
       if (other == *endpoint && endpoint->port != 0)
         return problem("listen", text + " is given twice; leave one of them out");
     config.listen.push_back(*endpoint);
   }
   if (config.listen.size() > max_listens)
-    return problem("listen", "at most " + std::to_string(max_listens) + " addresses; leave some out");
+    return problem("listen",
+                   "at most " + std::to_string(max_listens) + " addresses; leave some out");
   return std::nullopt;
 }
 
@@ -116,7 +121,8 @@ std::optional<Problem> read_rate(const po::variables_map& values, const std::str
   const auto& text = values[option].as<std::string>();
   const auto parsed = parse_rate(text);
   if (!parsed)
-    return problem(option, "'" + text + "' is not a number of bytes a second; write it as 500k or 5M");
+    return problem(option,
+                   "'" + text + "' is not a number of bytes a second; write it as 500k or 5M");
   rate = *parsed;
   return std::nullopt;
 }
@@ -132,7 +138,8 @@ std::optional<Problem> read_all(const po::variables_map& values, RunConfig& conf
     config.state_dir = *dir;
   }
   if (const auto role = text_of_option("role")) {
-    if (*role == "supernode") config.role = Role::supernode;
+    if (*role == "supernode")
+      config.role = Role::supernode;
     else if (*role != "leaf")
       return problem("role", "there is no role '" + *role + "'; it is leaf or supernode");
   }
@@ -143,18 +150,21 @@ std::optional<Problem> read_all(const po::variables_map& values, RunConfig& conf
   }
   if (const auto text = text_of_option("max-leaves")) {
     const auto number = parse_integer<std::size_t>(*text);
-    if (!number) return problem("max-leaves", "'" + *text + "' is not a whole number; write it as 1000");
+    if (!number)
+      return problem("max-leaves", "'" + *text + "' is not a whole number; write it as 1000");
     config.max_leaves = *number;
   }
   if (const auto text = text_of_option("netgroup-bits")) {
     const auto bits = parse_netgroup_bits(*text);
     if (!bits)
-      return problem("netgroup-bits", "'" + *text + "' is not two lengths; write them as 16,32 (at most 32,128)");
+      return problem("netgroup-bits",
+                     "'" + *text + "' is not two lengths; write them as 16,32 (at most 32,128)");
     std::tie(config.netgroup_bits_v4, config.netgroup_bits_v6) = *bits;
   }
   if (const auto level = text_of_option("log-level")) {
     if (!is_log_level(*level))
-      return problem("log-level", "there is no level '" + *level + "'; it is trace, debug, info, warn, error or off");
+      return problem("log-level", "there is no level '" + *level +
+                                      "'; it is trace, debug, info, warn, error or off");
     config.log_level = *level;
   }
   config.relay = !values["no-relay"].as<bool>();
@@ -183,8 +193,9 @@ Problem sentence_of(const po::error& error, const std::string& where) {
 
 po::options_description run_options() {
   po::options_description options = file_options();
-  options.add_options()("config", po::value<std::string>()->value_name("FILE"),
-                        "read options from FILE too, as `name = value` lines; the command line wins");
+  options.add_options()(
+      "config", po::value<std::string>()->value_name("FILE"),
+      "read options from FILE too, as `name = value` lines; the command line wins");
   return options;
 }
 
@@ -238,7 +249,8 @@ Outcome<RunConfig> parse_run_config(const std::vector<std::string>& arguments,
       const auto path = values["config"].as<std::string>();
       where = " in " + path;
       std::ifstream file(path);
-      if (!file) return problem("config", path + " cannot be read; check the name and its permissions");
+      if (!file)
+        return problem("config", path + " cannot be read; check the name and its permissions");
       po::store(po::parse_config_file(file, file_options()), values);
     }
   } catch (const po::error& error) {

@@ -19,8 +19,12 @@ struct Overloaded : Handlers... {
 template <typename... Handlers>
 Overloaded(Handlers...) -> Overloaded<Handlers...>;
 
-kj::StringPtr text(const std::string& from) { return {from.c_str(), from.size()}; }
-std::string text(capnp::Text::Reader from) { return {from.begin(), from.size()}; }
+kj::StringPtr text(const std::string& from) {
+  return {from.c_str(), from.size()};
+}
+std::string text(capnp::Text::Reader from) {
+  return {from.begin(), from.size()};
+}
 
 Bytes framed(capnp::MessageBuilder& message) {
   const kj::Array<capnp::word> words = capnp::messageToFlatArray(message);
@@ -77,22 +81,30 @@ Result<ControlRequest> read_listen(wire::Listen::Reader from) {
 Result<ControlRequest> read_request(wire::Request::Reader from) {
   using Kind = wire::Request;
   switch (from.which()) {
-    case Kind::STATUS: return ControlRequest{Status{}};
-    case Kind::PING: return read_ping(from.getPing());
+    case Kind::STATUS:
+      return ControlRequest{Status{}};
+    case Kind::PING:
+      return read_ping(from.getPing());
     case Kind::SAY: {
       const auto say = from.getSay();
       return ControlRequest{Say{text(say.getPeer()), text(say.getText()), say.getTimeoutMs()}};
     }
-    case Kind::INBOX: return ControlRequest{Inbox{from.getInbox().getFollow()}};
-    case Kind::CHAT: return ControlRequest{Chat{}};
+    case Kind::INBOX:
+      return ControlRequest{Inbox{from.getInbox().getFollow()}};
+    case Kind::CHAT:
+      return ControlRequest{Chat{}};
     case Kind::CONTACT_ADD: {
       const auto contact = from.getContactAdd();
       return ControlRequest{ContactAdd{text(contact.getName()), text(contact.getId())}};
     }
-    case Kind::CONTACT_LIST: return ControlRequest{ContactList{}};
-    case Kind::CONTACT_REMOVE: return ControlRequest{ContactRemove{text(from.getContactRemove())}};
-    case Kind::LISTEN: return read_listen(from.getListen());
-    case Kind::ACCEPT: return ControlRequest{Accept{from.getAccept()}};
+    case Kind::CONTACT_LIST:
+      return ControlRequest{ContactList{}};
+    case Kind::CONTACT_REMOVE:
+      return ControlRequest{ContactRemove{text(from.getContactRemove())}};
+    case Kind::LISTEN:
+      return read_listen(from.getListen());
+    case Kind::ACCEPT:
+      return ControlRequest{Accept{from.getAccept()}};
     case Kind::PIPE: {
       const auto pipe = from.getPipe();
       return ControlRequest{Pipe{text(pipe.getPeer()), text(pipe.getService())}};
@@ -101,18 +113,24 @@ Result<ControlRequest> read_request(wire::Request::Reader from) {
       const auto bench = from.getBench();
       return ControlRequest{Bench{text(bench.getPeer()), bench.getSeconds(), bench.getReverse()}};
     }
-    case Kind::STOP: return ControlRequest{Stop{}};
-    case Kind::OUTCOME: return ControlRequest{Outcome{from.getOutcome()}};
+    case Kind::STOP:
+      return ControlRequest{Stop{}};
+    case Kind::OUTCOME:
+      return ControlRequest{Outcome{from.getOutcome()}};
   }
   return Error::malformed;
 }
 
 Result<ControlReply> read_reply(wire::Reply::Reader from) {
   switch (from.which()) {
-    case wire::Reply::LINE: return ControlReply{Line{text(from.getLine())}};
-    case wire::Reply::FAILED: return ControlReply{Failed{text(from.getFailed())}};
-    case wire::Reply::DONE: return ControlReply{Done{}};
-    case wire::Reply::RAW: return ControlReply{Raw{from.getRaw()}};
+    case wire::Reply::LINE:
+      return ControlReply{Line{text(from.getLine())}};
+    case wire::Reply::FAILED:
+      return ControlReply{Failed{text(from.getFailed())}};
+    case wire::Reply::DONE:
+      return ControlReply{Done{}};
+    case wire::Reply::RAW:
+      return ControlReply{Raw{from.getRaw()}};
   }
   return Error::malformed;
 }
@@ -208,6 +226,8 @@ Result<std::optional<Bytes>> FrameReader::next() {
   return std::optional<Bytes>{std::move(frame)};
 }
 
-Bytes FrameReader::rest() { return std::exchange(buffer_, {}); }
+Bytes FrameReader::rest() {
+  return std::exchange(buffer_, {});
+}
 
 }  // namespace byway::control

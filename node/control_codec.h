@@ -30,7 +30,7 @@ struct Ping {
   std::uint32_t count = 4;        // 0: until interrupted (or `until` is met)
   std::uint32_t interval_ms = 0;  // 0: the node chooses (1 s, or 0.2 s with `until`)
   Until until = Until::count;
-  std::uint32_t timeout_ms = 0;   // for `until`; 0: none
+  std::uint32_t timeout_ms = 0;  // for `until`; 0: none
   bool operator==(const Ping&) const = default;
 };
 struct Say {
@@ -92,7 +92,8 @@ struct Outcome {
 using ControlRequest = std::variant<Status, Ping, Say, Inbox, Chat, ContactAdd, ContactList,
                                     ContactRemove, Listen, Accept, Pipe, Bench, Stop, Outcome>;
 
-// --- replies: any number of lines, then failed or done; or raw ------------------------------------
+// --- replies: any number of lines, then failed or done; or raw
+// ------------------------------------
 
 struct Line {
   std::string json;  // one JSON object, with the keys that --json promises
@@ -116,7 +117,8 @@ struct Raw {
 
 using ControlReply = std::variant<Line, Failed, Done, Raw>;
 
-// --- bytes ------------------------------------------------------------------------------------------
+// --- bytes
+// ------------------------------------------------------------------------------------------
 
 // With the length in front, ready to be written to the socket.
 Bytes encode(const ControlRequest& request);

@@ -142,8 +142,10 @@ class ControlServer::Connection final : public Replies,
                                self->waiting_bytes_ -=
                                    std::min(self->waiting_bytes_, self->current_.size());
                                if (!self->shared_->open) return;
-                               if (error) self->hang_up();
-                               else self->write();
+                               if (error)
+                                 self->hang_up();
+                               else
+                                 self->write();
                                self->shared_->settle();
                              });
   }

@@ -35,8 +35,10 @@ bool usable(const IpAddress& address) {
     case Scope::unspecified:
     case Scope::link_local:
     case Scope::multicast:
-    case Scope::broadcast: return false;
-    default: return true;
+    case Scope::broadcast:
+      return false;
+    default:
+      return true;
   }
 }
 

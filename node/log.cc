@@ -15,7 +15,9 @@ struct Overloaded : Handlers... {
 template <typename... Handlers>
 Overloaded(Handlers...) -> Overloaded<Handlers...>;
 
-double ms(Duration duration) { return to_ms(duration); }
+double ms(Duration duration) {
+  return to_ms(duration);
+}
 
 }  // namespace
 
@@ -34,9 +36,15 @@ void start_logging(const std::string& level) {
   spdlog::set_default_logger(std::move(logger));
 }
 
-void log_info(std::string_view line) { spdlog::info("{}", line); }
-void log_warn(std::string_view line) { spdlog::warn("{}", line); }
-void log_debug(std::string_view line) { spdlog::debug("{}", line); }
+void log_info(std::string_view line) {
+  spdlog::info("{}", line);
+}
+void log_warn(std::string_view line) {
+  spdlog::warn("{}", line);
+}
+void log_debug(std::string_view line) {
+  spdlog::debug("{}", line);
+}
 
 std::string quoted(std::string_view text) {
   std::string out;

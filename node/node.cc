@@ -23,8 +23,7 @@ constexpr Duration first_look_up_again = 1s, longest_look_up_again = 30s;
 
 // One seed becomes as many as its host has addresses; none: the name is not known (now).
 std::vector<Seed> look_up(boost::asio::io_context& io, const SeedAddress& seed) {
-  if (const auto address = IpAddress::parse(seed.host))
-    return {{seed.id, {*address, seed.port}}};
+  if (const auto address = IpAddress::parse(seed.host)) return {{seed.id, {*address, seed.port}}};
   namespace ip = boost::asio::ip;
   ip::udp::resolver resolver(io);
   boost::system::error_code error;
@@ -34,8 +33,8 @@ std::vector<Seed> look_up(boost::asio::io_context& io, const SeedAddress& seed) 
     if (address) found.push_back({seed.id, {*address, seed.port}});
   }
   if (found.empty())
-    log_warn("event=seed-unknown host=" + quoted(seed.host) + " why=" +
-             quoted(error ? error.message() : "no usable address"));
+    log_warn("event=seed-unknown host=" + quoted(seed.host) +
+             " why=" + quoted(error ? error.message() : "no usable address"));
   return found;
 }
 
@@ -138,8 +137,8 @@ Outcome<std::unique_ptr<Node>> Node::start(boost::asio::io_context& io, const Ru
   auto store = Store::open(dir->database_path());
   if (!store) return store.error();
 
-  std::unique_ptr<Node> node(new Node(
-      std::make_unique<Parts>(std::move(*dir), std::move(*identity), std::move(*store))));
+  std::unique_ptr<Node> node(
+      new Node(std::make_unique<Parts>(std::move(*dir), std::move(*identity), std::move(*store))));
   Parts& parts = *node->parts_;
   parts.name = config.name;
   auto runtime = Runtime::open(io, overlay_config(config, look_up_all(io, config.seeds)),
@@ -161,9 +160,15 @@ Outcome<std::unique_ptr<Node>> Node::start(boost::asio::io_context& io, const Ru
   return node;
 }
 
-const NodeId& Node::id() const { return parts_->identity.id(); }
-Endpoint Node::listen() const { return parts_->runtime->bound().front(); }
-bool Node::ready() const { return parts_->ready; }
+const NodeId& Node::id() const {
+  return parts_->identity.id();
+}
+Endpoint Node::listen() const {
+  return parts_->runtime->bound().front();
+}
+bool Node::ready() const {
+  return parts_->ready;
+}
 
 void Node::when_ready(std::function<void()> tell) {
   if (parts_->ready) return tell();
@@ -215,6 +220,8 @@ void Node::handle(const control::ControlRequest& request, std::shared_ptr<Replie
   if (const auto* r = std::get_if<control::Bench>(&request))
     return parts.bench->handle(*r, replies);
 }
+
+void Node::settle() { parts_->runtime->settle(); }
 
 int run_node(const RunConfig& config) {
   start_logging(config.log_level);

@@ -33,8 +33,9 @@ class Node {
   void leave(std::function<void()> left);
   // What a `stop` command does.
   void on_stop(std::function<void()> stop) { stop_ = std::move(stop); }
-  // What the control socket does with a request.
+  // What the control socket does with a request; settle() is to follow.
   void handle(const control::ControlRequest& request, std::shared_ptr<Replies> replies);
+  void settle();
 
  private:
   struct Parts;

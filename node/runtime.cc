@@ -10,9 +10,9 @@
 namespace byway {
 namespace {
 
-constexpr Duration host_interval = 3s;    // how soon a new network is noticed
-constexpr Duration wall_tolerance = 1s;   // a smaller step of the wall clock is drift
-constexpr int work_per_settle = 4096;     // transmits and events; then sockets have their turn
+constexpr Duration host_interval = 3s;   // how soon a new network is noticed
+constexpr Duration wall_tolerance = 1s;  // a smaller step of the wall clock is drift
+constexpr int work_per_settle = 4096;    // transmits and events; then sockets have their turn
 
 Random strong_random() {
   Random::Seed seed;
@@ -27,8 +27,7 @@ Duration wall_offset() {
 
 }  // namespace
 
-Runtime::Runtime(boost::asio::io_context& io)
-    : io_(io), port_(io), timer_(io), host_timer_(io) {}
+Runtime::Runtime(boost::asio::io_context& io) : io_(io), port_(io), timer_(io), host_timer_(io) {}
 
 Runtime::~Runtime() = default;
 
@@ -102,25 +101,25 @@ void Runtime::wake_at(TimePoint deadline) {
   timer_.expires_at(std::chrono::steady_clock::time_point(
       std::chrono::duration_cast<std::chrono::steady_clock::duration>(
           deadline.time_since_epoch())));
-  timer_.async_wait([this, alive = std::weak_ptr<int>(alive_)](
-                        const boost::system::error_code& error) {
-    if (error || alive.expired()) return;
-    armed_.reset();
-    const TimePoint now = monotonic_now();
-    const auto due = overlay_->next_timeout();
-    if (due && *due <= now) overlay_->on_timeout(now);
-    settle();
-  });
+  timer_.async_wait(
+      [this, alive = std::weak_ptr<int>(alive_)](const boost::system::error_code& error) {
+        if (error || alive.expired()) return;
+        armed_.reset();
+        const TimePoint now = monotonic_now();
+        const auto due = overlay_->next_timeout();
+        if (due && *due <= now) overlay_->on_timeout(now);
+        settle();
+      });
 }
 
 void Runtime::watch_host() {
   host_timer_.expires_after(host_interval);
-  host_timer_.async_wait([this, alive = std::weak_ptr<int>(alive_)](
-                             const boost::system::error_code& error) {
-    if (error || alive.expired()) return;
-    look_at_host();
-    watch_host();
-  });
+  host_timer_.async_wait(
+      [this, alive = std::weak_ptr<int>(alive_)](const boost::system::error_code& error) {
+        if (error || alive.expired()) return;
+        look_at_host();
+        watch_host();
+      });
 }
 
 void Runtime::look_at_host() {

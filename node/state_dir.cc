@@ -19,9 +19,13 @@ namespace {
 
 constexpr std::size_t key_text_size = 64;  // hex digits
 
-std::string reason(int error) { return std::strerror(error); }
+std::string reason(int error) {
+  return std::strerror(error);
+}
 
-Problem cannot(const std::string& what, int error) { return {what + ": " + reason(error)}; }
+Problem cannot(const std::string& what, int error) {
+  return {what + ": " + reason(error)};
+}
 
 // An open file, closed at the end of its scope.
 class File {
@@ -98,7 +102,9 @@ std::string default_state_dir() {
   return "/var/lib/byway";
 }
 
-std::string control_socket_path(const std::string& state_dir) { return state_dir + "/control"; }
+std::string control_socket_path(const std::string& state_dir) {
+  return state_dir + "/control";
+}
 
 Outcome<StateDir> StateDir::open(const std::string& path) {
   std::error_code error;
@@ -106,7 +112,8 @@ Outcome<StateDir> StateDir::open(const std::string& path) {
   if (error) return Problem{"--state-dir: " + path + ": " + error.message()};
 
   // Directories on the way get the usual mode; the last one is private.
-  if (absolute.has_parent_path()) std::filesystem::create_directories(absolute.parent_path(), error);
+  if (absolute.has_parent_path())
+    std::filesystem::create_directories(absolute.parent_path(), error);
   if (::mkdir(absolute.c_str(), 0700) != 0 && errno != EEXIST)
     return cannot("--state-dir: cannot make " + absolute.string(), errno);
 
@@ -152,7 +159,8 @@ Outcome<Identity> StateDir::identity() const {
   struct stat info {};
   if (::fstat(file.fd(), &info) != 0) return cannot("cannot read the key " + path, errno);
   if ((info.st_mode & 0077) != 0)
-    return Problem{"the key " + path + " is open to others; make it yours alone: chmod 600 " + path};
+    return Problem{"the key " + path + " is open to others; make it yours alone: chmod 600 " +
+                   path};
 
   ByteArray<256> text;
   const ssize_t size = ::read(file.fd(), text.data(), text.size());

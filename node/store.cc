@@ -75,7 +75,9 @@ bool execute(sqlite3* db, const char* sql) {
   return sqlite3_exec(db, sql, nullptr, nullptr, nullptr) == SQLITE_OK;
 }
 
-std::uint64_t count(Statement& statement) { return statement.row() ? statement.number(0) : 0; }
+std::uint64_t count(Statement& statement) {
+  return statement.row() ? statement.number(0) : 0;
+}
 
 Problem damaged(const std::string& path, sqlite3* db) {
   return {"the database " + path + " cannot be used (" + sqlite3_errmsg(db) +
@@ -84,12 +86,15 @@ Problem damaged(const std::string& path, sqlite3* db) {
 
 }  // namespace
 
-void Store::Close::operator()(sqlite3* db) const { sqlite3_close_v2(db); }
+void Store::Close::operator()(sqlite3* db) const {
+  sqlite3_close_v2(db);
+}
 
 Outcome<Store> Store::open(const std::string& path) {
   sqlite3* raw = nullptr;
-  const int opened = sqlite3_open_v2(
-      path.c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
+  const int opened =
+      sqlite3_open_v2(path.c_str(), &raw,
+                      SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
   std::unique_ptr<sqlite3, Close> db(raw);
   if (opened != SQLITE_OK) return damaged(path, raw);
 
@@ -120,18 +125,17 @@ Outcome<bool> Store::add_contact(const Contact& contact) {
   if (count(all) >= max_contacts)
     return Problem{"there are " + std::to_string(max_contacts) + " contacts already; remove some"};
 
-  const bool done =
-      execute(db, "BEGIN IMMEDIATE") &&
-      Statement(db, "DELETE FROM contact WHERE id = ?").bind(contact.id).run() &&
-      Statement(db, "INSERT OR REPLACE INTO contact (name, id) VALUES (?, ?)")
-          .bind(contact.name)
-          .bind(contact.id)
-          .run() &&
-      // What they wrote as a stranger is no request any more.
-      Statement(db, "UPDATE inbox SET request = 0 WHERE sender = ? AND request")
-          .bind(contact.id)
-          .run() &&
-      execute(db, "COMMIT");
+  const bool done = execute(db, "BEGIN IMMEDIATE") &&
+                    Statement(db, "DELETE FROM contact WHERE id = ?").bind(contact.id).run() &&
+                    Statement(db, "INSERT OR REPLACE INTO contact (name, id) VALUES (?, ?)")
+                        .bind(contact.name)
+                        .bind(contact.id)
+                        .run() &&
+                    // What they wrote as a stranger is no request any more.
+                    Statement(db, "UPDATE inbox SET request = 0 WHERE sender = ? AND request")
+                        .bind(contact.id)
+                        .run() &&
+                    execute(db, "COMMIT");
   if (done) return true;
   const std::string why = sqlite3_errmsg(db);
   execute(db, "ROLLBACK");
@@ -150,7 +154,9 @@ std::vector<Contact> Store::contacts() const {
   return all;
 }
 
-void Store::begin_batch() { execute(db_.get(), "BEGIN IMMEDIATE"); }
+void Store::begin_batch() {
+  execute(db_.get(), "BEGIN IMMEDIATE");
+}
 
 bool Store::end_batch() {
   if (execute(db_.get(), "COMMIT")) return true;

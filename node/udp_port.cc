@@ -25,8 +25,8 @@ constexpr std::size_t message_room = 65'536;
 constexpr int batches_per_wake_up = 4;          // then others have their turn
 constexpr std::size_t max_train_segments = 64;  // UDP_MAX_SEGMENTS of the older kernels
 constexpr std::size_t max_train_bytes = 65'000;
-constexpr std::size_t gather_at_most = 64;      // transmits, before they are sent
-constexpr std::size_t max_waiting = 1024;       // transmits held back while a socket is full
+constexpr std::size_t gather_at_most = 64;  // transmits, before they are sent
+constexpr std::size_t max_waiting = 1024;   // transmits held back while a socket is full
 
 union Address {
   sockaddr any;
@@ -100,7 +100,9 @@ std::size_t segments_of(const Transmit& t) {
 std::size_t segment_of(const Transmit& t) {
   return t.segment_size == 0 ? t.bytes.size() : std::min(t.segment_size, t.bytes.size());
 }
-bool is_whole(const Transmit& t) { return t.bytes.size() % segment_of(t) == 0; }
+bool is_whole(const Transmit& t) {
+  return t.bytes.size() % segment_of(t) == 0;
+}
 
 // How many transmits from `first` on can be one train: the same target, and every datagram of
 // the same size but the very last, which may be shorter.
@@ -214,8 +216,8 @@ struct UdpPort::Socket {
   boost::asio::ip::udp::socket handle;
   SocketId id;
   Endpoint bound;
-  bool trains = false;  // UDP_SEGMENT works here
-  bool full = false;    // waiting until it is writable
+  bool trains = false;     // UDP_SEGMENT works here
+  bool full = false;       // waiting until it is writable
   std::size_t singly = 0;  // so many of the gathered go one by one: their train was refused
   std::deque<Transmit> gathered;
 };
@@ -304,14 +306,15 @@ std::vector<Endpoint> UdpPort::bound() const {
   return all;
 }
 
-// --- in -------------------------------------------------------------------------------------------
+// --- in
+// -------------------------------------------------------------------------------------------
 
 void UdpPort::wait_readable(Socket& socket) {
-  socket.handle.async_wait(boost::asio::ip::udp::socket::wait_read,
-                           [this, &socket, alive = std::weak_ptr<int>(alive_)](
-                               const boost::system::error_code&) {
-                             if (!alive.expired()) on_readable(socket);
-                           });
+  socket.handle.async_wait(
+      boost::asio::ip::udp::socket::wait_read,
+      [this, &socket, alive = std::weak_ptr<int>(alive_)](const boost::system::error_code&) {
+        if (!alive.expired()) on_readable(socket);
+      });
 }
 
 void UdpPort::on_readable(Socket& socket) {
@@ -360,7 +363,8 @@ bool UdpPort::receive_batch(Socket& socket) {
   return static_cast<std::size_t>(count) == batch_messages;
 }
 
-// --- out ------------------------------------------------------------------------------------------
+// --- out
+// ------------------------------------------------------------------------------------------
 
 // The socket the core names, or where that speaks another address family the first that fits.
 UdpPort::Socket* UdpPort::socket_for(const Transmit& transmit) {
@@ -443,13 +447,13 @@ void UdpPort::send_gathered(Socket& socket) {
 
 void UdpPort::wait_writable(Socket& socket) {
   socket.full = true;
-  socket.handle.async_wait(boost::asio::ip::udp::socket::wait_write,
-                           [this, &socket, alive = std::weak_ptr<int>(alive_)](
-                               const boost::system::error_code&) {
-                             if (alive.expired()) return;
-                             socket.full = false;
-                             send_gathered(socket);
-                           });
+  socket.handle.async_wait(
+      boost::asio::ip::udp::socket::wait_write,
+      [this, &socket, alive = std::weak_ptr<int>(alive_)](const boost::system::error_code&) {
+        if (alive.expired()) return;
+        socket.full = false;
+        send_gathered(socket);
+      });
 }
 
 }  // namespace byway

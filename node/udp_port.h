@@ -37,9 +37,9 @@ class UdpPort {
     std::uint64_t trains_in = 0;
     std::uint64_t send_calls = 0;
     std::uint64_t trains_out = 0;
-    std::uint64_t send_errors = 0;  // the kernel refused it: no route, too large …
+    std::uint64_t send_errors = 0;   // the kernel refused it: no route, too large …
     std::uint64_t dropped_full = 0;  // the socket stayed full for too long
-    std::uint64_t no_socket = 0;    // none of this protocol or address family
+    std::uint64_t no_socket = 0;     // none of this protocol or address family
   };
   // Datagrams that arrived together; their bytes live until the call returns.
   using Receive = std::function<void(std::span<const Datagram>)>;

@@ -9,11 +9,15 @@ namespace {
 
 Drop drop_for(const boost::system::error_code& error) {
   switch (static_cast<Error>(error.value())) {
-    case Error::unknown_session: return Drop::unknown_session;
-    case Error::replayed: return Drop::replayed;
+    case Error::unknown_session:
+      return Drop::unknown_session;
+    case Error::replayed:
+      return Drop::replayed;
     case Error::truncated:
-    case Error::malformed: return Drop::malformed;
-    default: return Drop::unauthentic;
+    case Error::malformed:
+      return Drop::malformed;
+    default:
+      return Drop::unauthentic;
   }
 }
 
@@ -53,14 +57,20 @@ void Overlay::Conductor::on_datagram(TimePoint now, const Datagram& datagram) {
   Outcome outcome = Drop::empty;
   if (!datagram.bytes.empty()) {
     switch (classify(datagram.bytes)) {
-      case PacketKind::stun: outcome = on_stun(now, datagram); break;
-      case PacketKind::relay: outcome = on_relay_frame(now, datagram); break;
+      case PacketKind::stun:
+        outcome = on_stun(now, datagram);
+        break;
+      case PacketKind::relay:
+        outcome = on_relay_frame(now, datagram);
+        break;
       default:
         outcome = take(now, Route{datagram.socket, datagram.proto, datagram.from}, datagram.bytes);
     }
   }
-  if (outcome) counters_.drop(*outcome);
-  else ++counters_.datagrams_used;
+  if (outcome)
+    counters_.drop(*outcome);
+  else
+    ++counters_.datagrams_used;
   settle(now);
 }
 
@@ -68,15 +78,22 @@ void Overlay::Conductor::on_datagram(TimePoint now, const Datagram& datagram) {
 Overlay::Conductor::Outcome Overlay::Conductor::take(TimePoint now, const Route& route,
                                                      ByteView bytes) {
   switch (classify(bytes)) {
-    case PacketKind::handshake1: return on_handshake1(now, route, bytes);
-    case PacketKind::handshake2: return on_handshake2(now, route, bytes);
-    case PacketKind::cookie: return on_cookie(now, route, bytes);
-    case PacketKind::sealed: return on_sealed(now, route, bytes);
+    case PacketKind::handshake1:
+      return on_handshake1(now, route, bytes);
+    case PacketKind::handshake2:
+      return on_handshake2(now, route, bytes);
+    case PacketKind::cookie:
+      return on_cookie(now, route, bytes);
+    case PacketKind::sealed:
+      return on_sealed(now, route, bytes);
     case PacketKind::quic_long:
-    case PacketKind::quic_short: return on_quic(now, route, bytes);
+    case PacketKind::quic_short:
+      return on_quic(now, route, bytes);
     case PacketKind::stun:
-    case PacketKind::relay: return Drop::malformed;  // inside a lane
-    case PacketKind::unknown: break;
+    case PacketKind::relay:
+      return Drop::malformed;  // inside a lane
+    case PacketKind::unknown:
+      break;
   }
   return Drop::unknown_kind;
 }
@@ -151,7 +168,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_message(TimePoint now, Peer& 
   if (const auto* introduction = std::get_if<Introduction>(&message))
     return on_introduction(now, peer, *introduction);
   if (const auto* result = std::get_if<IntroduceResult>(&message))
-    return on_introduce_result(now, peer, *result);
+    return on_introduce_result(peer, *result);
   return Drop::unexpected;
 }
 

@@ -90,7 +90,9 @@ class Overlay::Conductor {
   const Peer* find(const NodeId& id) const;
   Peer& ensure_peer(const NodeId& id);
   WallTime wall(TimePoint now) const;
-  void step(const NodeId& about, std::string text) { events_.push_back(Step{about, std::move(text)}); }
+  void step(const NodeId& about, std::string text) {
+    events_.push_back(Step{about, std::move(text)});
+  }
   bool is_supernode() const { return config_.role == Role::supernode; }
 
   // --- conductor_handshakes.cc ---
@@ -118,7 +120,7 @@ class Overlay::Conductor {
   void lose_leaf(TimePoint now, Peer& peer);
   Outcome on_introduce(TimePoint now, Peer& caller, const Introduce& introduce);
   Outcome on_introduction(TimePoint now, Peer& home, const Introduction& introduction);
-  Outcome on_introduce_result(TimePoint now, Peer& home, const IntroduceResult& result);
+  Outcome on_introduce_result(Peer& home, const IntroduceResult& result);
   Duration rtt_to(const Peer& peer) const;
 
   // --- conductor_talk.cc ---
@@ -136,6 +138,7 @@ class Overlay::Conductor {
   void knock_at_peer(TimePoint now, TimePoint moment, Peer& peer);
   void knock(TimePoint now, Peer& peer);
   void pump_talk(TimePoint now, Peer& peer);
+  void recall(TimePoint now, Peer& peer);
   void announce_path(TimePoint now, Peer& peer);
   void end_talk(TimePoint now, Peer& peer, const std::string& why);
   Paths::Traits traits_of(const Peer& peer, const Route& route) const;

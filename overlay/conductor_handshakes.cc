@@ -49,8 +49,10 @@ Overlay::Conductor::Outcome Overlay::Conductor::answer(TimePoint now, const Rout
 
   if (hello->version != protocol_version) return refuse({RefusalReason::version, 0});
   switch (stamps_.judge(wall(now), hello->id, hello->wall)) {
-    case Stamps::Verdict::fresh: break;
-    case Stamps::Verdict::stale: return refuse({RefusalReason::stale, 0});
+    case Stamps::Verdict::fresh:
+      break;
+    case Stamps::Verdict::stale:
+      return refuse({RefusalReason::stale, 0});
     case Stamps::Verdict::repeated: {
       Peer* peer = find(hello->id);
       if (!peer || !peer->pending || peer->pending->stamp != hello->wall)
@@ -95,12 +97,12 @@ Overlay::Conductor::Outcome Overlay::Conductor::answer(TimePoint now, const Rout
   transmit(route, reply.datagram);
 
   const bool first = !peer.pending;
-  peer.pending = std::make_unique<Peer::Pending>(
-      Peer::Pending{.wish = hello->wish,
-                    .route = route,
-                    .stamp = hello->wall,
-                    .reply = std::move(reply.datagram),
-                    .expires = now + limits::unconfirmed_lifetime});
+  peer.pending =
+      std::make_unique<Peer::Pending>(Peer::Pending{.wish = hello->wish,
+                                                    .route = route,
+                                                    .stamp = hello->wall,
+                                                    .reply = std::move(reply.datagram),
+                                                    .expires = now + limits::unconfirmed_lifetime});
   if (first) {
     unconfirmed_.push_back(peer.id);
     if (unconfirmed_.size() > limits::unconfirmed_links) {
@@ -160,9 +162,12 @@ void Overlay::Conductor::redial(TimePoint now, Peer& peer) {
   const Path* path = peer.paths.best();
   if (!path) return;
   const Route route = path->route;
-  if (homes_.is_home(peer.id)) dial(now, peer, route, registration(now));
-  else if (peer.talk) dial(now, peer, route, self_.talk());
-  else dial(now, peer, route, Greet{});
+  if (homes_.is_home(peer.id))
+    dial(now, peer, route, registration(now));
+  else if (peer.talk)
+    dial(now, peer, route, self_.talk());
+  else
+    dial(now, peer, route, Greet{});
 }
 
 void Overlay::Conductor::pump_handshake(TimePoint now, Peer& peer) {
@@ -184,7 +189,9 @@ void Overlay::Conductor::on_dial_failed(TimePoint now, Peer& peer, const std::st
   const auto route = std::exchange(peer.dial_route, std::nullopt);
   if (homes_.is_dialing(peer.id) && homes_.on_failed(now, peer.id) && route)
     events_.push_back(HomeUnreachable{route->endpoint, why});
-  if (peer.talk && !peer.talk->connected) end_talk(now, peer, why);
+  if (!peer.talk) return;
+  if (!peer.talk->connected) return end_talk(now, peer, why);
+  peer.talk->next_call = now + random_.jittered(limits::call_retry_last);
 }
 
 Overlay::Conductor::Outcome Overlay::Conductor::on_handshake2(TimePoint now, const Route& route,
@@ -229,10 +236,12 @@ void Overlay::Conductor::on_refused(TimePoint now, Peer& peer, const Refusal& re
   if (refusal.reason == RefusalReason::stale && !peer.clock_offset) {
     // Our clocks differ: once more by its own.
     peer.clock_offset = its_time - wall(now) + std::chrono::milliseconds{1};
-    step(peer.id, "its clock differs from ours by " +
-                      std::to_string(peer.clock_offset->count()) + " ms; trying by its clock");
-    if (homes_.is_dialing(peer.id)) dial(now, peer, route, registration(now));
-    else if (peer.talk) call(now, peer);
+    step(peer.id, "its clock differs from ours by " + std::to_string(peer.clock_offset->count()) +
+                      " ms; trying by its clock");
+    if (homes_.is_dialing(peer.id))
+      dial(now, peer, route, registration(now));
+    else if (peer.talk)
+      call(now, peer);
     return;
   }
   const std::string why = "it refused: " + std::string(to_string(refusal.reason));

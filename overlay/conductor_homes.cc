@@ -40,6 +40,7 @@ void Overlay::Conductor::on_home_pong(TimePoint now, Peer& peer, const Route& ro
   for (auto& [id, other] : peers_) {
     if (!other.talk) continue;
     other.talk->call.add_home(now, peer.id);
+    if (other.talk->next_call) other.talk->next_call = now;
     touch(other);
   }
 }
@@ -70,16 +71,16 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_introduction(TimePoint now, P
   return answer(now, route, introduction.handshake, &introduction, home.id);
 }
 
-Overlay::Conductor::Outcome Overlay::Conductor::on_introduce_result(
-    TimePoint now, Peer& home, const IntroduceResult& result) {
+Overlay::Conductor::Outcome Overlay::Conductor::on_introduce_result(Peer& home,
+                                                                    const IntroduceResult& result) {
   Peer* peer = find(result.target);
   if (!peer || !peer->talk) return Drop::unexpected;
   auto& talk = *peer->talk;
   const auto lane = talk.lanes.find(home.id);
   if (lane == talk.lanes.end() || lane->second != result.lane) return Drop::unexpected;
-  step(peer->id, home.id.short_string() + " was asked to introduce us: " +
-                     std::string(to_string(result.outcome)));
-  talk.call.on_result(now, home.id, result.outcome);
+  step(peer->id, home.id.short_string() +
+                     " was asked to introduce us: " + std::string(to_string(result.outcome)));
+  talk.call.on_result(home.id, result.outcome);
   if (result.outcome != IntroduceOutcome::passed && talk.provisional &&
       talk.provisional->lane == result.lane)
     talk.provisional.reset();

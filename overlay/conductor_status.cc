@@ -6,8 +6,9 @@ namespace byway {
 OverlayStatus Overlay::Conductor::status(TimePoint now) const {
   (void)now;
   OverlayStatus status{.id = id(), .role = config_.role, .ready = ready_, .nat = self_.nat()};
-  status.role_why = is_supernode() ? "told to be a supernode (--role supernode)"
-                                   : "told to be a leaf, or nothing else was asked for (--role leaf)";
+  status.role_why = is_supernode()
+                        ? "told to be a supernode (--role supernode)"
+                        : "told to be a leaf, or nothing else was asked for (--role leaf)";
   for (const Candidate& candidate : self_.candidates())
     status.addresses.push_back({candidate.endpoint, candidate.proto, candidate.how, false});
   for (const NodeId& home_id : homes_.ids()) {

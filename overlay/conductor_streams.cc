@@ -66,7 +66,8 @@ void Overlay::Conductor::index_ids(Peer& peer, SessionSlot& slot) {
 
 void Overlay::Conductor::unindex(SessionSlot& slot) {
   for (const ConnectionId& quic_id : slot.indexed)
-    if (const auto ref = sessions_.find(quic_id); ref != sessions_.end() && ref->second.slot == &slot)
+    if (const auto ref = sessions_.find(quic_id);
+        ref != sessions_.end() && ref->second.slot == &slot)
       sessions_.erase(ref);
   slot.indexed.clear();
 }
@@ -163,9 +164,7 @@ void Overlay::Conductor::pump_events(TimePoint now, Peer& peer, SessionSlot& slo
   while (const auto event = slot.session->poll_event()) {
     std::visit(
         Match{
-            [&](const session_event::Established&) {
-              step(peer.id, "the session is established");
-            },
+            [&](const session_event::Established&) { step(peer.id, "the session is established"); },
             [&](const session_event::StreamOpened& opened) {
               const StreamId number = ++last_stream_;
               slot.streams[opened.id] = number;
@@ -175,8 +174,10 @@ void Overlay::Conductor::pump_events(TimePoint now, Peer& peer, SessionSlot& slo
               const StreamId number = number_of(readable.id);
               const auto stream = streams_.find(number);
               if (stream == streams_.end()) return;
-              if (stream->second.announced) events_.push_back(StreamReadable{number});
-              else try_header(now, number, stream->second);
+              if (stream->second.announced)
+                events_.push_back(StreamReadable{number});
+              else
+                try_header(now, number, stream->second);
             },
             [&](const session_event::Writable& writable) {
               if (const StreamId number = number_of(writable.id))
@@ -205,7 +206,8 @@ void Overlay::Conductor::pump_events(TimePoint now, Peer& peer, SessionSlot& slo
 }
 
 void Overlay::Conductor::close_slot(TimePoint now, SessionSlot& slot, const std::string& why) {
-  for (const auto& [quic_stream, number] : std::exchange(slot.streams, {})) close_stream(number, why);
+  for (const auto& [quic_stream, number] : std::exchange(slot.streams, {}))
+    close_stream(number, why);
   if (alive(slot)) slot.session->close(now, why);
   slot.draining = true;
   if (slot.session->state() == Session::State::closed) unindex(slot);
@@ -240,8 +242,11 @@ std::optional<Transmit> Overlay::Conductor::poll_session(TimePoint now, Peer& pe
     if (!packets) continue;
     index_ids(peer, *slot);
     peer.paths.on_data_sent(now, route);
-    Transmit transmit{.to = route.endpoint, .bytes = {}, .segment_size = packets->segment_size,
-                      .socket = route.socket, .proto = route.proto};
+    Transmit transmit{.to = route.endpoint,
+                      .bytes = {},
+                      .segment_size = packets->segment_size,
+                      .socket = route.socket,
+                      .proto = route.proto};
     const std::size_t count =
         (packets->bytes.size() + packets->segment_size - 1) / packets->segment_size;
     if (route.relayed()) {
@@ -281,8 +286,7 @@ Result<StreamId> Overlay::Conductor::open_stream(TimePoint now, const NodeId& id
 
   const StreamId number = ++last_stream_;
   slot->streams[*quic_stream] = number;
-  streams_.emplace(number,
-                   Stream{.peer = id, .slot = slot, .id = *quic_stream, .announced = true});
+  streams_.emplace(number, Stream{.peer = id, .slot = slot, .id = *quic_stream, .announced = true});
   peer->talk->last_used = now;
   write(now, number, encode(header));
   return number;

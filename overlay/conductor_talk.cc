@@ -33,8 +33,10 @@ void Overlay::Conductor::connect(TimePoint now, const NodeId& id) {
   const bool fresh = !peer.talk;
   begin_talk(now, peer, true);
   if (fresh) {
-    if (peer.link.confirmed() && peer.paths.best()) on_connected(now, peer);
-    else call(now, peer);
+    if (peer.link.confirmed() && peer.paths.best())
+      on_connected(now, peer);
+    else
+      call(now, peer);
   }
   settle(now);
 }
@@ -222,9 +224,12 @@ void Overlay::Conductor::start_round(TimePoint now, Peer& peer) {
   const Path* path = peer.paths.best();
   if (peer.paths.best_of(PathKind::direct_udp)) return;
   const bool lost_one = talk.last_direct.has_value();
-  talk.next_round = now + (talk.round_gap > Duration{} ? talk.round_gap : limits::punch_retry_first);
-  if (lost_one) back_off(talk.round_gap, limits::punch_retry_first, limits::punch_retry_last);
-  else back_off(talk.round_gap, limits::punch_idle_first, limits::punch_idle_last);
+  talk.next_round =
+      now + (talk.round_gap > Duration{} ? talk.round_gap : limits::punch_retry_first);
+  if (lost_one)
+    back_off(talk.round_gap, limits::punch_retry_first, limits::punch_retry_last);
+  else
+    back_off(talk.round_gap, limits::punch_idle_first, limits::punch_idle_last);
   if (!path) return;  // nobody to tell the peer: a call comes first
 
   ++talk.round;
@@ -273,6 +278,8 @@ void Overlay::Conductor::pump_talk(TimePoint now, Peer& peer) {
     step(peer.id, "the call failed: " + why);
     if (!talk.connected || (!peer.paths.best() && talk.sessions.empty()))
       return end_talk(now, peer, why);
+    back_off(talk.call_gap, limits::call_retry_first, limits::call_retry_last);
+    talk.next_call = now + random_.jittered(talk.call_gap);
   }
 
   knock(now, peer);
@@ -284,22 +291,7 @@ void Overlay::Conductor::pump_talk(TimePoint now, Peer& peer) {
   }
   if (talk.next_round && now >= *talk.next_round) start_round(now, peer);
 
-  if (talk.connected && !peer.paths.best() && !talk.next_call) talk.next_call = now;
-  if (talk.next_call && now >= *talk.next_call) {
-    talk.next_call.reset();
-    const bool wanted = !peer.paths.best() || (talk.called && !peer.paths.best_of(PathKind::relay));
-    if (talk.connected && wanted && talk.call.state() != Call::State::calling) {
-      back_off(talk.call_gap, limits::call_retry_first, limits::call_retry_last);
-      talk.next_call = now + random_.jittered(talk.call_gap);
-      if (!homes_.ids().empty() || homes_.endpoint_of(peer.id)) {
-        talk.provisional.reset();
-        call(now, peer);
-        while (const auto home = talk.call.poll_ask(now)) ask_home(now, peer, *home);
-      }
-    } else if (talk.connected && wanted) {
-      talk.next_call = now + limits::call_patience;
-    }
-  }
+  recall(now, peer);
   announce_path(now, peer);
 
   const bool in_use = std::any_of(talk.sessions.begin(), talk.sessions.end(), [](const auto& slot) {
@@ -310,6 +302,30 @@ void Overlay::Conductor::pump_talk(TimePoint now, Peer& peer) {
     send(peer, Bye{ByeReason::idle});
     end_talk(now, peer, "");
   }
+}
+
+// Calls again where no path is left, and where the caller lacks a lane to fall back on.
+void Overlay::Conductor::recall(TimePoint now, Peer& peer) {
+  Conversation& talk = *peer.talk;
+  const bool cut_off = !peer.paths.best();
+  const bool wanted = cut_off || (talk.called && !peer.paths.best_of(PathKind::relay));
+  if (!talk.connected || !wanted || talk.call.state() == Call::State::calling ||
+      peer.link.dialing()) {
+    talk.next_call.reset();
+    return;
+  }
+  if (!talk.next_call) talk.next_call = now + limits::call_retry_first;
+  if (now < *talk.next_call) return;
+
+  const bool direct_only = homes_.endpoint_of(peer.id).has_value();
+  if (direct_only ? !cut_off : homes_.ids().empty()) {
+    talk.next_call = now + limits::call_retry_last;  // or when a home is gained
+    return;
+  }
+  talk.next_call.reset();
+  talk.provisional.reset();
+  call(now, peer);
+  while (const auto home = talk.call.poll_ask(now)) ask_home(now, peer, *home);
 }
 
 void Overlay::Conductor::announce_path(TimePoint now, Peer& peer) {
@@ -351,8 +367,10 @@ void Overlay::Conductor::end_talk(TimePoint now, Peer& peer, const std::string& 
   close_sessions(now, peer, why);
   const auto talk = std::move(peer.talk);
   --talks_;
-  if (talk->connected) events_.push_back(PeerLost{peer.id, why});
-  else if (talk->called) events_.push_back(PeerUnreachable{peer.id, why});
+  if (talk->connected)
+    events_.push_back(PeerLost{peer.id, why});
+  else if (talk->called)
+    events_.push_back(PeerUnreachable{peer.id, why});
   for (const auto& [home, lane] : talk->lanes) {
     peer.paths.remove_lane(lane);
     lanes_.erase(lane);

@@ -4,25 +4,35 @@
 
 namespace byway {
 
-std::string_view to_string(Role role) { return role == Role::leaf ? "leaf" : "supernode"; }
+std::string_view to_string(Role role) {
+  return role == Role::leaf ? "leaf" : "supernode";
+}
 
 Overlay::Overlay(OverlayConfig config, const Identity& identity, const Crypto& crypto,
                  Random random, TimePoint now, WallTime wall)
-    : conductor_(std::make_unique<Conductor>(std::move(config), identity, crypto,
-                                             std::move(random), now, wall)) {}
+    : conductor_(std::make_unique<Conductor>(std::move(config), identity, crypto, std::move(random),
+                                             now, wall)) {}
 Overlay::~Overlay() = default;
 
 void Overlay::on_datagram(TimePoint now, const Datagram& datagram) {
   conductor_->on_datagram(now, datagram);
 }
-void Overlay::on_timeout(TimePoint now) { conductor_->on_timeout(now); }
+void Overlay::on_timeout(TimePoint now) {
+  conductor_->on_timeout(now);
+}
 void Overlay::on_local_endpoints(TimePoint now, std::vector<Endpoint> endpoints) {
   conductor_->on_local_endpoints(now, std::move(endpoints));
 }
-void Overlay::add_seed(TimePoint now, const Seed& seed) { conductor_->add_seed(now, seed); }
-void Overlay::on_wall_clock(TimePoint now, WallTime wall) { conductor_->on_wall_clock(now, wall); }
+void Overlay::add_seed(TimePoint now, const Seed& seed) {
+  conductor_->add_seed(now, seed);
+}
+void Overlay::on_wall_clock(TimePoint now, WallTime wall) {
+  conductor_->on_wall_clock(now, wall);
+}
 
-void Overlay::connect(TimePoint now, const NodeId& peer) { conductor_->connect(now, peer); }
+void Overlay::connect(TimePoint now, const NodeId& peer) {
+  conductor_->connect(now, peer);
+}
 Result<StreamId> Overlay::open_stream(TimePoint now, const NodeId& peer,
                                       const StreamHeader& header) {
   return conductor_->open_stream(now, peer, header);
@@ -30,22 +40,38 @@ Result<StreamId> Overlay::open_stream(TimePoint now, const NodeId& peer,
 std::size_t Overlay::write(TimePoint now, StreamId stream, ByteView bytes) {
   return conductor_->write(now, stream, bytes);
 }
-void Overlay::finish(TimePoint now, StreamId stream) { conductor_->finish(now, stream); }
-void Overlay::reset(TimePoint now, StreamId stream) { conductor_->reset(now, stream); }
+void Overlay::finish(TimePoint now, StreamId stream) {
+  conductor_->finish(now, stream);
+}
+void Overlay::reset(TimePoint now, StreamId stream) {
+  conductor_->reset(now, stream);
+}
 Overlay::Read Overlay::read(TimePoint now, StreamId stream, std::size_t max) {
   return conductor_->read(now, stream, max);
 }
-void Overlay::leave(TimePoint now) { conductor_->leave(now); }
+void Overlay::leave(TimePoint now) {
+  conductor_->leave(now);
+}
 
 std::optional<Transmit> Overlay::poll_transmit(TimePoint now) {
   return conductor_->poll_transmit(now);
 }
-std::optional<Event> Overlay::poll_event() { return conductor_->poll_event(); }
-std::optional<TimePoint> Overlay::next_timeout() const { return conductor_->next_timeout(); }
+std::optional<Event> Overlay::poll_event() {
+  return conductor_->poll_event();
+}
+std::optional<TimePoint> Overlay::next_timeout() const {
+  return conductor_->next_timeout();
+}
 
-const NodeId& Overlay::id() const { return conductor_->id(); }
-const Counters& Overlay::counters() const { return conductor_->counters(); }
-OverlayStatus Overlay::status(TimePoint now) const { return conductor_->status(now); }
+const NodeId& Overlay::id() const {
+  return conductor_->id();
+}
+const Counters& Overlay::counters() const {
+  return conductor_->counters();
+}
+OverlayStatus Overlay::status(TimePoint now) const {
+  return conductor_->status(now);
+}
 std::optional<PeerStatus> Overlay::peer(TimePoint now, const NodeId& peer) const {
   return conductor_->peer(now, peer);
 }

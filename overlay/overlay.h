@@ -1,7 +1,8 @@
 // The whole node without its sockets: the conductor that routes facts and datagrams between the
 // machines that know something. It is told what happened and asked what to do:
 //
-//     on_datagram, on_timeout, a command  ──►  Overlay  ──►  poll_transmit, poll_event, next_timeout
+//     on_datagram, on_timeout, a command  ──►  Overlay  ──►  poll_transmit, poll_event,
+//     next_timeout
 //
 // After every input the caller drains poll_transmit() and poll_event() until both are empty and
 // then wakes it at next_timeout(). No call blocks, none reads a clock, and the same inputs with
@@ -40,10 +41,10 @@ struct OverlayConfig {
   int netgroup_bits_v4 = 16;
   int netgroup_bits_v6 = 32;
   std::size_t max_leaves = 100'000;
-  bool relay = true;                     // as a supernode: carry lanes for others
-  std::uint64_t relay_rate = 0;          // bytes/s over all lanes; 0: no limit
-  std::uint64_t lane_rate = 0;           // bytes/s of one lane; 0: no limit
-  bool cubic = false;                    // congestion control of streams; default BBR
+  bool relay = true;             // as a supernode: carry lanes for others
+  std::uint64_t relay_rate = 0;  // bytes/s over all lanes; 0: no limit
+  std::uint64_t lane_rate = 0;   // bytes/s of one lane; 0: no limit
+  bool cubic = false;            // congestion control of streams; default BBR
 };
 
 // --- what `status` shows --------------------------------------------------------------------

@@ -40,8 +40,8 @@ struct Conversation {
   std::vector<Candidate> candidates;  // the peer's, fit to be knocked at
   NatSummary nat;                     // the peer's
   NodeId introduced_by;
-  std::map<NodeId, LaneId> lanes;     // by the home that carries it
-  std::optional<Route> provisional;   // where to send while no path is proved
+  std::map<NodeId, LaneId> lanes;    // by the home that carries it
+  std::optional<Route> provisional;  // where to send while no path is proved
 
   std::uint16_t round = 0;
   std::optional<TimePoint> next_round;
@@ -69,7 +69,7 @@ struct Peer {
   Duration rtt_hint{};     // as the node itself measured it
 
   // A handshake that we began.
-  std::optional<Route> dial_route;  // none: homes carry it
+  std::optional<Route> dial_route;                        // none: homes carry it
   std::optional<std::chrono::milliseconds> clock_offset;  // to ours, once it complained
 
   // A handshake that we answered and that is not confirmed yet.

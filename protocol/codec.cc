@@ -26,7 +26,9 @@ Match(Cases...) -> Match<Cases...>;
 
 // --- out ---------------------------------------------------------------------------------------
 
-capnp::Data::Reader to_data(ByteView bytes) { return {bytes.data(), bytes.size()}; }
+capnp::Data::Reader to_data(ByteView bytes) {
+  return {bytes.data(), bytes.size()};
+}
 
 void put(wire::Endpoint::Builder to, const Endpoint& endpoint) {
   to.setAddress(to_data(endpoint.address.bytes()));
@@ -94,7 +96,9 @@ void put(wire::Message::Builder to, const Pong& pong) {
   out.setNonce(pong.nonce);
   if (pong.observed.is_set()) put(out.initObserved(), pong.observed);
 }
-void put(wire::Message::Builder to, const Registration& r) { put(to.initRegister(), r); }
+void put(wire::Message::Builder to, const Registration& r) {
+  put(to.initRegister(), r);
+}
 void put(wire::Message::Builder to, const Registered& r) {
   to.initRegistered().setLeaseS(r.lease_s);
 }
@@ -129,7 +133,9 @@ void put(wire::Message::Builder to, const Reach& reach) {
 void put(wire::Message::Builder to, const Bye& bye) {
   to.initBye().setReason(static_cast<wire::Bye::Reason>(bye.reason));
 }
-void put(wire::Message::Builder to, const Refusal& refusal) { put(to.initRefused(), refusal); }
+void put(wire::Message::Builder to, const Refusal& refusal) {
+  put(to.initRefused(), refusal);
+}
 
 template <class Root, class Fill>
 Bytes pack(Fill&& fill) {
@@ -143,11 +149,15 @@ Bytes pack(Fill&& fill) {
 }
 
 // Padding must not pack away, so it is not zeros.
-void pad(capnp::Data::Builder padding) { std::fill(padding.begin(), padding.end(), 0x2e); }
+void pad(capnp::Data::Builder padding) {
+  std::fill(padding.begin(), padding.end(), 0x2e);
+}
 
 // --- in ----------------------------------------------------------------------------------------
 
-ByteView view(capnp::Data::Reader from) { return {from.begin(), from.size()}; }
+ByteView view(capnp::Data::Reader from) {
+  return {from.begin(), from.size()};
+}
 
 // Inside the codec a refusal is thrown and caught at its one door, unpack().
 struct Refused {
@@ -210,7 +220,9 @@ Talk get(wire::Talk::Reader from) {
 Registration get(wire::Registration::Reader from) {
   return {bounded(from.getRecord(), max_record), from.getSeeking()};
 }
-Registered get(wire::Registered::Reader from) { return {from.getLeaseS()}; }
+Registered get(wire::Registered::Reader from) {
+  return {from.getLeaseS()};
+}
 Refusal get(wire::Refusal::Reader from) {
   return {enum_of(from.getReason(), RefusalReason::version), from.getRetryS()};
 }
@@ -222,9 +234,15 @@ Hello get(wire::Hello::Reader from) {
               .wall = wall_from_unix_ms(from.getWallMs()),
               .wish = {}};
   switch (from.which()) {
-    case wire::Hello::GREET: hello.wish = Greet{}; return hello;
-    case wire::Hello::REGISTER: hello.wish = get(from.getRegister()); return hello;
-    case wire::Hello::TALK: hello.wish = get(from.getTalk()); return hello;
+    case wire::Hello::GREET:
+      hello.wish = Greet{};
+      return hello;
+    case wire::Hello::REGISTER:
+      hello.wish = get(from.getRegister());
+      return hello;
+    case wire::Hello::TALK:
+      hello.wish = get(from.getTalk());
+      return hello;
   }
   throw Refused{Error::malformed};
 }
@@ -235,10 +253,18 @@ Welcome get(wire::Welcome::Reader from) {
                   .wall = wall_from_unix_ms(from.getWallMs()),
                   .answer = {}};
   switch (from.which()) {
-    case wire::Welcome::GREETED: welcome.answer = Greet{}; return welcome;
-    case wire::Welcome::REGISTERED: welcome.answer = get(from.getRegistered()); return welcome;
-    case wire::Welcome::TALK: welcome.answer = get(from.getTalk()); return welcome;
-    case wire::Welcome::REFUSED: welcome.answer = get(from.getRefused()); return welcome;
+    case wire::Welcome::GREETED:
+      welcome.answer = Greet{};
+      return welcome;
+    case wire::Welcome::REGISTERED:
+      welcome.answer = get(from.getRegistered());
+      return welcome;
+    case wire::Welcome::TALK:
+      welcome.answer = get(from.getTalk());
+      return welcome;
+    case wire::Welcome::REFUSED:
+      welcome.answer = get(from.getRefused());
+      return welcome;
   }
   throw Refused{Error::malformed};
 }
@@ -263,20 +289,32 @@ Introduction get(wire::Introduction::Reader from) {
 Reach get(wire::Reach::Reader from) {
   return {from.getRound(), get(from.getTalk()), from.getDelayUs(), from.getAnswer()};
 }
-Bye get(wire::Bye::Reader from) { return {enum_of(from.getReason(), ByeReason::idle)}; }
+Bye get(wire::Bye::Reader from) {
+  return {enum_of(from.getReason(), ByeReason::idle)};
+}
 
 Message get(wire::Message::Reader from) {
   switch (from.which()) {
-    case wire::Message::PING: return get(from.getPing());
-    case wire::Message::PONG: return get(from.getPong());
-    case wire::Message::REGISTER: return get(from.getRegister());
-    case wire::Message::REGISTERED: return get(from.getRegistered());
-    case wire::Message::INTRODUCE: return get(from.getIntroduce());
-    case wire::Message::INTRODUCE_RESULT: return get(from.getIntroduceResult());
-    case wire::Message::INTRODUCTION: return get(from.getIntroduction());
-    case wire::Message::REACH: return get(from.getReach());
-    case wire::Message::BYE: return get(from.getBye());
-    case wire::Message::REFUSED: return get(from.getRefused());
+    case wire::Message::PING:
+      return get(from.getPing());
+    case wire::Message::PONG:
+      return get(from.getPong());
+    case wire::Message::REGISTER:
+      return get(from.getRegister());
+    case wire::Message::REGISTERED:
+      return get(from.getRegistered());
+    case wire::Message::INTRODUCE:
+      return get(from.getIntroduce());
+    case wire::Message::INTRODUCE_RESULT:
+      return get(from.getIntroduceResult());
+    case wire::Message::INTRODUCTION:
+      return get(from.getIntroduction());
+    case wire::Message::REACH:
+      return get(from.getReach());
+    case wire::Message::BYE:
+      return get(from.getBye());
+    case wire::Message::REFUSED:
+      return get(from.getRefused());
   }
   throw Refused{Error::malformed};
 }
@@ -342,9 +380,15 @@ Bytes encode(const StreamHeader& header) {
   return framed;
 }
 
-Result<Hello> decode_hello(ByteView bytes) { return unpack<wire::Hello, Hello>(bytes); }
-Result<Welcome> decode_welcome(ByteView bytes) { return unpack<wire::Welcome, Welcome>(bytes); }
-Result<Message> decode_message(ByteView bytes) { return unpack<wire::Message, Message>(bytes); }
+Result<Hello> decode_hello(ByteView bytes) {
+  return unpack<wire::Hello, Hello>(bytes);
+}
+Result<Welcome> decode_welcome(ByteView bytes) {
+  return unpack<wire::Welcome, Welcome>(bytes);
+}
+Result<Message> decode_message(ByteView bytes) {
+  return unpack<wire::Message, Message>(bytes);
+}
 
 Result<std::optional<ParsedStreamHeader>> decode_stream_header(ByteView bytes) {
   using Parsed = std::optional<ParsedStreamHeader>;

@@ -21,11 +21,13 @@ Overloaded(Handlers...) -> Overloaded<Handlers...>;
 Result<AppMessage> read(wire::AppMessage::Reader from) {
   using Kind = wire::AppMessage;
   switch (from.which()) {
-    case Kind::ACCEPTED: return AppMessage{Accepted{}};
+    case Kind::ACCEPTED:
+      return AppMessage{Accepted{}};
     case Kind::REFUSED:
       if (from.getRefused() > wire::AppMessage::Refusal::FULL) return AppMessage{Refused{}};
       return AppMessage{Refused{static_cast<Refusal>(from.getRefused())}};
-    case Kind::ECHO: return AppMessage{Echo{from.getEcho().getSequence()}};
+    case Kind::ECHO:
+      return AppMessage{Echo{from.getEcho().getSequence()}};
     case Kind::TEXT: {
       const auto text = from.getText();
       const auto body = text.getBody();
@@ -34,7 +36,8 @@ Result<AppMessage> read(wire::AppMessage::Reader from) {
       if (!is_utf8(out.body)) return Error::malformed;
       return AppMessage{std::move(out)};
     }
-    case Kind::RECEIVED: return AppMessage{Received{from.getReceived()}};
+    case Kind::RECEIVED:
+      return AppMessage{Received{from.getReceived()}};
     case Kind::BENCH_START: {
       const auto start = from.getBenchStart();
       return AppMessage{BenchStart{start.getSeconds(), start.getReverse()}};

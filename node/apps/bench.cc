@@ -250,7 +250,8 @@ class BenchRun final : public StreamUser, public std::enable_shared_from_this<Be
   void on_no_answer() { fail(context_.unreachable(peer_, "no answer in time")); }
 
   void on_time_up() {
-    if (request_.reverse || time_up_) return fail("the measurement did not come to its end in time");
+    if (request_.reverse || time_up_)
+      return fail("the measurement did not come to its end in time");
     time_up_ = true;
     filler_.stop();
     filler_.fill();
@@ -260,12 +261,11 @@ class BenchRun final : public StreamUser, public std::enable_shared_from_this<Be
   void on_report(const apps::BenchReport& report) {
     const bool reverse = request_.reverse;
     const std::uint64_t bytes = reverse ? counter_.bytes() : report.bytes;
-    const double seconds = reverse ? to_ms(counter_.elapsed()) / 1e3
-                                   : static_cast<double>(report.elapsed_us) / 1e6;
+    const double seconds =
+        reverse ? to_ms(counter_.elapsed()) / 1e3 : static_cast<double>(report.elapsed_us) / 1e6;
     const auto rounded = [](double value) { return std::round(value * 1e6) / 1e6; };
     boost::json::object line;
-    line["gbit_s"] =
-        seconds > 0 ? rounded(static_cast<double>(bytes) * 8 / seconds / 1e9) : 0.0;
+    line["gbit_s"] = seconds > 0 ? rounded(static_cast<double>(bytes) * 8 / seconds / 1e9) : 0.0;
     line["bytes"] = bytes;
     line["seconds"] = rounded(seconds);
     line["cpu_s_local"] = rounded(static_cast<double>((cpu_used() - cpu_).count()) / 1e6);

@@ -77,16 +77,16 @@ void Bridge::pump_out() {
   }
   out_.resize(out_at_once);
   out_reading_ = true;
-  socket_->async_read_some(
-      boost::asio::buffer(out_), [self = shared_from_this()](const ErrorCode& error, std::size_t n) {
-        self->out_reading_ = false;
-        self->out_used_ = 0;
-        self->out_size_ = n;
-        if (error) self->out_end_ = true;
-        if (error && error != boost::asio::error::eof) self->on_command_gone();
-        self->pump_out();
-        self->context_.runtime.settle();
-      });
+  socket_->async_read_some(boost::asio::buffer(out_),
+                           [self = shared_from_this()](const ErrorCode& error, std::size_t n) {
+                             self->out_reading_ = false;
+                             self->out_used_ = 0;
+                             self->out_size_ = n;
+                             if (error) self->out_end_ = true;
+                             if (error && error != boost::asio::error::eof) self->on_command_gone();
+                             self->pump_out();
+                             self->context_.runtime.settle();
+                           });
 }
 
 // It closed its socket altogether: nobody reads what the peer still sends.

@@ -45,17 +45,17 @@ class Bridge final : public StreamUser, public std::enable_shared_from_this<Brid
   std::optional<Replies::Socket> socket_;
   Timer linger_;
 
-  Bytes in_;                // read from the stream, being written to the socket
+  Bytes in_;  // read from the stream, being written to the socket
   bool in_writing_ = false;
-  bool in_end_ = false;     // the peer finished, and all of it was read
-  bool in_done_ = false;    // and written
+  bool in_end_ = false;   // the peer finished, and all of it was read
+  bool in_done_ = false;  // and written
   bool command_gone_ = false;
 
-  Bytes out_;               // read from the socket, being taken by the stream
+  Bytes out_;  // read from the socket, being taken by the stream
   std::size_t out_used_ = 0, out_size_ = 0;
   bool out_reading_ = false;
-  bool out_end_ = false;    // the command finished
-  bool out_done_ = false;   // and the stream has it all
+  bool out_end_ = false;   // the command finished
+  bool out_done_ = false;  // and the stream has it all
 
   bool stream_closed_ = false;
   std::string broken_;

@@ -5,7 +5,7 @@
 namespace byway {
 namespace {
 
-constexpr std::size_t max_queued = 256;         // texts to one peer that are not acknowledged
+constexpr std::size_t max_queued = 256;  // texts to one peer that are not acknowledged
 constexpr std::size_t max_senders = 4096;
 constexpr std::size_t max_receivers = 4096;
 constexpr std::size_t max_backlog = 64 * 1024;  // bytes written ahead of the stream
@@ -34,11 +34,12 @@ class Chat::Sender final : public std::enable_shared_from_this<Sender> {
         deadline_(context_.runtime) {}
 
   bool full() const { return queue_.size() >= max_queued; }
+  bool idle() const { return queue_.empty() && !link_; }
 
   void say(const std::string& text, Duration patience, std::shared_ptr<Replies> replies) {
     const TimePoint now = context_.runtime.now();
-    queue_.push_back({{draw_id(), unix_ms(wall_now()), text}, now, now + patience,
-                      std::move(replies)});
+    queue_.push_back(
+        {{draw_id(), unix_ms(wall_now()), text}, now, now + patience, std::move(replies)});
     watch_deadline();
     if (!link_ && !retrying_) open();
     pump();
@@ -200,8 +201,8 @@ class Chat::Sender final : public std::enable_shared_from_this<Sender> {
   Chat& chat_;
   AppContext context_;
   NodeId peer_;
-  std::deque<Text> queue_;    // not acknowledged, in order
-  std::size_t written_ = 0;   // the first so many are on the present stream
+  std::deque<Text> queue_;   // not acknowledged, in order
+  std::size_t written_ = 0;  // the first so many are on the present stream
   std::shared_ptr<Link> link_;
   Timer retry_, deadline_;
   Duration pause_ = first_retry;
@@ -323,14 +324,12 @@ void Chat::handle(const control::Say& request, std::shared_ptr<Replies> replies)
                          " KiB; send it in parts, or through a pipe");
   if (!apps::is_utf8(request.text)) return replies->fail("the text is not UTF-8");
 
+  if (senders_.size() >= max_senders)
+    std::erase_if(senders_, [](const auto& entry) { return entry.second->idle(); });
+  if (senders_.size() >= max_senders)
+    return replies->fail("too many peers are being written to at once; try again later");
   auto& sender = senders_[*peer];
-  if (!sender) {
-    if (senders_.size() > max_senders) {
-      senders_.erase(*peer);
-      return replies->fail("too many peers are being written to; restart the node");
-    }
-    sender = std::make_shared<Sender>(*this, *peer);
-  }
+  if (!sender) sender = std::make_shared<Sender>(*this, *peer);
   if (sender->full())
     return replies->fail("too many texts to " + context_.contacts.call(*peer) +
                          " wait to be confirmed; try again later");
@@ -405,9 +404,8 @@ void Chat::tell(const boost::json::object& event) {
 
 boost::json::object Chat::path_event(const NodeId& id) const {
   const auto peer = context_.peer(id);
-  boost::json::object event{{"event", "path"},
-                            {"peer", id.to_string()},
-                            {"name", context_.contacts.name_of(id)}};
+  boost::json::object event{
+      {"event", "path"}, {"peer", id.to_string()}, {"name", context_.contacts.name_of(id)}};
   tell_path(event, peer);
   event["method"] = std::string(to_string(peer ? peer->method : Method::none));
   event["rtt_ms"] = peer ? boost::json::value(json_ms(peer->rtt)) : nullptr;

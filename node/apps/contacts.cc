@@ -20,7 +20,9 @@ bool is_contact_name(const std::string& name) {
 
 }  // namespace
 
-Contacts::Contacts(Store& store, const NodeId& self) : store_(store), self_(self) { reload(); }
+Contacts::Contacts(Store& store, const NodeId& self) : store_(store), self_(self) {
+  reload();
+}
 
 void Contacts::reload() {
   names_.clear();

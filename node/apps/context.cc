@@ -20,7 +20,9 @@ boost::json::value json_of(const NodeId& id) {
   return boost::json::string(id.to_string());
 }
 
-double json_ms(Duration duration) { return std::round(to_ms(duration) * 1000.0) / 1000.0; }
+double json_ms(Duration duration) {
+  return std::round(to_ms(duration) * 1000.0) / 1000.0;
+}
 
 bool is_direct(PathKind kind) {
   return kind == PathKind::direct_udp || kind == PathKind::direct_tcp;
@@ -35,10 +37,12 @@ void tell_path(boost::json::object& to, const std::optional<PeerStatus>& peer) {
 std::string refusal_sentence(const std::string& who, const std::string& what,
                              apps::Refusal reason) {
   switch (reason) {
-    case apps::Refusal::busy: return who + " is busy and refused " + what + "; try again later";
+    case apps::Refusal::busy:
+      return who + " is busy and refused " + what + "; try again later";
     case apps::Refusal::full:
       return who + " has no more room for " + what + " from people who are not contacts there";
-    case apps::Refusal::unavailable: break;
+    case apps::Refusal::unavailable:
+      break;
   }
   return who + " does not offer " + what + " to you; ask there for it to be opened to this node";
 }

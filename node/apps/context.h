@@ -37,7 +37,6 @@ bool is_direct(PathKind kind);
 // "path", "endpoint" and "via" of the path of now.
 void tell_path(boost::json::object& to, const std::optional<PeerStatus>& peer);
 // What a refusal of `what` ("the service 'in'") by a peer means to a person.
-std::string refusal_sentence(const std::string& who, const std::string& what,
-                             apps::Refusal reason);
+std::string refusal_sentence(const std::string& who, const std::string& what, apps::Refusal reason);
 
 }  // namespace byway

@@ -7,9 +7,9 @@ namespace {
 
 constexpr std::size_t max_served = 256;
 constexpr std::size_t max_backlog = 16 * 1024;
-constexpr Duration echo_patience = 3s;       // then an echo counts as lost
-constexpr Duration first_patience = 20s;     // for the whole way to a first answer
-constexpr Duration retry_interval = 500ms;   // after a lost stream
+constexpr Duration echo_patience = 3s;      // then an echo counts as lost
+constexpr Duration first_patience = 20s;    // for the whole way to a first answer
+constexpr Duration retry_interval = 500ms;  // after a lost stream
 constexpr Duration usual_interval = 1s;
 constexpr Duration until_interval = 200ms;
 constexpr Duration least_interval = 2ms;
@@ -110,6 +110,7 @@ class PingRun final : public StreamUser, public std::enable_shared_from_this<Pin
     const auto stream = context_.streams.open(peer_, {"echo", {}});
     if (!stream) {
       last_why_ = stream.error().message();
+      if (first_byte_) ++sent_;  // as good as lost
       tick_.after(retry_interval, weakly(this, &PingRun::tick));
       return false;
     }
@@ -125,8 +126,7 @@ class PingRun final : public StreamUser, public std::enable_shared_from_this<Pin
   }
 
   bool wants_more() const {
-    return request_.until != control::Until::count || request_.count == 0 ||
-           sent_ < request_.count;
+    return request_.until != control::Until::count || request_.count == 0 || sent_ < request_.count;
   }
 
   void tick() {
@@ -163,9 +163,8 @@ class PingRun final : public StreamUser, public std::enable_shared_from_this<Pin
       if (request_.timeout_ms == 0) give_up_.cancel();
       tick_.after(interval_, weakly(this, &PingRun::tick));
     }
-    const bool reached =
-        (request_.until == control::Until::direct && is_direct(path)) ||
-        (request_.until == control::Until::relay && path == PathKind::relay);
+    const bool reached = (request_.until == control::Until::direct && is_direct(path)) ||
+                         (request_.until == control::Until::relay && path == PathKind::relay);
     if (reached || (!wants_more() && waiting_.empty())) finish();
   }
 

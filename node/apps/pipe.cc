@@ -10,15 +10,15 @@ namespace {
 
 constexpr std::size_t max_outcomes = 256;
 constexpr std::size_t max_listeners = 256;
-constexpr std::size_t max_offers_each = 16;   // streams of one service that wait for a command
-constexpr Duration offer_patience = 30s;      // then the peer is told that nobody comes
-constexpr Duration call_patience = 45s;       // for the peer to take a stream
+constexpr std::size_t max_offers_each = 16;  // streams of one service that wait for a command
+constexpr Duration offer_patience = 30s;     // then the peer is told that nobody comes
+constexpr Duration call_patience = 45s;      // for the peer to take a stream
 
 bool is_service_name(const std::string& name) {
   if (name.empty() || name.size() > max_service_name) return false;
   return std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '.' || c == '_' || c == '-';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
   });
 }
 
@@ -77,8 +77,7 @@ class PipeCall final : public StreamUser, public std::enable_shared_from_this<Pi
         context_, messages_.id(), peer_, Bytes{}, messages_.rest(),
         [outcomes = outcomes_, token](const std::string& why) { outcomes->end(token, why); });
     context_.streams.attach(messages_.id(), peer_, bridge);
-    replies_->raw(token,
-                  [bridge](Replies::Socket socket) { bridge->start(std::move(socket)); });
+    replies_->raw(token, [bridge](Replies::Socket socket) { bridge->start(std::move(socket)); });
   }
   void on_no_answer() {
     if (over_) return;
@@ -260,8 +259,7 @@ void Pipes::handle(const control::Pipe& request, std::shared_ptr<Replies> replie
   if (!is_service_name(request.service)) return replies->fail(bad_service(request.service));
   const auto peer = context_.contacts.resolve(request.peer);
   if (!peer) return replies->fail(peer.error().sentence);
-  const auto stream =
-      context_.streams.open(*peer, {"pipe", to_bytes(bytes_of(request.service))});
+  const auto stream = context_.streams.open(*peer, {"pipe", to_bytes(bytes_of(request.service))});
   if (!stream) return replies->fail(context_.unreachable(*peer, stream.error().message()));
   std::make_shared<PipeCall>(context_, *peer, request.service, *stream, std::move(replies),
                              outcomes_)

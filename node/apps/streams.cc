@@ -42,7 +42,9 @@ std::size_t Streams::write(StreamId stream, ByteView bytes) {
   return runtime_.overlay().write(runtime_.now(), stream, bytes);
 }
 
-void Streams::finish(StreamId stream) { runtime_.overlay().finish(runtime_.now(), stream); }
+void Streams::finish(StreamId stream) {
+  runtime_.overlay().finish(runtime_.now(), stream);
+}
 
 void Streams::reset(StreamId stream) {
   runtime_.overlay().reset(runtime_.now(), stream);

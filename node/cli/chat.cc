@@ -22,6 +22,7 @@
 #include "node/cli/control_client.h"
 #include "node/cli/interrupts.h"
 #include "node/cli/line_editor.h"
+#include "node/cli/names.h"
 #include "node/cli/terminal.h"
 #include "node/cli/text.h"
 #include "node/cli/words.h"
@@ -249,16 +250,14 @@ class Conversation {
 
  private:
   void learn_contacts() {
-    std::string ignored;
-    auto client = ControlClient::connect(call_.state_dir, ignored);
-    if (!client) return;
-    client->send(control::ContactList{});
-    while (const auto reply = client->next(interrupts_.fd())) {
-      const auto* line = std::get_if<control::Line>(&*reply);
-      if (!line) return;
-      const auto contact = object_in(line->json);
-      if (contact) room_.learn_contact(text_at(*contact, "name"), text_at(*contact, "id"));
-    }
+    names_.forget();
+    for (const auto& [id, name] : names_.by_id()) room_.learn_contact(name, id);
+  }
+
+  // News of a path, with the relay's name.
+  ShownLines on_path(const std::string& key, json::object facts) {
+    names_.name_relay(facts);
+    return room_.on_path(key, facts);
   }
 
   void open(const std::string& peer) {
@@ -282,11 +281,14 @@ class Conversation {
       const auto* line = std::get_if<control::Line>(&*reply);
       const auto* failed = std::get_if<control::Failed>(&*reply);
       if (!line) return failed ? failed->sentence : "the node ended the chat";
-      if (const auto event = object_in(line->json)) screen_.show(room_.on_event(*event));
+      if (auto event = object_in(line->json)) {
+        names_.name_relay(*event);
+        screen_.show(room_.on_event(*event));
+      }
     }
     for (const Outbox::Outcome& outcome : outbox_.progress()) {
       if (outcome.failed.empty()) {
-        screen_.show(room_.on_path(outcome.peer, outcome.answer));
+        screen_.show(on_path(outcome.peer, outcome.answer));
         watch_path(outcome.peer);
       } else {
         screen_.show(room_.on_undelivered(outcome.peer, outcome.text, outcome.failed));
@@ -308,7 +310,7 @@ class Conversation {
     while (const auto reply = ping.next_if_there()) {
       if (const auto* line = std::get_if<control::Line>(&*reply)) {
         const auto echo = object_in(line->json);
-        if (echo && number_at(*echo, "rtt_ms") >= 0) screen_.show(room_.on_path(key, *echo));
+        if (echo && number_at(*echo, "rtt_ms") >= 0) screen_.show(on_path(key, *echo));
         continue;
       }
       if (const auto* failed = std::get_if<control::Failed>(&*reply))
@@ -368,6 +370,7 @@ class Conversation {
   const Interrupts& interrupts_;
   Outbox outbox_;
   ChatRoom room_;
+  Names names_{call_.state_dir};
   LineEditor editor_;
   std::map<std::string, ControlClient> pings_;
   std::map<std::string, Clock::time_point> retry_at_;

@@ -163,6 +163,10 @@ int run_cli(int argc, const char* const* argv, std::ostream& out, std::ostream& 
     out << "byway " << version << std::endl;
     return exit_done;
   }
+  if (line.rest.size() > 1 && line.rest[0] == "help") {
+    line.rest.erase(line.rest.begin());
+    line.help = true;
+  }
   if (line.rest.empty() || line.rest[0] == "help" || line.rest[0] == "--") {
     print_help(out);
     out.flush();

@@ -144,6 +144,7 @@ CopyResult copy_both_ways(const CopyEnds& ends) {
     if (down.wants_write() && out.revents != 0) down.write_some();
     // Closed both ways, and nothing of ours is waiting: there is nobody left to read for.
     if (down.done() && up.wants_read() && (stream.revents & (POLLHUP | POLLERR))) up.finish();
+    if (ends.until_peers_end && down.done() && up.wants_read()) up.finish();
     // Nobody takes what comes: let the peer know, and do not wait for more input either.
     if (down.error() != 0 && !up.done()) up.finish();
   }

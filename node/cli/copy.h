@@ -20,6 +20,8 @@ struct CopyEnds {
   int out;        // written to
   int stream;     // a connected stream socket
   int stop = -1;  // readable: give up
+  // The peer's end ends both directions: nobody should have to press Ctrl-D to be let go.
+  bool until_peers_end = false;
 };
 
 struct CopyResult {

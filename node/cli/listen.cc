@@ -26,7 +26,8 @@ namespace po = boost::program_options;
 
 struct Offer {
   std::uint64_t token = 0;
-  std::string peer;
+  std::string id, name;  // the peer's; name: a contact's, or empty
+  std::string peer;      // for people: the name, else the beginning of the id
 };
 
 // A stream somebody opened, from a line {"accept":TOKEN,"peer":…}. Other lines are no offer.
@@ -39,7 +40,8 @@ std::optional<Offer> offer_in(const std::string& line) {
   json::error_code inexact;
   const auto number = token->to_number<std::uint64_t>(inexact);
   if (inexact) return {};
-  return Offer{number, who(parsed.get_object(), "peer")};
+  const json::object& object = parsed.get_object();
+  return Offer{number, text_at(object, "peer"), text_at(object, "name"), who(object, "peer")};
 }
 
 struct Taken {
@@ -91,17 +93,18 @@ int serve_one(const Call& call, ControlClient node, const Interrupts& interrupts
 class Children {
  public:
   // `stream` becomes standard input and output of `sh -c command`.
-  bool start(const std::string& command, const UniqueFd& stream, const std::string& peer) {
+  bool start(const std::string& command, const UniqueFd& stream, const Offer& offer) {
     const pid_t pid = fork();
     if (pid < 0) return false;
     if (pid > 0) {
-      running_[pid] = peer;
+      running_[pid] = offer;
       return true;
     }
     Interrupts::restore_in_child();
     dup2(stream.get(), STDIN_FILENO);
     dup2(stream.get(), STDOUT_FILENO);
-    setenv("BYWAY_PEER", peer.c_str(), 1);
+    setenv("BYWAY_PEER", offer.id.c_str(), 1);
+    setenv("BYWAY_PEER_NAME", offer.name.c_str(), 1);
     execl("/bin/sh", "sh", "-c", command.c_str(), static_cast<char*>(nullptr));
     _exit(127);
   }
@@ -119,15 +122,15 @@ class Children {
   }
 
   void end_all() {
-    for (const auto& [pid, peer] : running_) kill(pid, SIGTERM);
-    for (const auto& [pid, peer] : running_) waitpid(pid, nullptr, 0);
+    for (const auto& [pid, offer] : running_) kill(pid, SIGTERM);
+    for (const auto& [pid, offer] : running_) waitpid(pid, nullptr, 0);
     running_.clear();
   }
 
   bool any() const { return !running_.empty(); }
 
  private:
-  std::map<pid_t, std::string> running_;
+  std::map<pid_t, Offer> running_;
 };
 
 void tell_line(const Call& call, const json::object& object, const std::string& sentence) {
@@ -137,12 +140,13 @@ void tell_line(const Call& call, const json::object& object, const std::string& 
 int serve_all(const Call& call, ControlClient node, const Interrupts& interrupts,
               const std::string& command) {
   Children children;
-  const auto ended = [&](const std::string& peer, int status) {
+  const auto ended = [&](const Offer& offer, int status) {
     const bool by_signal = WIFSIGNALED(status);
     const int value = by_signal ? WTERMSIG(status) : WEXITSTATUS(status);
     const std::string how = (by_signal ? "signal " : "exit code ") + std::to_string(value);
-    tell_line(call, {{"ended", peer}, {by_signal ? "signal" : "exit", value}},
-              "ended for " + peer + " with " + how);
+    tell_line(call,
+              {{"ended", offer.id}, {"name", offer.name}, {by_signal ? "signal" : "exit", value}},
+              "ended for " + offer.peer + " with " + how);
   };
 
   while (true) {
@@ -165,7 +169,7 @@ int serve_all(const Call& call, ControlClient node, const Interrupts& interrupts
       }
       std::string problem;
       auto taken = accept(call, *offer, problem);
-      if (!taken || !children.start(command, taken->stream, offer->peer)) {
+      if (!taken || !children.start(command, taken->stream, *offer)) {
         call.err << "a stream from " << offer->peer << " was lost: " << printable(problem)
                  << std::endl;
         continue;

@@ -6,6 +6,7 @@
 
 #include "node/cli/commands.h"
 #include "node/cli/interrupts.h"
+#include "node/cli/names.h"
 #include "node/cli/words.h"
 
 namespace byway::cli {
@@ -75,6 +76,7 @@ int ping(Call& call) {
 
   const Interrupts interrupts;
   Tally tally;
+  Names names{call.state_dir};
   const auto print_summary = [&] {
     const json::object summary = tally.summary();
     call.print(call.json ? json::serialize(summary) : ping_summary_in_words(summary, peer));
@@ -83,8 +85,9 @@ int ping(Call& call) {
       call, request,
       [&](const std::string& line) {
         json::error_code error;
-        const json::value parsed = json::parse(line, error);
+        json::value parsed = json::parse(line, error);
         if (error || !parsed.is_object()) return;
+        if (!call.json) names.name_relay(parsed.get_object());
         tally.on_line(parsed.get_object());
         if (tally.finished()) return print_summary();
         call.print(call.json ? line : echo_in_words(parsed.get_object(), peer));

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "node/cli/commands.h"
+#include "node/cli/names.h"
 #include "node/cli/text.h"
 #include "node/cli/words.h"
 
@@ -49,8 +50,9 @@ int say(Call& call) {
       .peer = peer, .text = text, .timeout_ms = static_cast<std::uint32_t>(*timeout * 1000)};
   return ask(call, request, [&](const std::string& line) {
     boost::json::error_code error;
-    const boost::json::value parsed = boost::json::parse(line, error);
+    boost::json::value parsed = boost::json::parse(line, error);
     if (call.json || error || !parsed.is_object()) return call.print(line);
+    Names{call.state_dir}.name_relay(parsed.get_object());
     call.print(printable(told(parsed.get_object(), peer)));
   });
 }

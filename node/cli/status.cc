@@ -3,6 +3,7 @@
 #include <ostream>
 
 #include "node/cli/commands.h"
+#include "node/cli/names.h"
 #include "node/cli/words.h"
 
 namespace byway::cli {
@@ -11,8 +12,9 @@ namespace {
 int status(Call& call) {
   return ask(call, control::Status{}, [&](const std::string& line) {
     boost::json::error_code error;
-    const boost::json::value parsed = boost::json::parse(line, error);
+    boost::json::value parsed = boost::json::parse(line, error);
     if (call.json || error || !parsed.is_object()) return call.print(line);
+    Names{call.state_dir}.name_all(parsed.get_object());
     call.out << status_in_words(parsed.get_object()) << std::flush;
   });
 }

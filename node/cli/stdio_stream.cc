@@ -5,6 +5,7 @@
 
 #include "node/cli/control_client.h"
 #include "node/cli/copy.h"
+#include "node/cli/terminal.h"
 #include "node/cli/text.h"
 
 namespace byway::cli {
@@ -28,8 +29,11 @@ std::optional<std::string> outcome_of(const Call& call, std::uint64_t token,
 int carry_on_stdio(const Call& call, UniqueFd stream, std::uint64_t token,
                    const Interrupts& interrupts, const std::string& what) {
   signal(SIGPIPE, SIG_IGN);
-  const CopyResult result = copy_both_ways(
-      {.in = STDIN_FILENO, .out = STDOUT_FILENO, .stream = stream.get(), .stop = interrupts.fd()});
+  const CopyResult result = copy_both_ways({.in = STDIN_FILENO,
+                                            .out = STDOUT_FILENO,
+                                            .stream = stream.get(),
+                                            .stop = interrupts.fd(),
+                                            .until_peers_end = is_terminal(STDIN_FILENO)});
   if (result.stopped) return exit_interrupted;
   const std::string moved = " (" + bytes_in_words(static_cast<double>(result.sent)) + " sent, " +
                             bytes_in_words(static_cast<double>(result.received)) + " received)";

@@ -13,7 +13,8 @@ namespace byway::cli {
 constexpr int exit_interrupted = 130;
 
 // Copies both ways until both ends, then asks the node how the stream ended: a Unix socket cannot
-// tell a clean end from a broken one, and half a backup must not look like a whole one. The exit
+// tell a clean end from a broken one, and half a backup must not look like a whole one. With a
+// terminal for input the peer's end is the end of both. The exit
 // code; what failed has been said, beginning with `what` ("the pipe to bob").
 int carry_on_stdio(const Call& call, UniqueFd stream, std::uint64_t token,
                    const Interrupts& interrupts, const std::string& what);

@@ -107,8 +107,8 @@ class Rows {
 std::string homes_in_words(const json::object& status) {
   Rows rows{"homes"};
   for (const json::object* home : objects_at(status, "homes")) {
-    std::string text = short_id(text_at(*home, "id")) + "  " + text_at(*home, "endpoint") + " " +
-                       text_at(*home, "proto");
+    std::string text =
+        who(*home) + "  " + text_at(*home, "endpoint") + " " + text_at(*home, "proto");
     const double rtt = number_at(*home, "rtt_ms");
     if (rtt >= 0) text += ", " + milliseconds(rtt);
     rows.add(text);

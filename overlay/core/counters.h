@@ -8,25 +8,25 @@
 
 namespace byway {
 
-#define BYWAY_DROPS(X)                                                                      \
-  X(empty, "empty datagram")                                                                \
-  X(unknown_kind, "first byte of no known kind")                                            \
-  X(malformed, "framing not as its kind demands")                                           \
-  X(undecodable, "sealed or handshake content that does not decode")                        \
-  X(bad_mac, "handshake without the right mac1")                                            \
-  X(no_cookie, "handshake under load without a valid cookie")                               \
-  X(bad_handshake, "handshake that does not open, or names another key")                    \
-  X(stale_handshake, "handshake replayed or with a clock too far off")                      \
-  X(unwanted_handshake, "handshake answer that nobody waits for")                           \
-  X(unknown_session, "sealed for no session of ours")                                       \
-  X(unauthentic, "sealed, but not by the session's peer")                                   \
-  X(replayed, "sealed message seen before or too old")                                      \
-  X(unexpected, "a message that makes no sense now")                                        \
-  X(unknown_lane, "relay frame of an unknown lane or from another address")                 \
-  X(lane_budget, "relay frame over the lane's or the node's budget")                        \
-  X(quic_unknown, "QUIC packet of no session, or from somebody not accepted")               \
-  X(stun_rate, "STUN request over the rate, or not a Binding request")                      \
-  X(oversize_answer, "an answer that would have been larger than its request")              \
+#define BYWAY_DROPS(X)                                                         \
+  X(empty, "empty datagram")                                                   \
+  X(unknown_kind, "first byte of no known kind")                               \
+  X(malformed, "framing not as its kind demands")                              \
+  X(undecodable, "sealed or handshake content that does not decode")           \
+  X(bad_mac, "handshake without the right mac1")                               \
+  X(no_cookie, "handshake under load without a valid cookie")                  \
+  X(bad_handshake, "handshake that does not open, or names another key")       \
+  X(stale_handshake, "handshake replayed or with a clock too far off")         \
+  X(unwanted_handshake, "handshake answer that nobody waits for")              \
+  X(unknown_session, "sealed for no session of ours")                          \
+  X(unauthentic, "sealed, but not by the session's peer")                      \
+  X(replayed, "sealed message seen before or too old")                         \
+  X(unexpected, "a message that makes no sense now")                           \
+  X(unknown_lane, "relay frame of an unknown lane or from another address")    \
+  X(lane_budget, "relay frame over the lane's or the node's budget")           \
+  X(quic_unknown, "QUIC packet of no session, or from somebody not accepted")  \
+  X(stun_rate, "STUN request over the rate, or not a Binding request")         \
+  X(oversize_answer, "an answer that would have been larger than its request") \
   X(quota, "introduction over its quota")
 
 enum class Drop : std::uint8_t {

@@ -4,27 +4,42 @@ namespace byway {
 
 std::string_view to_string(PathKind kind) {
   switch (kind) {
-    case PathKind::none: return "none";
-    case PathKind::direct_udp: return "direct-udp";
-    case PathKind::direct_tcp: return "direct-tcp";
-    case PathKind::relay: return "relay";
+    case PathKind::none:
+      return "none";
+    case PathKind::direct_udp:
+      return "direct-udp";
+    case PathKind::direct_tcp:
+      return "direct-tcp";
+    case PathKind::relay:
+      return "relay";
   }
   return "unknown";
 }
 
 std::string_view to_string(Method method) {
   switch (method) {
-    case Method::none: return "none";
-    case Method::open: return "public";
-    case Method::reverse: return "reverse";
-    case Method::punch: return "punch";
-    case Method::predicted: return "predicted";
-    case Method::birthday: return "birthday";
-    case Method::lan: return "lan";
-    case Method::hairpin: return "hairpin";
-    case Method::mapped: return "mapped";
-    case Method::tcp_punch: return "tcp-punch";
-    case Method::relay: return "relay";
+    case Method::none:
+      return "none";
+    case Method::open:
+      return "public";
+    case Method::reverse:
+      return "reverse";
+    case Method::punch:
+      return "punch";
+    case Method::predicted:
+      return "predicted";
+    case Method::birthday:
+      return "birthday";
+    case Method::lan:
+      return "lan";
+    case Method::hairpin:
+      return "hairpin";
+    case Method::mapped:
+      return "mapped";
+    case Method::tcp_punch:
+      return "tcp-punch";
+    case Method::relay:
+      return "relay";
   }
   return "unknown";
 }

@@ -16,7 +16,19 @@ enum class PathKind : std::uint8_t { none, direct_udp, direct_tcp, relay };
 std::string_view to_string(PathKind kind);
 
 // How a path came about.
-enum class Method : std::uint8_t { none, open, reverse, punch, predicted, birthday, lan, hairpin, mapped, tcp_punch, relay };
+enum class Method : std::uint8_t {
+  none,
+  open,
+  reverse,
+  punch,
+  predicted,
+  birthday,
+  lan,
+  hairpin,
+  mapped,
+  tcp_punch,
+  relay
+};
 std::string_view to_string(Method method);  // `open` reads "public"
 
 struct HomeGained {
@@ -46,7 +58,8 @@ struct PathChanged {
   Endpoint endpoint;  // the peer's, or the relay's
   NodeId via;         // the supernode, for relay
   Duration rtt;
-  std::string why;  // for relay: why not direct; for a return to relay: what became of the direct path
+  std::string
+      why;  // for relay: why not direct; for a return to relay: what became of the direct path
 };
 // A link exists (authenticated both ways) / ended.
 struct PeerConnected {
@@ -85,8 +98,8 @@ struct Step {
   std::string text;
 };
 
-using Event = std::variant<HomeGained, HomeLost, HomeUnreachable, Ready, PathChanged, PeerConnected,
-                           PeerLost, PeerUnreachable, StreamOpened, StreamReadable, StreamWritable,
-                           StreamClosed, Step>;
+using Event =
+    std::variant<HomeGained, HomeLost, HomeUnreachable, Ready, PathChanged, PeerConnected, PeerLost,
+                 PeerUnreachable, StreamOpened, StreamReadable, StreamWritable, StreamClosed, Step>;
 
 }  // namespace byway

@@ -29,13 +29,12 @@ void Call::on_home_lost(const NodeId& home) {
   std::erase_if(homes_, [&](const Home& h) { return h.id == home; });
 }
 
-void Call::on_result(TimePoint now, const NodeId& home, IntroduceOutcome outcome) {
+void Call::on_result(const NodeId& home, IntroduceOutcome outcome) {
   if (state_ != State::calling) return;
   for (Home& h : homes_) {
     if (h.id != home) continue;
+    // One that passed it on is asked again all the same: message or answer may be lost behind it.
     h.outcome = outcome;
-    // Passed on: asked again later, in case the message or its answer was lost behind the home.
-    if (outcome == IntroduceOutcome::passed) h.ask_at = now + 2 * h.gap;
   }
   if (all_refused()) state_ = State::failed;
 }
@@ -51,7 +50,7 @@ std::optional<NodeId> Call::poll_ask(TimePoint now) {
   for (Home& home : homes_) {
     if (home.outcome && *home.outcome != IntroduceOutcome::passed) continue;
     if (now < home.ask_at) continue;
-    if (home.asked) home.gap *= 2;
+    if (home.asked) home.gap = std::min(2 * home.gap, limits::introduce_resend_last);
     home.asked = true;
     home.ask_at = now + home.gap;
     return home.id;
@@ -73,15 +72,18 @@ std::optional<TimePoint> Call::next_timeout() const {
 }
 
 std::string Call::why() const {
-  if (homes_.empty()) return "this node is registered at no supernode yet, so nobody can introduce it";
+  if (homes_.empty())
+    return "this node is registered at no supernode yet, so nobody can introduce it";
   const auto any = [&](IntroduceOutcome outcome) {
     return std::any_of(homes_.begin(), homes_.end(),
                        [&](const Home& h) { return h.outcome == outcome; });
   };
   if (any(IntroduceOutcome::passed)) return "it is registered, but did not answer";
-  if (any(IntroduceOutcome::quota)) return "too many introductions were asked for; try again in a minute";
+  if (any(IntroduceOutcome::quota))
+    return "too many introductions were asked for; try again in a minute";
   if (any(IntroduceOutcome::busy)) return "the supernode is too busy to introduce anybody now";
-  if (any(IntroduceOutcome::not_here)) return "it is offline, or registered at none of the supernodes known here";
+  if (any(IntroduceOutcome::not_here))
+    return "it is offline, or registered at none of the supernodes known here";
   return "no supernode answered";
 }
 

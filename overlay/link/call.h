@@ -4,7 +4,7 @@
 // asked again. Done when the peer answers, or failed: every home said no, or time ran out.
 //
 //   resting --start--> calling --the peer answered--> resting
-//                         '----everybody said no, or 6 s----> failed
+//                         '----everybody said no, or 10 s---> failed
 #pragma once
 
 #include <optional>
@@ -23,7 +23,7 @@ class Call {
   void start(TimePoint now, const std::vector<NodeId>& homes);
   // A home that was gained while calling: asked as well.
   void add_home(TimePoint now, const NodeId& home);
-  void on_result(TimePoint now, const NodeId& home, IntroduceOutcome outcome);
+  void on_result(const NodeId& home, IntroduceOutcome outcome);
   void on_home_lost(const NodeId& home);
   void on_answered() { state_ = State::resting; }
 

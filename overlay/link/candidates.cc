@@ -6,7 +6,9 @@
 
 namespace byway {
 
-bool is_inner(const IpAddress& address) { return address.scope() != Scope::public_net; }
+bool is_inner(const IpAddress& address) {
+  return address.scope() != Scope::public_net;
+}
 
 std::vector<Candidate> knockable(const std::vector<Candidate>& offered,
                                  const std::vector<Endpoint>& own) {
@@ -19,9 +21,12 @@ std::vector<Candidate> knockable(const std::vector<Candidate>& offered,
     switch (candidate.endpoint.address.scope()) {
       case Scope::public_net:
       case Scope::private_net:
-      case Scope::shared: return true;
-      case Scope::loopback: return on_loopback;
-      default: return false;
+      case Scope::shared:
+        return true;
+      case Scope::loopback:
+        return on_loopback;
+      default:
+        return false;
     }
   };
 

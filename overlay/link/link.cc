@@ -26,7 +26,9 @@ Result<Bytes> Link::dial(TimePoint now, IndexTable::Index index, ByteView hello,
   return datagram;
 }
 
-bool Link::dial_awaits(std::uint32_t index) const { return dial_ && dial_->index.value() == index; }
+bool Link::dial_awaits(std::uint32_t index) const {
+  return dial_ && dial_->index.value() == index;
+}
 
 Bytes Link::dial_datagram() const {
   ensure(dial_ != nullptr);
@@ -52,7 +54,8 @@ Result<Bytes> Link::on_handshake2(TimePoint now, ByteView datagram) {
   if (!finished) return finished.error();
 
   if (dial_->sends == 1) handshake_rtt_ = now - dial_->sent_at;
-  sessions_.push_back({Seal(*crypto_, finished->keys), std::move(dial_->index), true, true, now, {}});
+  sessions_.push_back(
+      {Seal(*crypto_, finished->keys), std::move(dial_->index), true, true, now, {}});
   dial_.reset();
   retire_all_but(sender(), now);
   return std::move(finished->payload);
@@ -92,9 +95,8 @@ std::optional<Bytes> Link::seal(ByteView plaintext) {
 Result<Link::Opened> Link::open(TimePoint now, ByteView datagram) {
   const auto index = receiver_index(datagram);
   if (!index) return index.error();
-  const auto session = std::find_if(sessions_.begin(), sessions_.end(), [&](const Session& s) {
-    return s.index.value() == *index;
-  });
+  const auto session = std::find_if(sessions_.begin(), sessions_.end(),
+                                    [&](const Session& s) { return s.index.value() == *index; });
   if (session == sessions_.end()) return Error::unknown_session;
   auto plaintext = session->seal.open(datagram);
   if (!plaintext) return plaintext.error();
@@ -110,7 +112,8 @@ Result<Link::Opened> Link::open(TimePoint now, ByteView datagram) {
 }
 
 bool Link::confirmed() const {
-  return std::any_of(sessions_.begin(), sessions_.end(), [](const Session& s) { return s.confirmed; });
+  return std::any_of(sessions_.begin(), sessions_.end(),
+                     [](const Session& s) { return s.confirmed; });
 }
 
 bool Link::preferred(const Session& a, const Session& b) const {
@@ -122,9 +125,9 @@ bool Link::preferred(const Session& a, const Session& b) const {
 }
 
 Link::Session* Link::sender() {
-  const auto best = std::min_element(
-      sessions_.begin(), sessions_.end(),
-      [this](const Session& a, const Session& b) { return preferred(a, b); });
+  const auto best =
+      std::min_element(sessions_.begin(), sessions_.end(),
+                       [this](const Session& a, const Session& b) { return preferred(a, b); });
   return best == sessions_.end() ? nullptr : &*best;
 }
 

@@ -13,9 +13,12 @@ constexpr int pings_while_unproved = 4;
 
 int tier(const Path& path) {
   switch (path.kind()) {
-    case PathKind::direct_udp: return 0;
-    case PathKind::direct_tcp: return 1;
-    default: return 2;
+    case PathKind::direct_udp:
+      return 0;
+    case PathKind::direct_tcp:
+      return 1;
+    default:
+      return 2;
   }
 }
 
@@ -44,8 +47,8 @@ Path& Paths::insert(const Route& route, const Traits& traits) {
     return *known;
   }
   if (paths_.size() >= limits::paths_per_peer) {
-    const auto unproved = std::find_if(paths_.begin(), paths_.end(),
-                                       [](const Path& path) { return !path.proved; });
+    const auto unproved =
+        std::find_if(paths_.begin(), paths_.end(), [](const Path& path) { return !path.proved; });
     paths_.erase(unproved == paths_.end() ? std::prev(paths_.end()) : unproved);
     choose();
   }
@@ -73,8 +76,19 @@ std::optional<Ping> Paths::knock(TimePoint now, const Route& route, const Traits
 
 std::optional<Ping> Paths::ping(TimePoint now, const Route& route) {
   Path* path = lookup(route);
-  if (!path) return {};
-  return ask(now, *path);
+  if (!path || !path->proved) return {};
+  return check(now, *path);
+}
+
+// A ping whose answer is waited for, and asked for again.
+Ping Paths::check(TimePoint now, Path& path) {
+  if (!path.unanswered_since) path.unanswered_since = now;
+  const bool late = path.unanswered_since != now;
+  path.next_ping = now + (late ? limits::ping_retry : late_after(path));
+  ++path.unanswered;
+  const Ping ping = ask(now, path);
+  if (path.doubted()) choose();
+  return ping;
 }
 
 void Paths::prove(TimePoint now, const Route& route, const Traits& traits,
@@ -185,11 +199,7 @@ std::optional<Paths::Probe> Paths::poll_ping(TimePoint now) {
       path.next_ping = now + late_after(path) * (1 << sent);
       return Probe{path.route, ask(now, path)};
     }
-    if (!path.unanswered_since) path.unanswered_since = now;
-    const bool late = path.unanswered_since != now;
-    path.next_ping = now + (late ? limits::ping_retry : late_after(path));
-    if (++path.unanswered; path.doubted()) choose();
-    return Probe{path.route, ask(now, path)};
+    return Probe{path.route, check(now, path)};
   }
   return {};
 }
@@ -206,21 +216,24 @@ void Paths::on_timeout(TimePoint now) {
   if (std::erase_if(paths_, silent) > 0) choose();
 }
 
-std::vector<Path> Paths::take_lost() { return std::exchange(lost_, {}); }
+std::vector<Path> Paths::take_lost() {
+  return std::exchange(lost_, {});
+}
 
 std::optional<TimePoint> Paths::next_timeout() const {
   std::optional<TimePoint> next;
   for (const Path& path : paths_) {
     next = earlier(next, path.next_ping);
-    if (path.unanswered_since)
-      next = earlier(next, *path.unanswered_since + limits::path_patience);
+    if (path.unanswered_since) next = earlier(next, *path.unanswered_since + limits::path_patience);
     if (!path.proved && path.pings_left == 0)
       next = earlier(next, path.last_ping + limits::path_patience);
   }
   return next;
 }
 
-const Path* Paths::best() const { return best_ ? find(*best_) : nullptr; }
+const Path* Paths::best() const {
+  return best_ ? find(*best_) : nullptr;
+}
 
 const Path* Paths::best_of(PathKind kind) const {
   const Path* best = nullptr;

@@ -29,9 +29,9 @@ struct Path {
   Method method = Method::none;
   NodeId via;  // the relay; nobody when direct
   bool proved = false;
-  Duration rtt{};                        // smoothed; 0 until measured
-  std::optional<TimePoint> proved_at;    // since when it works
-  std::size_t packet_size = 0;           // largest datagram known to pass
+  Duration rtt{};                      // smoothed; 0 until measured
+  std::optional<TimePoint> proved_at;  // since when it works
+  std::size_t packet_size = 0;         // largest datagram known to pass
 
   // Bookkeeping of Paths.
   std::optional<Duration> keepalive;
@@ -69,7 +69,7 @@ class Paths {
   void add(TimePoint now, const Route& route, const Traits& traits);
   // Pings once, now; for knocks, which keep their own time. Adds the path without more pings.
   std::optional<Ping> knock(TimePoint now, const Route& route, const Traits& traits);
-  // One ping now, whatever else is planned; none on an unknown path.
+  // Puts a proved path to the test now.
   std::optional<Ping> ping(TimePoint now, const Route& route);
   // Proved by other means: a handshake went both ways on it.
   void prove(TimePoint now, const Route& route, const Traits& traits, std::optional<Duration> rtt);
@@ -100,6 +100,7 @@ class Paths {
  private:
   Path* lookup(const Route& route);
   Path& insert(const Route& route, const Traits& traits);
+  Ping check(TimePoint now, Path& path);
   Ping ask(TimePoint now, Path& path, std::size_t size = 0);
   void schedule(TimePoint now, Path& path);
   void test_others(TimePoint now, const Path& newcomer);

@@ -33,7 +33,9 @@ void Punch::start(TimePoint now, TimePoint moment, const std::vector<Candidate>&
   deadline_ = std::max(now, moment) + limits::punch_patience;
 }
 
-void Punch::on_heard_from(const IpAddress& address) { spent_[address] = answered; }
+void Punch::on_heard_from(const IpAddress& address) {
+  spent_[address] = answered;
+}
 
 bool Punch::allowed(const Target& target) const {
   if (target.sent >= target.limit) return false;

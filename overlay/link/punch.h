@@ -45,7 +45,7 @@ class Punch {
 
   State state() const { return state_; }
   int rounds() const { return rounds_; }
-  int knocks() const { return knocks_; }          // over all rounds
+  int knocks() const { return knocks_; }  // over all rounds
   std::size_t targets() const { return targets_.size(); }
 
  private:

@@ -20,8 +20,11 @@ Relay::Relay(std::uint64_t total_rate, std::uint64_t lane_rate)
 Relay::Opened Relay::open(TimePoint now, LaneId lane, const End& caller, const End& target) {
   if (const auto known = lanes_.find(lane); known != lanes_.end()) {
     auto& ends = known->second.ends;
-    if (ends[0].node != caller.node || ends[1].node != target.node) return Opened::taken;
-    ends = {caller, target};
+    const bool turned = ends[0].node == target.node;  // the other one calls this time
+    if (ends[turned ? 1 : 0].node != caller.node || ends[turned ? 0 : 1].node != target.node)
+      return Opened::taken;
+    ends[turned ? 1 : 0] = caller;
+    ends[turned ? 0 : 1] = target;
     known->second.last_used = now;
     return Opened::yes;
   }
@@ -81,6 +84,8 @@ void Relay::on_timeout(TimePoint now) {
   next_sweep_ = lanes_.empty() ? std::nullopt : std::optional(now + limits::lane_idle / 4);
 }
 
-std::optional<TimePoint> Relay::next_timeout() const { return next_sweep_; }
+std::optional<TimePoint> Relay::next_timeout() const {
+  return next_sweep_;
+}
 
 }  // namespace byway

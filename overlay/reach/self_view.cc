@@ -41,8 +41,10 @@ NatSummary SelfView::nat() const {
     for (auto b = std::next(a); b != seen_.end(); ++b) {
       if (a->second.by == b->second.by) continue;
       const bool same = a->second.as == b->second.as;
-      if (!same) nat.mapping = Behaviour::address_dependent;
-      else if (nat.mapping == Behaviour::unknown) nat.mapping = Behaviour::endpoint_independent;
+      if (!same)
+        nat.mapping = Behaviour::address_dependent;
+      else if (nat.mapping == Behaviour::unknown)
+        nat.mapping = Behaviour::endpoint_independent;
     }
     const auto keeps_port = [&](const Endpoint& e) { return e.port == a->second.as.port; };
     if (nat.ports == Ports::unknown && std::any_of(local_.begin(), local_.end(), keeps_port))

@@ -44,7 +44,7 @@ struct SessionConfig {
   ByteArray<32> self_public{};   // and its public key
   ByteArray<32> peer_public{};   // the only key accepted from the other side
   Duration initial_rtt = 100ms;  // as the link measured it
-  bool cubic = false;            // instead of BBR
+  bool cubic = false;            // instead of BBR version 2
   // Flow control starts at the first pair and grows with use up to the second.
   std::uint64_t stream_window = 1 << 20;
   std::uint64_t session_window = 4 << 20;

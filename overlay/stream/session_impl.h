@@ -24,7 +24,7 @@
 
 namespace byway {
 
-struct Stream {
+struct SessionStream {
   SendBuffer out;
   ReceiveBuffer in;
 
@@ -41,6 +41,16 @@ struct Stream {
   bool given_up = false;    // reset, by either side
   bool owes_reset = false;  // RESET_STREAM waits until the peer knows the stream
   std::uint64_t reset_code = 0;
+};
+
+// The close packet and how often it has been asked for.
+struct Farewell {
+  ngtcp2_connection_close_error error{};
+  std::string reason;
+  Bytes packet;                 // once written
+  bool due = true;              // to be sent (again)
+  std::uint64_t heard = 0;      // packets that arrived since it was written
+  std::uint64_t answer_at = 1;  // answered when this many have been heard: 1, 2, 4, 8 …
 };
 
 class Session::Impl {
@@ -110,13 +120,13 @@ class Session::Impl {
 
   // --- streams ---
   bool usable() const { return state_ == State::handshaking || state_ == State::open; }
-  Stream* find(QuicStreamId id);
-  Stream* find_for_writing(QuicStreamId id);
-  void queue(QuicStreamId id, Stream& stream);
-  void tell_readable(QuicStreamId id, Stream& stream);
-  void tell_writable_if_roomy(QuicStreamId id, Stream& stream);
-  std::size_t room(const Stream& stream) const;
-  void give_back_credit(QuicStreamId id, const Stream& stream, std::size_t count);
+  SessionStream* find(QuicStreamId id);
+  SessionStream* find_for_writing(QuicStreamId id);
+  void queue(QuicStreamId id, SessionStream& stream);
+  void tell_readable(QuicStreamId id, SessionStream& stream);
+  void tell_writable_if_roomy(QuicStreamId id, SessionStream& stream);
+  std::size_t room(const SessionStream& stream) const;
+  void give_back_credit(QuicStreamId id, const SessionStream& stream, std::size_t count);
   void open_early_streams();
   void send_owed_resets();
   bool forget_if_done(QuicStreamId id);
@@ -125,7 +135,7 @@ class Session::Impl {
   std::optional<Packets> close_packet(TimePoint now, std::size_t max_packet_size);
   std::size_t write_packet(TimePoint now, MutableBytes dest);
   QuicStreamId next_sendable();
-  void sent(QuicStreamId id, Stream& stream, std::size_t count, bool with_fin);
+  void sent(QuicStreamId id, SessionStream& stream, std::size_t count, bool with_fin);
   void pace(TimePoint now, std::size_t count);
 
   // ngtcp2's decrypt callback is not told whose packet it decrypts. While a session is inside
@@ -145,7 +155,7 @@ class Session::Impl {
   std::optional<ConnectionId> original_id_;  // server: the one the client made up
   std::uint64_t local_ids_version_ = 1;
 
-  std::map<QuicStreamId, Stream> streams_;
+  std::map<QuicStreamId, SessionStream> streams_;
   std::deque<QuicStreamId> sendable_;  // streams with something to send, next first
   std::set<QuicStreamId> owing_reset_;
   std::set<QuicStreamId> forgotten_;  // gone below, to be told about
@@ -155,16 +165,9 @@ class Session::Impl {
   std::deque<SessionEvent> events_;
   std::optional<RefusedFrame> refused_;
 
+  Bytes batch_;                 // where packets are written, kept between polls
   TimePoint next_departure_{};  // pacing: what is sent so far ends its turn here
 
-  struct Farewell {
-    ngtcp2_connection_close_error error{};
-    std::string reason;
-    Bytes packet;                 // once written
-    bool due = true;              // to be sent (again)
-    std::uint64_t heard = 0;      // packets that arrived since it was written
-    std::uint64_t answer_at = 1;  // answered when this many have been heard: 1, 2, 4, 8 …
-  };
   std::optional<Farewell> farewell_;
   std::optional<TimePoint> linger_until_;
   Duration linger_{};

@@ -25,16 +25,15 @@ std::optional<Session::Packets> Session::Impl::poll_packets(TimePoint now,
   const auto most = std::min(max_packets, burst);
 
   // The first packet sets the size of all. A batch goes on only behind a full one.
-  Packets packets{Bytes(most * size), size};
-  std::size_t used = 0;
+  if (batch_.size() < most * size) batch_.resize(most * size);
+  std::size_t used = 0, segment = size;
   for (std::size_t i = 0; i < most; ++i) {
-    const auto count =
-        write_packet(now, MutableBytes{packets.bytes}.subspan(used, packets.segment_size));
+    const auto count = write_packet(now, MutableBytes{batch_}.subspan(used, segment));
     if (count == 0) break;
-    if (i == 0) packets.segment_size = count;
+    if (i == 0) segment = count;
     used += count;
-    const bool full = packets.segment_size + rounding >= size;
-    if (count < packets.segment_size || !full || count < smallest_packet_size) break;
+    const bool full = segment + rounding >= size;
+    if (count < segment || !full || count < smallest_packet_size) break;
   }
 
   settle();
@@ -44,8 +43,7 @@ std::optional<Session::Packets> Session::Impl::poll_packets(TimePoint now,
   }
   if (connection_) pace(now, used);
   stats_.bytes_sent += used;
-  packets.bytes.resize(used);
-  return packets;
+  return Packets{to_bytes(ByteView{batch_}.first(used)), segment};
 }
 
 // One packet with what is most urgent to ngtcp2 and then as many streams as fit. 0: nothing now.
@@ -97,7 +95,7 @@ std::size_t Session::Impl::write_packet(TimePoint now, MutableBytes dest) {
         // The peer wants no more of it, and will reset its own half too.
         sendable_.pop_front();
         stream->queued = false;
-        stream->fin_sent = true;
+        stream->finishing = stream->fin_sent = true;
         break;
       default:
         conclude(now, static_cast<int>(written));
@@ -120,7 +118,7 @@ QuicStreamId Session::Impl::next_sendable() {
 }
 
 // Streams take turns packet by packet.
-void Session::Impl::sent(QuicStreamId id, Stream& stream, std::size_t count, bool with_fin) {
+void Session::Impl::sent(QuicStreamId id, SessionStream& stream, std::size_t count, bool with_fin) {
   stream.out.mark_sent(count);
   stream.fin_sent |= with_fin;
   sendable_.pop_front();

@@ -112,7 +112,9 @@ Result<void> Session::Impl::accept(TimePoint now, ByteView first_packet) {
 ngtcp2_settings Session::Impl::settings(TimePoint now) {
   ngtcp2_settings settings;
   ngtcp2_settings_default(&settings);
-  settings.cc_algo = config_.cubic ? NGTCP2_CC_ALGO_CUBIC : NGTCP2_CC_ALGO_BBR;
+  // Of the library's two BBRs the second: on a 5 MB/s link with 1 % loss both fill it, but the
+  // first keeps the queue full and loses a tenth of what it sends.
+  settings.cc_algo = config_.cubic ? NGTCP2_CC_ALGO_CUBIC : NGTCP2_CC_ALGO_BBR2;
   settings.initial_ts = to_timestamp(now);
   settings.initial_rtt =
       static_cast<ngtcp2_duration>(std::max<Duration>(config_.initial_rtt, 1ms).count());

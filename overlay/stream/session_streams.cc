@@ -10,12 +10,12 @@ constexpr std::size_t most_early_streams = 64;
 
 }  // namespace
 
-Stream* Session::Impl::find(QuicStreamId id) {
+SessionStream* Session::Impl::find(QuicStreamId id) {
   const auto found = streams_.find(id);
   return found == streams_.end() ? nullptr : &found->second;
 }
 
-Stream* Session::Impl::find_for_writing(QuicStreamId id) {
+SessionStream* Session::Impl::find_for_writing(QuicStreamId id) {
   auto* stream = usable() ? find(id) : nullptr;
   return stream && !stream->finishing && !stream->given_up ? stream : nullptr;
 }
@@ -71,7 +71,7 @@ void Session::Impl::on_stream_opened(QuicStreamId id) {
 
 // --- writing ----------------------------------------------------------------------------------
 
-std::size_t Session::Impl::room(const Stream& stream) const {
+std::size_t Session::Impl::room(const SessionStream& stream) const {
   const auto unsent = stream.out.unsent_size();
   const auto kept = stream.out.size();
   const auto most_kept = static_cast<std::size_t>(config_.max_stream_window) + config_.send_buffer;
@@ -97,14 +97,14 @@ void Session::Impl::finish(QuicStreamId id) {
   queue(id, *stream);
 }
 
-void Session::Impl::queue(QuicStreamId id, Stream& stream) {
-  const bool has_something = stream.out.unsent_size() > 0 || (stream.finishing && !stream.fin_sent);
+void Session::Impl::queue(QuicStreamId id, SessionStream& stream) {
+  const bool has_something = !stream.fin_sent && (stream.out.unsent_size() > 0 || stream.finishing);
   if (stream.queued || !has_something || stream.given_up || !stream.open_below) return;
   stream.queued = true;
   sendable_.push_back(id);
 }
 
-void Session::Impl::tell_writable_if_roomy(QuicStreamId id, Stream& stream) {
+void Session::Impl::tell_writable_if_roomy(QuicStreamId id, SessionStream& stream) {
   // A quarter free, so that a writer wakes for a good portion and not for every packet.
   if (!stream.short_write || stream.given_up || room(stream) < config_.send_buffer / 4) return;
   stream.short_write = false;
@@ -138,7 +138,7 @@ int Session::Impl::on_stream_data(QuicStreamId id, ByteView bytes, std::uint32_t
   return 0;
 }
 
-void Session::Impl::tell_readable(QuicStreamId id, Stream& stream) {
+void Session::Impl::tell_readable(QuicStreamId id, SessionStream& stream) {
   if (std::exchange(stream.told_readable, true)) return;
   tell(session_event::Readable{id});
 }
@@ -159,7 +159,8 @@ Session::Chunk Session::Impl::read(QuicStreamId id, std::size_t max) {
 }
 
 // Lets the peer send as much again.
-void Session::Impl::give_back_credit(QuicStreamId id, const Stream& stream, std::size_t count) {
+void Session::Impl::give_back_credit(QuicStreamId id, const SessionStream& stream,
+                                     std::size_t count) {
   if (count == 0 || !connection_) return;
   ngtcp2_conn_extend_max_offset(connection_, count);
   if (stream.open_below && !stream.gone_below)

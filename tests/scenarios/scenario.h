@@ -41,7 +41,7 @@ class World : public sim::World {
   ~World() {
     for (const Host& host : hosts())
       if (host.is_running()) expect_arrivals_accounted_for(host);
-    if (::testing::Test::HasFailure()) std::cout << "--- the story ---\n" << story();
+    if (::testing::Test::HasFailure()) std::cout << "--- the story ---\n" << story(2000);
   }
 
   bool are_direct(const Host& a, const Host& b, Duration limit) {

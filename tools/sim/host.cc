@@ -267,7 +267,9 @@ void Host::on_alarm(TimePoint when) {
 }
 
 void Host::publish(const Event& event) {
-  world_.note(*this, in_words(event, [this](const NodeId& id) { return world_.name_of(id); }));
+  if (world_.network().story().is_told())
+    world_.note(*this, world_.with_names(in_words(
+                           event, [this](const NodeId& id) { return world_.name_of(id); })));
   if (!std::holds_alternative<Step>(event) && events_.size() < events_kept)
     events_.push_back(event);
 

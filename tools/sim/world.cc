@@ -112,6 +112,16 @@ std::string World::name_of(const NodeId& id) const {
   return name == names_.end() ? id.short_string() : name->second;
 }
 
+// The core knows nobody's name: its texts show the first characters of an id.
+std::string World::with_names(std::string text) const {
+  for (const auto& [id, name] : names_) {
+    const std::string shown = id.short_string();
+    for (auto at = text.find(shown); at != std::string::npos; at = text.find(shown, at))
+      text.replace(at, shown.size(), name);
+  }
+  return text;
+}
+
 void World::note(const Host& host, std::string text) {
   network_.story().note(now(), host.station(), std::move(text));
 }

@@ -71,6 +71,7 @@ class World {
   const Crypto& crypto() const { return *options_.crypto; }
   std::vector<byway::Seed> seeds_for(const Host& host) const;
   std::string name_of(const NodeId& id) const;
+  std::string with_names(std::string text) const;  // in place of short ids
   void note(const Host& host, std::string text);
 
  private:

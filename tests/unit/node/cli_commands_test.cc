@@ -5,6 +5,7 @@
 #include <boost/json/parse.hpp>
 #include <boost/program_options/options_description.hpp>
 #include <fstream>
+#include <latch>
 #include <sstream>
 
 #include "node/cli/cli.h"
@@ -71,6 +72,7 @@ TEST(Cli, EveryCommandExplainsItself) {
     const Told told = byway({command, "--help"});
     EXPECT_EQ(told.code, 0);
     EXPECT_THAT(told.out, StartsWith("Usage: byway " + std::string{command}));
+    EXPECT_EQ(byway({"help", command}).out, told.out);
   }
 }
 
@@ -231,6 +233,19 @@ TEST(Cli, TheInboxMarksAStrangersMessageAsARequest) {
   EXPECT_THAT(told.out, HasSubstr("] request from cccc: me·[2J\n"));
 }
 
+TEST(Cli, ARelayThatIsAContactIsCalledByItsName) {
+  const std::string hub(52, 'h');
+  FakeNode node{[&](const control::ControlRequest& request) -> FakeNode::Replies {
+    if (std::holds_alternative<control::ContactList>(request))
+      return {control::Line{R"({"name":"hub","id":")" + hub + "\"}"}, control::Done{}};
+    return {control::Line{R"({"delivered":true,"path":"relay","rtt_ms":80,"via":")" + hub + "\"}"},
+            control::Done{}};
+  }};
+  EXPECT_EQ(byway({"say", "bob", "hi", "--state-dir", node.dir()}).out,
+            "delivered to bob: relayed by hub, 80 ms\n");
+  EXPECT_THAT(byway({"say", "bob", "hi", "--json", "--state-dir", node.dir()}).out, HasSubstr(hub));
+}
+
 TEST(Cli, ContactsAreListedInColumns) {
   FakeNode node{always(lines({R"({"name":"bo","id":"bbbb"})", R"({"name":"Zoë","id":"zzzz"})"}))};
   EXPECT_EQ(byway({"contact", "list", "--state-dir", node.dir()}).out, "bo   bbbb\nZoë  zzzz\n");
@@ -278,9 +293,23 @@ bool takes_stream(const control::ControlRequest& request) {
          std::holds_alternative<control::Accept>(request);
 }
 
+std::string question(int fd, std::string_view text) {
+  send(fd, text.data(), text.size(), MSG_NOSIGNAL);
+  return received_to_end(fd);
+}
+
+// A peer that takes the pipe; and what the node says of its end when asked.
+FakeNode::Answer streams_ending_with(const control::ControlReply& outcome) {
+  return [outcome](const control::ControlRequest& request) -> FakeNode::Replies {
+    if (request == control::ControlRequest{control::Outcome{.token = 8}}) return {outcome};
+    return {control::Raw{.token = 8}};
+  };
+}
+
 TEST(Cli, APipeCarriesInputToItsEndAndTheAnswerBack) {
   std::string arrived;
-  FakeNode node{always({control::Raw{}}), [&](const control::ControlRequest& request, int fd) {
+  FakeNode node{streams_ending_with(control::Done{}),
+                [&](const control::ControlRequest& request, int fd) {
                   if (!takes_stream(request)) return;
                   arrived = received_to_end(fd);
                   send(fd, "thanks", 6, MSG_NOSIGNAL);
@@ -303,6 +332,50 @@ TEST(Cli, APipeNobodyTakesFailsWithTheReason) {
   EXPECT_THAT(told.err, HasSubstr("bob does not listen"));
 }
 
+TEST(Cli, AStreamThatBrokeIsAFailureThoughItsSocketEndedLikeAnyOther) {
+  FakeNode node{streams_ending_with(control::Failed{"the stream to bob broke: the link was lost"}),
+                [&](const control::ControlRequest& request, int fd) {
+                  if (takes_stream(request)) send(fd, "half a fi", 9, MSG_NOSIGNAL);
+                }};
+  const UniqueFd input = file_with("");
+  const UniqueFd output = file_with("");
+  const Lent in{STDIN_FILENO, input.get()};
+  const Lent out{STDOUT_FILENO, output.get()};
+  const Told told = byway({"pipe", "bob", "film", "--state-dir", node.dir()});
+  EXPECT_EQ(told.code, 1);
+  EXPECT_EQ(told.err,
+            "byway: the stream to bob broke: the link was lost (0 bytes sent, 9 bytes received)\n");
+  EXPECT_EQ(contents(output.get()), "half a fi");
+}
+
+TEST(Cli, ListenWithACommandGivesEachStreamOne) {
+  std::string first, second;
+  std::latch both{2};
+  FakeNode node{[](const control::ControlRequest& request) -> FakeNode::Replies {
+                  if (std::holds_alternative<control::Listen>(request))
+                    return {control::Line{R"({"listening":"hi"})"},
+                            control::Line{R"({"accept":1,"peer":"bbbb","name":"bob"})"},
+                            control::Line{R"({"accept":2,"peer":"cccc","name":"cy"})"}};
+                  return {control::Raw{}};
+                },
+                [&](const control::ControlRequest& request, int fd) {
+                  if (request == control::ControlRequest{control::Accept{1}})
+                    first = question(fd, "one\n");
+                  else if (request == control::ControlRequest{control::Accept{2}})
+                    second = question(fd, "two\n");
+                  else
+                    return both.wait();
+                  both.count_down();
+                }};
+  const Told told = byway({"listen", "hi", "--state-dir", node.dir(), "--exec",
+                           "read word; echo $BYWAY_PEER_NAME of $BYWAY_PEER said $word"});
+  node.stop();
+  EXPECT_EQ(told.code, 1);  // the node went away; nothing else ends it but an interrupt
+  EXPECT_EQ(first, "bob of bbbb said one\n");
+  EXPECT_EQ(second, "cy of cccc said two\n");
+  EXPECT_THAT(told.out, HasSubstr("a stream from bob\n"));
+}
+
 TEST(Cli, ListenTakesOneStreamAndEndsWithIt) {
   std::string arrived;
   FakeNode node{[](const control::ControlRequest& request) -> FakeNode::Replies {
@@ -310,7 +383,9 @@ TEST(Cli, ListenTakesOneStreamAndEndsWithIt) {
                     return {control::Line{R"({"listening":"in"})"},
                             control::Line{R"({"accept":7,"peer":"bbbb","name":"bob"})"}};
                   if (request == control::ControlRequest{control::Accept{7}})
-                    return {control::Raw{}};
+                    return {control::Raw{.token = 8}};
+                  if (request == control::ControlRequest{control::Outcome{8}})
+                    return {control::Done{}};
                   return {control::Failed{"unexpected"}};
                 },
                 [&](const control::ControlRequest& request, int fd) {

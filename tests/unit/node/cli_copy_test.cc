@@ -129,6 +129,19 @@ TEST_F(Copy, APeerThatIsDoneBothWaysIsNotKeptWaitingForOurKeyboard) {
   EXPECT_EQ(result.get().broken, "");
 }
 
+TEST_F(Copy, SomebodyAtAKeyboardIsLetGoWhenThePeerHasEnded) {
+  result = std::async(std::launch::async, [this] {
+    return copy_both_ways({.in = input.ours.get(),
+                           .out = output.theirs.get(),
+                           .stream = stream.ours.get(),
+                           .until_peers_end = true});
+  });
+  write_all(stream.theirs.get(), "that is all");
+  shutdown(stream.theirs.get(), SHUT_WR);  // it would still listen
+  EXPECT_EQ(result.get().received, 11u);
+  EXPECT_EQ(read_all(stream.theirs.get()), "");  // and was told that nothing will come
+}
+
 TEST_F(Copy, APeerThatStopsTakingBreaksWhatWasNotTaken) {
   start();
   stream.theirs.reset();

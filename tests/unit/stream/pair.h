@@ -2,27 +2,20 @@
 // reorder. Time is virtual; one seed tells one story.
 #pragma once
 
-#include <sodium.h>
-
 #include <functional>
 #include <map>
 #include <set>
 #include <vector>
 
 #include "overlay/stream/session.h"
+#include "protocol/identity.h"
 
 namespace byway::testing {
 
-struct Key {
-  ByteArray<32> seed;
-  ByteArray<32> public_key;
-};
-inline Key make_key(std::uint8_t name) {
-  Key key;
-  key.seed.fill(name);
-  ByteArray<64> secret;
-  crypto_sign_seed_keypair(key.public_key.data(), secret.data(), key.seed.data());
-  return key;
+inline Identity identity(std::uint8_t name) {
+  Key seed;
+  seed.fill(name);
+  return Identity::from_seed(seed);
 }
 
 struct Wire {
@@ -96,10 +89,14 @@ class Person {
  private:
   void push(QuicStreamId id) {
     auto& waiting = unsaid_[id];
-    const auto taken = session->write(id, waiting);
-    waiting.erase(waiting.begin(), waiting.begin() + static_cast<std::ptrdiff_t>(taken));
-    if (waiting.empty() && finishing_.erase(id)) session->finish(id);
+    auto& done = said_[id];
+    done += session->write(id, ByteView{waiting}.subspan(done));
+    if (done < waiting.size()) return;
+    waiting.clear();
+    done = 0;
+    if (finishing_.erase(id)) session->finish(id);
   }
+  std::map<QuicStreamId, std::size_t> said_;  // of what is in unsaid_
   std::map<QuicStreamId, Bytes> unsaid_;
   std::set<QuicStreamId> finishing_;
 };
@@ -111,11 +108,11 @@ class Pair {
     bo_config = config_of(bo_key, ana_key);
     ana_config.initial_rtt = bo_config.initial_rtt = 2 * wire.delay + wire.jitter;
   }
-  static SessionConfig config_of(const Key& self, const Key& peer) {
+  static SessionConfig config_of(const Identity& self, const Identity& peer) {
     SessionConfig config;
-    config.seed = self.seed;
-    config.self_public = self.public_key;
-    config.peer_public = peer.public_key;
+    config.seed = self.seed();
+    config.self_public = self.id().key();
+    config.peer_public = peer.id().key();
     return config;
   }
 
@@ -157,7 +154,7 @@ class Pair {
 
   Wire wire;
   Random random;
-  Key ana_key = make_key(1), bo_key = make_key(2);
+  Identity ana_key = identity(1), bo_key = identity(2);
   SessionConfig ana_config, bo_config;
   Person ana, bo;
   TimePoint now{};

@@ -1,0 +1,418 @@
+// Whole nodes over the loopback interface: a supernode and two leaves in one process and on one
+// thread, with real sockets, real QUIC and their own state directories.
+#include "node/node.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include <boost/asio/read.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/json.hpp>
+
+#include "node/runtime.h"
+#include "tests/unit/node/temporary_dir.h"
+
+namespace byway {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+namespace json = boost::json;
+
+// A command that only listens to its answers.
+class Answers final : public Replies {
+ public:
+  explicit Answers(boost::asio::io_context& io) : io_(io) {}
+
+  void line(const json::object& object) override { lines.push_back(object); }
+  void fail(const std::string& sentence) override {
+    failed = sentence;
+    end();
+  }
+  void done() override {
+    is_done = true;
+    end();
+  }
+  void raw(std::uint64_t its_token, std::function<void(Socket)> take) override {
+    token = its_token;
+    Socket theirs(io_);
+    stream.emplace(io_);
+    boost::asio::local::connect_pair(theirs, *stream);
+    end();
+    take(std::move(theirs));
+  }
+  bool has_room() const override { return true; }
+  void on_gone(std::function<void()> tell) override { gone_ = std::move(tell); }
+  void on_drained(std::function<void()>) override {}
+
+  bool over() const { return is_done || !failed.empty() || stream; }
+  void go_away() {
+    if (const auto tell = std::exchange(gone_, nullptr)) tell();
+  }
+
+  std::vector<json::object> lines;
+  std::string failed;
+  bool is_done = false;
+  std::uint64_t token = 0;
+  std::optional<Socket> stream;
+
+ private:
+  void end() { gone_ = nullptr; }
+
+  boost::asio::io_context& io_;
+  std::function<void()> gone_;
+};
+
+class Neighbourhood : public testing::Test {
+ protected:
+  Neighbourhood() {
+    hub_ = start("hub", Role::supernode);
+    ana_ = start("ana", Role::leaf);
+    bob_ = start("bob", Role::leaf);
+  }
+  ~Neighbourhood() override {
+    for (auto* node : {&ana_, &bob_, &hub_}) node->reset();
+  }
+
+  std::unique_ptr<Node> start(const std::string& name, Role role) {
+    RunConfig config;
+    config.state_dir = dir_ / name;
+    config.role = role;
+    config.name = name;
+    config.listen = {*Endpoint::parse("127.0.0.1:0")};
+    if (hub_) config.seeds = {{hub_->id(), "127.0.0.1", hub_->listen().port}};
+    auto node = Node::start(io_, config);
+    if (!node) ADD_FAILURE() << node.error().sentence;
+    return node ? std::move(*node) : nullptr;
+  }
+
+  bool until(const std::function<bool()>& holds, std::chrono::seconds limit = 15s) {
+    const TimePoint end = monotonic_now() + limit;
+    while (!holds() && monotonic_now() < end) io_.run_one_for(std::chrono::milliseconds(20));
+    return holds();
+  }
+
+  std::shared_ptr<Answers> ask(Node& node, const control::ControlRequest& request) {
+    auto answers = std::make_shared<Answers>(io_);
+    node.handle(request, answers);
+    node.settle();
+    return answers;
+  }
+  // Asks and waits for the end.
+  std::shared_ptr<Answers> answer(Node& node, const control::ControlRequest& request) {
+    auto answers = ask(node, request);
+    EXPECT_TRUE(until([&] { return answers->over(); })) << "no answer in time";
+    return answers;
+  }
+
+  void everybody_is_ready() {
+    ASSERT_TRUE(until([&] { return hub_->ready() && ana_->ready() && bob_->ready(); }));
+  }
+  void ana_and_bob_know_each_other() {
+    everybody_is_ready();
+    EXPECT_TRUE(answer(*ana_, control::ContactAdd{"bob", bob_->id().to_string()})->is_done);
+    EXPECT_TRUE(answer(*bob_, control::ContactAdd{"ana", ana_->id().to_string()})->is_done);
+  }
+  std::vector<std::string> inbox_of(Node& node) {
+    std::vector<std::string> texts;
+    for (const auto& line : answer(node, control::Inbox{})->lines)
+      texts.push_back(std::string(line.at("text").as_string()));
+    return texts;
+  }
+
+  // A stream of service "in" between ana and bob, taken at both ends.
+  void connect_pipe() {
+    listening_ = ask(*bob_, control::Listen{"in", {}});
+    ana_end_ = ask(*ana_, control::Pipe{"bob", "in"});
+    ASSERT_TRUE(until([&] { return listening_->lines.size() == 2; }));
+    const auto token = json::value_to<std::uint64_t>(listening_->lines[1].at("accept"));
+    bob_end_ = answer(*bob_, control::Accept{token});
+    ASSERT_TRUE(until([&] { return ana_end_->over(); }));
+    ASSERT_TRUE(ana_end_->stream) << ana_end_->failed;
+    ASSERT_TRUE(bob_end_->stream) << bob_end_->failed;
+    ana_end_->stream->non_blocking(true);
+    bob_end_->stream->non_blocking(true);
+  }
+  static std::size_t write_some(Answers& end, std::size_t size) {
+    const std::string bytes(size, 'x');
+    boost::system::error_code error;
+    return end.stream->write_some(boost::asio::buffer(bytes), error);
+  }
+  // Nothing: at its end.
+  static std::optional<std::string> read_some(Answers& end) {
+    std::string bytes(65'536, 0);
+    boost::system::error_code error;
+    bytes.resize(end.stream->read_some(boost::asio::buffer(bytes), error));
+    if (error && error != boost::asio::error::would_block) return std::nullopt;
+    return bytes;
+  }
+
+  TemporaryDir dir_;
+  boost::asio::io_context io_{1};
+  std::unique_ptr<Node> hub_, ana_, bob_;
+  std::shared_ptr<Answers> listening_, ana_end_, bob_end_;
+};
+
+TEST_F(Neighbourhood, StatusTellsWhatWasPromised) {
+  everybody_is_ready();
+  const auto answers = answer(*ana_, control::Status{});
+  ASSERT_EQ(answers->lines.size(), 1u);
+  const json::object& status = answers->lines[0];
+  for (const char* key :
+       {"id", "name", "role", "role_why", "ready", "nat", "addresses", "homes", "supernodes_known",
+        "leaves", "lanes", "peers", "relayed_bytes", "rss_bytes", "uptime_s", "drops", "counters"})
+    EXPECT_TRUE(status.contains(key)) << key;
+  EXPECT_EQ(status.at("id").as_string(), ana_->id().to_string());
+  EXPECT_EQ(status.at("role").as_string(), "leaf");
+  EXPECT_EQ(status.at("ready").as_bool(), true);
+  ASSERT_EQ(status.at("homes").as_array().size(), 1u);
+  EXPECT_EQ(status.at("homes").as_array()[0].at("id").as_string(), hub_->id().to_string());
+  EXPECT_GT(json::value_to<std::uint64_t>(status.at("rss_bytes")), 0u);
+}
+
+TEST_F(Neighbourhood, PingMeasuresOverAStreamAndSumsUp) {
+  ana_and_bob_know_each_other();
+  const auto answers = answer(*ana_, control::Ping{.peer = "bob", .count = 3, .interval_ms = 10});
+  ASSERT_TRUE(answers->is_done) << answers->failed;
+  ASSERT_EQ(answers->lines.size(), 4u);
+  for (std::int64_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(answers->lines[i].at("seq").to_number<std::int64_t>(), i);
+    EXPECT_GT(answers->lines[i].at("rtt_ms").to_number<double>(), 0.0);
+  }
+  const json::object& summary = answers->lines[3];
+  EXPECT_EQ(summary.at("sent").to_number<int>(), 3);
+  EXPECT_EQ(summary.at("received").to_number<int>(), 3);
+  EXPECT_GT(summary.at("first_byte_ms").to_number<double>(), 0.0);
+}
+
+TEST_F(Neighbourhood, PingGoesOnUntilAnEchoWentDirect) {
+  ana_and_bob_know_each_other();
+  const auto answers = answer(
+      *ana_, control::Ping{
+                 .peer = "bob", .count = 0, .until = control::Until::direct, .timeout_ms = 10'000});
+  ASSERT_TRUE(answers->is_done) << answers->failed;
+  EXPECT_EQ(answers->lines.back().at("path").as_string(), "direct-udp");
+  EXPECT_TRUE(answers->lines.back().at("direct_ms").is_number());
+}
+
+TEST_F(Neighbourhood, NobodyHomeIsOnePlainSentence) {
+  ana_and_bob_know_each_other();
+  const NodeId gone = bob_->id();
+  bool left = false;
+  bob_->leave([&] { left = true; });
+  ASSERT_TRUE(until([&] { return left; }));
+  bob_.reset();
+  EXPECT_THAT(answer(*ana_, control::Ping{.peer = "bob"})->failed,
+              AllOf(HasSubstr("bob"), HasSubstr("cannot be reached")));
+  EXPECT_THAT(answer(*ana_, control::Ping{.peer = "carl"})->failed, HasSubstr("contact add carl"));
+  EXPECT_THAT(answer(*ana_, control::Say{"bob", "hello", 0})->failed, HasSubstr("bob"));
+}
+
+TEST_F(Neighbourhood, TextsArriveOnceAndInOrder) {
+  ana_and_bob_know_each_other();
+  std::vector<std::shared_ptr<Answers>> said;
+  std::vector<std::string> expected;
+  for (int i = 0; i < 200; ++i) {
+    expected.push_back("text " + std::to_string(i));
+    said.push_back(ask(*ana_, control::Say{"bob", expected.back(), 0}));
+  }
+  ASSERT_TRUE(until([&] { return said.back()->over(); }));
+  for (const auto& one : said) {
+    ASSERT_TRUE(one->is_done) << one->failed;
+    EXPECT_EQ(one->lines.at(0).at("delivered").as_bool(), true);
+  }
+  EXPECT_EQ(inbox_of(*bob_), expected);
+}
+
+TEST_F(Neighbourhood, ATextSaidWhileThePeerRestartsArrivesOnce) {
+  ana_and_bob_know_each_other();
+  ASSERT_TRUE(answer(*ana_, control::Say{"bob", "before", 0})->is_done);
+  bob_.reset();  // without a goodbye
+  bob_ = start("bob", Role::leaf);
+  ASSERT_TRUE(until([&] { return bob_->ready(); }));
+  const auto said = ask(*ana_, control::Say{"bob", "after", 60'000});
+  ASSERT_TRUE(until([&] { return said->over(); }, 60s));
+  EXPECT_TRUE(said->is_done) << said->failed;
+  EXPECT_THAT(inbox_of(*bob_), ElementsAre("before", "after"));
+}
+
+TEST_F(Neighbourhood, AStrangersTextWaitsAsARequest) {
+  everybody_is_ready();
+  ASSERT_TRUE(answer(*ana_, control::Say{bob_->id().to_string(), "who are you?", 0})->is_done);
+  const auto inbox = answer(*bob_, control::Inbox{});
+  ASSERT_EQ(inbox->lines.size(), 1u);
+  EXPECT_EQ(inbox->lines[0].at("request").as_bool(), true);
+  EXPECT_EQ(inbox->lines[0].at("name").as_string(), "");
+  EXPECT_EQ(inbox->lines[0].at("from").as_string(), ana_->id().to_string());
+}
+
+TEST_F(Neighbourhood, AChatSeesTextsAndPathsAsTheyCome) {
+  ana_and_bob_know_each_other();
+  const auto chat = ask(*bob_, control::Chat{});
+  ASSERT_TRUE(answer(*ana_, control::Say{"bob", "hello", 0})->is_done);
+  const auto saw = [&](const char* event) {
+    for (const auto& line : chat->lines)
+      if (line.at("event").as_string() == event) return true;
+    return false;
+  };
+  EXPECT_TRUE(until([&] { return saw("message") && saw("path"); }));
+  chat->go_away();
+}
+
+TEST_F(Neighbourhood, APipeCarriesBothWaysAndEachHalfEndsByItself) {
+  ana_and_bob_know_each_other();
+  connect_pipe();
+  EXPECT_EQ(write_some(*ana_end_, 1000), 1000u);
+  ana_end_->stream->shutdown(Replies::Socket::shutdown_send);
+
+  std::size_t read = 0;
+  bool end = false;
+  ASSERT_TRUE(until([&] {
+    const auto bytes = read_some(*bob_end_);
+    if (bytes) read += bytes->size();
+    return end = !bytes.has_value();
+  }));
+  EXPECT_EQ(read, 1000u);
+
+  EXPECT_EQ(write_some(*bob_end_, 500), 500u);  // the other half is still open
+  bob_end_->stream->shutdown(Replies::Socket::shutdown_send);
+  read = 0;
+  ASSERT_TRUE(until([&] {
+    const auto bytes = read_some(*ana_end_);
+    if (bytes) read += bytes->size();
+    return !bytes.has_value();
+  }));
+  EXPECT_EQ(read, 500u);
+  EXPECT_TRUE(answer(*ana_, control::Outcome{ana_end_->token})->is_done);
+  EXPECT_TRUE(answer(*bob_, control::Outcome{bob_end_->token})->is_done);
+}
+
+TEST_F(Neighbourhood, APipeWhoseReaderRestsHoldsTheWriterBack) {
+  ana_and_bob_know_each_other();
+  connect_pipe();
+  // Bob's command reads nothing: what ana may write must come to an end.
+  std::size_t written = 0, quiet = 0;
+  ASSERT_TRUE(until([&] {
+    const std::size_t more = write_some(*ana_end_, 65'536);
+    written += more;
+    quiet = more == 0 ? quiet + 1 : 0;
+    return quiet > 50 || written > (256u << 20);
+  }));
+  EXPECT_LT(written, 64u << 20);
+
+  // Then he reads, and gets all of it.
+  ana_end_->stream->shutdown(Replies::Socket::shutdown_send);
+  std::size_t read = 0;
+  ASSERT_TRUE(until([&] {
+    const auto bytes = read_some(*bob_end_);
+    if (bytes) read += bytes->size();
+    return !bytes.has_value();
+  }));
+  EXPECT_EQ(read, written);
+}
+
+TEST_F(Neighbourhood, APipeToAServiceThatIsNotOfferedFailsWithASentence) {
+  ana_and_bob_know_each_other();
+  EXPECT_THAT(answer(*ana_, control::Pipe{"bob", "in"})->failed,
+              AllOf(HasSubstr("bob"), HasSubstr("'in'")));
+  // Offered, but not to her: she is told the same.
+  const auto listening = ask(*bob_, control::Listen{"in", {hub_->id().to_string()}});
+  EXPECT_THAT(answer(*ana_, control::Pipe{"bob", "in"})->failed,
+              AllOf(HasSubstr("bob"), HasSubstr("'in'")));
+  EXPECT_EQ(listening->lines.size(), 1u);
+  listening->go_away();
+  EXPECT_THAT(answer(*bob_, control::Listen{"../etc", {}})->failed, HasSubstr("name"));
+}
+
+TEST_F(Neighbourhood, APipeWhosePeerVanishesIsToldAsBroken) {
+  ana_and_bob_know_each_other();
+  connect_pipe();
+  EXPECT_EQ(write_some(*ana_end_, 1000), 1000u);
+  ASSERT_TRUE(until([&] {
+    const auto bytes = read_some(*bob_end_);
+    return bytes && !bytes->empty();
+  }));
+  bool left = false;
+  bob_->leave([&] { left = true; });
+  ASSERT_TRUE(until([&] { return left; }));
+  ASSERT_TRUE(until([&] { return !read_some(*ana_end_).has_value(); }));
+  EXPECT_THAT(answer(*ana_, control::Outcome{ana_end_->token})->failed, HasSubstr("bob"));
+}
+
+TEST_F(Neighbourhood, BenchCountsWhatArrivesBothWays) {
+  ana_and_bob_know_each_other();
+  for (const bool reverse : {false, true}) {
+    const auto answers = answer(*ana_, control::Bench{"bob", 1, reverse});
+    ASSERT_TRUE(answers->is_done) << answers->failed;
+    const json::object& line = answers->lines.at(0);
+    EXPECT_GT(line.at("bytes").to_number<double>(), 1e6);
+    EXPECT_GT(line.at("gbit_s").to_number<double>(), 0.01);
+    EXPECT_GT(line.at("cpu_s_remote").to_number<double>(), 0.0);
+  }
+}
+
+// --- the socket itself ------------------------------------------------------------------------
+
+TEST_F(Neighbourhood, TheControlSocketAnswersRealClientsAndShrugsOffOthers) {
+  everybody_is_ready();
+  const boost::asio::local::stream_protocol::endpoint place(control_socket_path(dir_ / "ana"));
+  Replies::Socket client(io_), noise(io_);
+  noise.connect(place);
+  boost::asio::write(noise, boost::asio::buffer("\xff\xff\xff\xff rubbish", 12));
+  client.connect(place);
+  const Bytes request = control::encode(control::ControlRequest{control::Status{}});
+  boost::asio::write(client, boost::asio::buffer(request));
+
+  const auto replies_of = [&](Replies::Socket& socket) {
+    socket.non_blocking(true);
+    std::vector<control::ControlReply> replies;
+    control::FrameReader frames;
+    bool end = false;
+    EXPECT_TRUE(until([&] {
+      ByteArray<4096> bytes;
+      boost::system::error_code error;
+      const std::size_t size = socket.read_some(boost::asio::buffer(bytes), error);
+      frames.feed(ByteView{bytes}.first(size));
+      end = error && error != boost::asio::error::would_block;
+      return end;
+    }));
+    while (true) {
+      auto frame = frames.next();
+      if (!frame || !*frame) return replies;
+      if (auto reply = control::decode_reply(**frame)) replies.push_back(*reply);
+    }
+  };
+  const auto replies = replies_of(client);
+  ASSERT_EQ(replies.size(), 2u);
+  EXPECT_TRUE(std::holds_alternative<control::Line>(replies[0]));
+  EXPECT_TRUE(std::holds_alternative<control::Done>(replies[1]));
+  const auto answer_to_noise = replies_of(noise);
+  ASSERT_EQ(answer_to_noise.size(), 1u);
+  EXPECT_TRUE(std::holds_alternative<control::Failed>(answer_to_noise[0]));
+}
+
+TEST_F(Neighbourhood, TwoNodesNeverShareAStateDirectory) {
+  RunConfig config;
+  config.state_dir = dir_ / "ana";
+  config.listen = {*Endpoint::parse("127.0.0.1:0")};
+  const auto second = Node::start(io_, config);
+  ASSERT_FALSE(second);
+  EXPECT_THAT(second.error().sentence, HasSubstr("running"));
+}
+
+TEST(Node, APathTooLongForASocketIsASentence) {
+  const TemporaryDir dir;
+  boost::asio::io_context io;
+  RunConfig config;
+  config.state_dir = dir / std::string(120, 'x');
+  config.listen = {*Endpoint::parse("127.0.0.1:0")};
+  const auto node = Node::start(io, config);
+  ASSERT_FALSE(node);
+  EXPECT_THAT(node.error().sentence, AllOf(HasSubstr("--state-dir"), HasSubstr("shorter")));
+}
+
+}  // namespace
+}  // namespace byway

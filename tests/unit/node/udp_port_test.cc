@@ -1,0 +1,146 @@
+// Datagrams over the loopback interface, in trains and one by one.
+#include "node/udp_port.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "node/local_addresses.h"
+
+namespace byway {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+Endpoint loopback(std::uint16_t port = 0) {
+  return *Endpoint::parse("127.0.0.1:" + std::to_string(port));
+}
+
+Bytes filled(std::size_t size, std::uint8_t with) {
+  return Bytes(size, with);
+}
+
+// Two ports that talk; what arrives at the second is kept.
+struct Pair {
+  explicit Pair(UdpPort::Options sending = {}, UdpPort::Options receiving = {})
+      : from(io, sending), to(io, receiving) {
+    source = *from.bind(loopback());
+    target = *to.bind(loopback());
+    from.start([](std::span<const Datagram>) {});
+    to.start([this](std::span<const Datagram> datagrams) {
+      for (const Datagram& datagram : datagrams) {
+        EXPECT_EQ(datagram.from, source);
+        arrived.push_back(to_bytes(datagram.bytes));
+      }
+    });
+  }
+  bool run_until(std::size_t count) {
+    for (int i = 0; i < 1000 && arrived.size() < count; ++i)
+      io.run_one_for(std::chrono::milliseconds(5));
+    return arrived.size() >= count;
+  }
+
+  boost::asio::io_context io;
+  UdpPort from, to;
+  Endpoint source, target;
+  std::vector<Bytes> arrived;
+};
+
+Transmit transmit(const Endpoint& to, Bytes bytes, std::size_t segment_size = 0) {
+  Transmit t;
+  t.to = to;
+  t.bytes = std::move(bytes);
+  t.segment_size = segment_size;
+  return t;
+}
+
+// Three datagrams of 1,000 bytes and a last one of 17.
+Transmit train(const Endpoint& to) {
+  Bytes bytes;
+  for (std::uint8_t i = 1; i <= 3; ++i) append(bytes, filled(1000, i));
+  append(bytes, filled(17, 4));
+  return transmit(to, bytes, 1000);
+}
+
+class UdpPortWays : public testing::TestWithParam<std::pair<bool, bool>> {};
+
+TEST_P(UdpPortWays, ATrainArrivesAsItsDatagramsWhateverTheKernelCanDo) {
+  Pair pair({.receive_trains = false, .send_trains = GetParam().first},
+            {.receive_trains = GetParam().second, .send_trains = false});
+  pair.from.send(train(pair.target));
+  pair.from.flush();
+  ASSERT_TRUE(pair.run_until(4));
+  EXPECT_THAT(pair.arrived,
+              ElementsAre(filled(1000, 1), filled(1000, 2), filled(1000, 3), filled(17, 4)));
+  EXPECT_EQ(pair.from.counters().send_errors, 0u);
+}
+
+INSTANTIATE_TEST_SUITE_P(SendAndReceive, UdpPortWays,
+                         testing::Values(std::pair{true, true}, std::pair{true, false},
+                                         std::pair{false, true}, std::pair{false, false}));
+
+TEST(UdpPort, NeighboursOfOneSizeShareOneCall) {
+  Pair pair;
+  for (std::uint8_t i = 0; i < 10; ++i) pair.from.send(transmit(pair.target, filled(500, i)));
+  pair.from.send(transmit(pair.target, filled(20, 99)));
+  pair.from.flush();
+  ASSERT_TRUE(pair.run_until(11));
+  for (std::uint8_t i = 0; i < 10; ++i) EXPECT_EQ(pair.arrived[i], filled(500, i));
+  EXPECT_EQ(pair.arrived[10], filled(20, 99));
+  EXPECT_EQ(pair.from.counters().send_calls, 1u);
+  EXPECT_EQ(pair.from.counters().trains_out, 1u);
+}
+
+TEST(UdpPort, OrderIsKeptAcrossSizesAndTargets) {
+  Pair pair;
+  std::vector<Bytes> expected;
+  for (std::uint8_t i = 0; i < 40; ++i) {
+    expected.push_back(filled(1 + (i * 37u) % 300, i));
+    pair.from.send(transmit(pair.target, expected.back()));
+    if (i % 7 == 0) pair.from.send(transmit(pair.source, filled(5, i)));  // to somebody else
+  }
+  pair.from.flush();
+  ASSERT_TRUE(pair.run_until(40));
+  EXPECT_EQ(pair.arrived, expected);
+}
+
+TEST(UdpPort, WhatCannotBeSentIsCountedAndTheRestGoesOn) {
+  Pair pair;
+  pair.from.send(transmit(pair.target, filled(10, 1)));
+  pair.from.send(transmit(pair.target, filled(65'530, 2)));  // no datagram can be so large
+  pair.from.send(transmit(*Endpoint::parse("[2001:db8::1]:9"), filled(10, 3)));
+  pair.from.send(transmit(pair.target, filled(10, 4)));
+  pair.from.flush();
+  ASSERT_TRUE(pair.run_until(2));
+  EXPECT_THAT(pair.arrived, ElementsAre(filled(10, 1), filled(10, 4)));
+  EXPECT_EQ(pair.from.counters().send_errors, 1u);
+  EXPECT_EQ(pair.from.counters().no_socket, 1u);
+}
+
+TEST(UdpPort, APortInUseGetsASentence) {
+  boost::asio::io_context io;
+  UdpPort one(io), other(io);
+  const auto bound = one.bind(loopback());
+  ASSERT_TRUE(bound);
+  const auto again = other.bind(*bound);
+  ASSERT_FALSE(again);
+  EXPECT_THAT(again.error().sentence, HasSubstr("--listen " + bound->to_string()));
+  EXPECT_THAT(again.error().sentence, HasSubstr("in use"));
+  const auto foreign = other.bind(*Endpoint::parse("192.0.2.77:0"));
+  ASSERT_FALSE(foreign);
+  EXPECT_THAT(foreign.error().sentence, HasSubstr("0.0.0.0"));
+}
+
+TEST(LocalEndpoints, AWildcardStandsForTheHostsAddressesButNotForLoopback) {
+  const std::vector<IpAddress> host{*IpAddress::parse("10.0.0.5"), *IpAddress::parse("127.0.0.1"),
+                                    *IpAddress::parse("2001:db8::5")};
+  const std::vector<Endpoint> any{*Endpoint::parse("0.0.0.0:7000")};
+  EXPECT_THAT(local_endpoints(any, host), ElementsAre(*Endpoint::parse("10.0.0.5:7000")));
+  const std::vector<Endpoint> bound{*Endpoint::parse("127.0.0.1:7000")};
+  EXPECT_THAT(local_endpoints(bound, host), ElementsAre(bound[0]));
+  const std::vector<IpAddress> alone{*IpAddress::parse("127.0.0.1")};
+  EXPECT_THAT(local_endpoints(any, alone), ElementsAre(*Endpoint::parse("127.0.0.1:7000")));
+}
+
+}  // namespace
+}  // namespace byway
