@@ -221,7 +221,9 @@ void Node::handle(const control::ControlRequest& request, std::shared_ptr<Replie
     return parts.bench->handle(*r, replies);
 }
 
-void Node::settle() { parts_->runtime->settle(); }
+void Node::settle() {
+  parts_->runtime->settle();
+}
 
 int run_node(const RunConfig& config) {
   start_logging(config.log_level);

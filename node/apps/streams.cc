@@ -83,14 +83,20 @@ void Streams::on_event(const Event& event) {
     if (const auto user = user_of(writable->stream)) user->on_writable();
     return;
   }
-  if (const auto* closed = std::get_if<StreamClosed>(&event))
-    return close(closed->stream, {closed->why, false});
-  if (const auto* unreachable = std::get_if<PeerUnreachable>(&event)) {
-    std::vector<StreamId> gone;
-    for (const auto& [stream, used] : used_)
-      if (used.peer == unreachable->peer) gone.push_back(stream);
-    for (const StreamId stream : gone) close(stream, {unreachable->why, true});
+  if (const auto* closed = std::get_if<StreamClosed>(&event)) {
+    if (closed->why.empty()) return close(closed->stream, {});
+    ended_[closed->stream] = {closed->why, false};
+    return end_timer_.after(Duration::zero(), [this] { end_all(); });
   }
+  if (const auto* unreachable = std::get_if<PeerUnreachable>(&event)) {
+    for (const auto& [stream, used] : used_)
+      if (used.peer == unreachable->peer) ended_[stream] = {unreachable->why, true};
+    end_all();
+  }
+}
+
+void Streams::end_all() {
+  for (const auto& [stream, end] : std::exchange(ended_, {})) close(stream, end);
 }
 
 void MessageStream::send(const apps::AppMessage& message) {

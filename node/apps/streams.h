@@ -14,6 +14,7 @@
 #include "node/apps/app_codec.h"
 #include "node/control_codec.h"
 #include "node/runtime.h"
+#include "node/timer.h"
 
 namespace byway {
 
@@ -35,7 +36,7 @@ class Streams {
  public:
   using Serve = std::function<void(const StreamOpened&)>;
 
-  explicit Streams(Runtime& runtime) : runtime_(runtime) {}
+  explicit Streams(Runtime& runtime) : runtime_(runtime), end_timer_(runtime) {}
 
   void serve(const std::string& service, Serve serve) { services_[service] = std::move(serve); }
   // A new stream to the peer. attach() it in the same breath.
@@ -58,10 +59,15 @@ class Streams {
   };
   std::shared_ptr<StreamUser> user_of(StreamId stream) const;
   void close(StreamId stream, const StreamEnd& end);
+  void end_all();
 
   Runtime& runtime_;
   std::map<std::string, Serve> services_;
   std::map<StreamId, Used> used_;
+  // Broken streams whose users are not told yet: the core closes a peer's streams first and
+  // says only then whether the peer was never reached.
+  std::map<StreamId, StreamEnd> ended_;
+  Timer end_timer_;
 };
 
 // Messages over one stream. send() never blocks: what finds no room waits here, so whoever sends

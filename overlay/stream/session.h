@@ -73,26 +73,32 @@ std::string_view to_string(SessionEnd end);
 
 namespace session_event {
 struct Established {};
+// By the peer.
 struct StreamOpened {
   QuicStreamId id;
-};  // by the peer
+};
+// Something to read, or the end. Not said again until read() has emptied the stream.
 struct Readable {
   QuicStreamId id;
-};  // once until read() has emptied the stream
+};
+// Room again after a short write().
 struct Writable {
   QuicStreamId id;
-};  // room again after a short write()
+};
+// The peer gave the stream up, both directions; ours is given up with it.
 struct Reset {
   QuicStreamId id;
   std::uint64_t code;
-};  // the peer gave the stream up
+};
+// Nothing of it is left.
 struct StreamClosed {
   QuicStreamId id;
-};  // nothing of it is left
+};
+// Once, and the last event. The reason is a sentence for people; a peer's is made printable.
 struct Closed {
   SessionEnd end;
   std::string reason;
-};  // once, and the last event
+};
 }  // namespace session_event
 
 using SessionEvent =
@@ -119,7 +125,8 @@ class Session {
                                                   Random& random);
   // As the server. `first_packet` is an Initial of at least 1,200 bytes and is processed too, so
   // it must not be given to on_packet() again. Error::malformed when it is anything else,
-  // unauthentic when it was not made for its own connection id.
+  // unauthentic when it was not made for its own connection id, refused when its TLS is not ours;
+  // nothing is answered then.
   static Result<std::unique_ptr<Session>> accept(const SessionConfig& config, TimePoint now,
                                                  Random& random, ByteView first_packet);
   ~Session();

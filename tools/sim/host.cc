@@ -249,9 +249,18 @@ void Host::on_datagram(TimePoint when, const Endpoint& from, std::uint16_t port,
   if (kind_ == Kind::stranger) return received_.push_back({from, to_bytes(bytes)});
   for (const auto& [socket, its_port] : ports_) {
     if (its_port != port) continue;
+    const auto drops_before = overlay_->counters().drops;
     overlay_->on_datagram(when, {.from = from, .bytes = bytes, .socket = socket});
+    note_drops(drops_before);
     return settle();
   }
+}
+
+void Host::note_drops(const std::array<std::uint64_t, drop_kinds>& before) {
+  const auto& after = overlay_->counters().drops;
+  for (std::size_t i = 0; i < drop_kinds; ++i)
+    if (after[i] != before[i])
+      world_.note(*this, "drops it: " + std::string(explain(static_cast<Drop>(i))));
 }
 
 void Host::on_alarm(TimePoint when) {

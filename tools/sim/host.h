@@ -8,6 +8,8 @@
 // builders may be used after that too: then the machine moves while its node runs.
 #pragma once
 
+#include <array>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -126,6 +128,7 @@ class Host final : public Receiver {
   void settle();
   void carry_out(const Transmit& transmit);
   void publish(const Event& event);
+  void note_drops(const std::array<std::uint64_t, drop_kinds>& before);
   void on_stream(const StreamOpened& opened);
   void read_from(StreamId stream);
   void write_to(StreamId stream);

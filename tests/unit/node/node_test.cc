@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
-#include <boost/asio/read.hpp>
+#include <boost/asio/local/connect_pair.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/json.hpp>
 

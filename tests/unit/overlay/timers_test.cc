@@ -1,0 +1,61 @@
+#include "overlay/core/timers.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "tests/unit/overlay/cast.h"
+
+namespace byway {
+namespace {
+
+using ::testing::ElementsAre;
+
+std::vector<std::string> due(Timers<std::string>& timers, TimePoint now) {
+  std::vector<std::string> keys;
+  while (const auto key = timers.pop_due(now)) keys.push_back(*key);
+  return keys;
+}
+
+TEST(Timers, WakeInTheOrderOfTheirDeadlines) {
+  Timers<std::string> timers;
+  timers.set("late", noon + 3s);
+  timers.set("early", noon + 1s);
+  timers.set("between", noon + 2s);
+  EXPECT_EQ(timers.next(), noon + 1s);
+  EXPECT_THAT(due(timers, noon), ElementsAre());
+  EXPECT_THAT(due(timers, noon + 2s), ElementsAre("early", "between"));
+  EXPECT_EQ(timers.next(), noon + 3s);
+}
+
+TEST(Timers, ANewDeadlineReplacesTheOldOne) {
+  Timers<std::string> timers;
+  timers.set("ana", noon + 1s);
+  timers.set("ana", noon + 5s);
+  EXPECT_THAT(due(timers, noon + 4s), ElementsAre());
+  timers.set("ana", noon + 2s);
+  timers.set("ana", noon + 2s);
+  EXPECT_THAT(due(timers, noon + 10s), ElementsAre("ana"));
+  EXPECT_EQ(timers.next(), std::nullopt);
+}
+
+TEST(Timers, WhoseDeadlineIsRemovedIsNotWoken) {
+  Timers<std::string> timers;
+  timers.set("ana", noon);
+  timers.set("bo", noon);
+  timers.set("ana", std::nullopt);
+  timers.set("nobody", std::nullopt);
+  EXPECT_THAT(due(timers, noon + 1s), ElementsAre("bo"));
+}
+
+TEST(Timers, EarlierPrefersAnyDeadlineToNone) {
+  EXPECT_EQ(earlier(std::nullopt, std::nullopt), std::nullopt);
+  EXPECT_EQ(earlier(noon, std::nullopt), noon);
+  EXPECT_EQ(earlier(std::nullopt, noon), noon);
+  EXPECT_EQ(earlier(noon + 1s, noon), noon);
+}
+
+}  // namespace
+}  // namespace byway
