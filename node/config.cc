@@ -232,12 +232,9 @@ Outcome<RunConfig> parse_run_config(const std::vector<std::string>& arguments,
   std::string where;
   try {
     const auto options = run_options();
-    // No positional options are meant: without this they would be ignored in silence.
-    const po::positional_options_description none;
     namespace style = po::command_line_style;
     const auto parsed = po::command_line_parser(arguments)
                             .options(options)
-                            .positional(none)
                             .style(style::unix_style & ~style::allow_guessing)
                             .run();
     for (const auto& option : parsed.options)

@@ -151,8 +151,11 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_sealed(TimePoint now, const R
 
 void Overlay::Conductor::heard_from(TimePoint now, Peer& peer, const Route& route) {
   if (peer.is_leaf) registrar_.on_heard_from(now, peer.id);
-  if (!route.relayed() && peer.talk) peer.talk->punch.on_heard_from(route.endpoint.address);
-  if (!peer.paths.find(route)) peer.paths.add(now, route, traits_of(peer, route));
+  if (peer.paths.find(route)) return;
+  // A new way to reach it, or somebody who only claims to be there: what is sent to try it comes
+  // from the same budget as knocks.
+  if (!route.relayed() && !knock_budget_.take(now, route.endpoint.address)) return;
+  peer.paths.add(now, route, traits_of(peer, route));
 }
 
 Overlay::Conductor::Outcome Overlay::Conductor::on_message(TimePoint now, Peer& peer,
@@ -162,7 +165,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_message(TimePoint now, Peer& 
   if (const auto* ping = std::get_if<Ping>(&message)) return on_ping(now, peer, route, *ping, size);
   if (const auto* pong = std::get_if<Pong>(&message)) return on_pong(now, peer, route, *pong);
   if (const auto* bye = std::get_if<Bye>(&message)) return on_bye(now, peer, *bye);
-  if (const auto* reach = std::get_if<Reach>(&message)) return on_reach(now, peer, route, *reach);
+  if (const auto* reach = std::get_if<Reach>(&message)) return on_reach(now, peer, *reach);
   if (const auto* introduce = std::get_if<Introduce>(&message))
     return on_introduce(now, peer, *introduce);
   if (const auto* introduction = std::get_if<Introduction>(&message))

@@ -127,13 +127,15 @@ class Overlay::Conductor {
   Conversation& begin_talk(TimePoint now, Peer& peer, bool called);
   void call(TimePoint now, Peer& peer);
   void ask_home(TimePoint now, Peer& peer, const NodeId& home);
+  Talk our_talk(const Peer* peer) const;
+  void remember_lane(Peer& peer, const Route& route, const NodeId& home);
   void on_welcome_to_talk(TimePoint now, Peer& peer, const Route& route, const Talk& talk);
   void on_asked_to_talk(TimePoint now, Peer& peer, const Route& route, const Talk& talk,
                         const Introduction* introduction, const NodeId& home);
   void on_connected(TimePoint now, Peer& peer);
   void on_path_proved(TimePoint now, Peer& peer, const Route& route);
   void on_paths_lost(TimePoint now, Peer& peer, const std::vector<Path>& lost);
-  Outcome on_reach(TimePoint now, Peer& peer, const Route& route, const Reach& reach);
+  Outcome on_reach(TimePoint now, Peer& peer, const Reach& reach);
   void start_round(TimePoint now, Peer& peer);
   void knock_at_peer(TimePoint now, TimePoint moment, Peer& peer);
   void knock(TimePoint now, Peer& peer);
@@ -167,6 +169,7 @@ class Overlay::Conductor {
   void try_header(TimePoint now, StreamId number, Stream& stream);
   void close_stream(StreamId number, const std::string& why);
   void close_slot(TimePoint now, SessionSlot& slot, const std::string& why);
+  void drop_open_sessions(TimePoint now, Peer& peer, TimePoint since);
   void close_sessions(TimePoint now, Peer& peer, const std::string& why);
   std::optional<Transmit> poll_session(TimePoint now, Peer& peer);
   void wants_to_send(const Peer& peer) { sendable_.insert(peer.id); }

@@ -57,7 +57,11 @@ Overlay::Conductor::Outcome Overlay::Conductor::answer(TimePoint now, const Rout
       Peer* peer = find(hello->id);
       if (!peer || !peer->pending || peer->pending->stamp != hello->wall)
         return Drop::stale_handshake;
-      // The answer was lost, or the question also came another way: the same answer again.
+      // The answer was lost, or the question also came another way: the same answer again. But the
+      // stamp alone is repeated: this question may be shorter, and come from elsewhere.
+      if (!route.relayed() && peer->pending->reply.size() > bytes.size())
+        return Drop::oversize_answer;
+      if (introduction) remember_lane(*peer, route, home);
       transmit(route, peer->pending->reply);
       return used;
     }
@@ -74,7 +78,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::answer(TimePoint now, const Rout
     const Peer* known = find(hello->id);
     if (!(known && known->talk) && talks_ >= limits::conversations)
       return refuse({RefusalReason::busy, 60});
-    welcome.answer = self_.talk();
+    welcome.answer = our_talk(known);
   }
 
   Bytes payload = encode(welcome);
@@ -143,16 +147,19 @@ void Overlay::Conductor::on_confirmed(TimePoint now, Peer& peer, const Route& ro
 
 bool Overlay::Conductor::dial(TimePoint now, Peer& peer, std::optional<Route> route,
                               std::variant<Greet, Registration, Talk> wish) {
-  WallTime stamp = wall(now);
-  if (peer.clock_offset) stamp += *peer.clock_offset;
-  last_stamp_ = std::max(stamp, last_stamp_ + std::chrono::milliseconds{1});
-  const Hello hello{.id = id(), .boot = boot_, .wall = last_stamp_, .wish = std::move(wish)};
+  // Stamps only grow. Those by another's clock are counted apart: one node with a wrong clock, or
+  // a false one, must not spoil our stamps for everybody else.
+  WallTime& last = peer.clock_offset ? peer.last_stamp : last_stamp_;
+  const auto offset = peer.clock_offset.value_or(std::chrono::milliseconds{0});
+  last = std::max(wall(now) + offset, last + std::chrono::milliseconds{1});
+  const Hello hello{.id = id(), .boot = boot_, .wall = last, .wish = std::move(wish)};
 
   auto datagram = peer.link.dial(now, indices_.allocate(peer.id, random_),
                                  encode(hello, limits::hello_size), random_);
   touch(peer);
   if (!datagram) return false;
   peer.dial_route = route;
+  peer.dialled_at = now;
   if (route) transmit(*route, std::move(*datagram));
   return true;
 }
@@ -165,7 +172,7 @@ void Overlay::Conductor::redial(TimePoint now, Peer& peer) {
   if (homes_.is_home(peer.id))
     dial(now, peer, route, registration(now));
   else if (peer.talk)
-    dial(now, peer, route, self_.talk());
+    dial(now, peer, route, our_talk(&peer));
   else
     dial(now, peer, route, Greet{});
 }
@@ -201,6 +208,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_handshake2(TimePoint now, con
   const NodeId* owner = indices_.owner(*index);
   Peer* peer = owner ? find(*owner) : nullptr;
   if (!peer || !peer->link.dial_awaits(*index)) return Drop::unwanted_handshake;
+  if (route.relayed() && lanes_.at(route.lane).peer != peer->id) return Drop::unknown_lane;
   const auto payload = peer->link.on_handshake2(now, bytes);
   if (!payload) return Drop::bad_handshake;
   touch(*peer);
@@ -218,9 +226,14 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_handshake2(TimePoint now, con
     on_refused(now, *peer, *refusal, welcome->wall);
     return used;
   }
-  // The answer came back on the way that the question went: it works both ways.
-  peer->paths.prove(now, route, traits_of(*peer, route), peer->link.handshake_rtt());
-  on_path_proved(now, *peer, route);
+  // An answer that came back on the way that the question went proves that it works both ways.
+  // From elsewhere it may have been brought by anybody.
+  if (dialled ? *dialled == route : route.relayed()) {
+    peer->paths.prove(now, route, traits_of(*peer, route), peer->link.handshake_rtt());
+    on_path_proved(now, *peer, route);
+  } else {
+    peer->paths.add(now, route, traits_of(*peer, route));
+  }
   if (const auto ping = peer->paths.ping(now, route)) send(*peer, route, *ping);  // confirms
 
   if (std::holds_alternative<Registered>(welcome->answer))
@@ -261,7 +274,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_cookie(TimePoint now, const R
   if (!peer || !peer->link.dial_awaits(*index)) return Drop::unwanted_handshake;
   auto again = peer->link.on_cookie(now, bytes);
   if (!again) return Drop::bad_handshake;
-  transmit(route, std::move(*again));
+  transmit(peer->dial_route.value_or(route), std::move(*again));
   return used;
 }
 
@@ -269,10 +282,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_cookie(TimePoint now, const R
 void Overlay::Conductor::learn_boot(TimePoint now, Peer& peer, std::uint64_t boot) {
   const bool restarted = peer.boot != 0 && peer.boot != boot;
   peer.boot = boot;
-  if (!restarted || !peer.talk) return;
-  for (auto& slot : peer.talk->sessions)
-    if (slot->session->state() != Session::State::handshaking)
-      close_slot(now, *slot, "it was restarted");
+  if (restarted) drop_open_sessions(now, peer, now);
 }
 
 }  // namespace byway

@@ -76,8 +76,8 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_introduce_result(Peer& home,
   Peer* peer = find(result.target);
   if (!peer || !peer->talk) return Drop::unexpected;
   auto& talk = *peer->talk;
-  const auto lane = talk.lanes.find(home.id);
-  if (lane == talk.lanes.end() || lane->second != result.lane) return Drop::unexpected;
+  const auto lane = talk.asked.find(home.id);
+  if (lane == talk.asked.end() || lane->second != result.lane) return Drop::unexpected;
   step(peer->id, home.id.short_string() +
                      " was asked to introduce us: " + std::string(to_string(result.outcome)));
   talk.call.on_result(home.id, result.outcome);

@@ -7,6 +7,7 @@
 namespace byway {
 namespace {
 
+constexpr std::size_t remembered_first_flights = 8;
 constexpr std::size_t most_head = 2048;  // a header and a little of what follows it
 constexpr std::uint64_t reset_malformed = 1;
 constexpr std::uint64_t reset_by_application = 2;
@@ -105,10 +106,15 @@ Overlay::Conductor::Outcome Overlay::Conductor::accept_session(TimePoint now, co
     begin_talk(now, *peer, false);
     on_connected(now, *peer);
   }
+  auto& begun = peer->talk->begun_sessions;
+  const ConnectionId first = destination_id(bytes).value_or(ConnectionId{});
+  if (std::find(begun.begin(), begun.end(), first) != begun.end()) return Drop::quic_unknown;
   auto& slots = peer->talk->sessions;
   if (slots.size() >= limits::sessions_per_peer) return Drop::quic_unknown;
   auto session = Session::accept(session_config(*peer), now, random_, bytes);
   if (!session) return Drop::quic_unknown;
+  if (begun.size() >= remembered_first_flights) begun.erase(begun.begin());
+  begun.push_back(first);
 
   auto slot = std::make_unique<SessionSlot>();
   slot->session = std::move(*session);
@@ -211,6 +217,15 @@ void Overlay::Conductor::close_slot(TimePoint now, SessionSlot& slot, const std:
   if (alive(slot)) slot.session->close(now, why);
   slot.draining = true;
   if (slot.session->state() == Session::State::closed) unindex(slot);
+}
+
+// The peer holds none of our sessions any more. What we established with it before `since`, when
+// it must have known of it, leads nowhere.
+void Overlay::Conductor::drop_open_sessions(TimePoint now, Peer& peer, TimePoint since) {
+  if (!peer.talk) return;
+  for (auto& slot : peer.talk->sessions)
+    if (slot->session->state() == Session::State::open && slot->born < since)
+      close_slot(now, *slot, "the peer has lost the session");
 }
 
 void Overlay::Conductor::close_sessions(TimePoint now, Peer& peer, const std::string& why) {

@@ -46,12 +46,12 @@ void Overlay::Conductor::call(TimePoint now, Peer& peer) {
   if (const auto endpoint = homes_.endpoint_of(peer.id)) {
     const Route route{.endpoint = *endpoint};
     step(peer.id, "dialling " + endpoint->to_string());
-    talk.provisional = route;
-    dial(now, peer, route, self_.talk());
-    wants_to_send(peer);
+    // The session's first flight waits for the answer: until this address is proved to it, the
+    // other side may not even look at more.
+    dial(now, peer, route, our_talk(&peer));
     return;
   }
-  dial(now, peer, std::nullopt, self_.talk());
+  dial(now, peer, std::nullopt, our_talk(&peer));
   talk.call.start(now, homes_.ids());
 }
 
@@ -62,16 +62,36 @@ void Overlay::Conductor::ask_home(TimePoint now, Peer& peer, const NodeId& home_
   const Path* path = home ? home->paths.best() : nullptr;
   if (!path || !peer.link.dialing()) return;
   Conversation& talk = *peer.talk;
-  LaneId& lane = talk.lanes[home_id];
+  LaneId& lane = talk.asked[home_id];
   while (lane == 0) lane = random_.u64();
-  lanes_[lane] = {peer.id, home_id, path->route.endpoint};
+  Route route = path->route;
+  route.lane = lane;
+  remember_lane(peer, route, home_id);
 
   send(*home, Introduce{peer.id, lane, peer.link.dial_datagram()});
   step(peer.id, "asking " + home_id.short_string() + " to introduce us");
   if (talk.provisional) return;
-  talk.provisional = path->route;
-  talk.provisional->lane = lane;
+  talk.provisional = route;
   wants_to_send(peer);
+}
+
+Talk Overlay::Conductor::our_talk(const Peer* peer) const {
+  Talk talk = self_.talk();
+  if (peer && peer->talk) talk.sessions = static_cast<std::uint16_t>(peer->talk->sessions.size());
+  return talk;
+}
+
+void Overlay::Conductor::remember_lane(Peer& peer, const Route& route, const NodeId& home) {
+  if (!peer.talk) return;
+  auto& lanes = peer.talk->lanes;
+  lanes_[route.lane] = {peer.id, home, route.endpoint};
+  if (std::find(lanes.begin(), lanes.end(), route.lane) != lanes.end()) return;
+  if (lanes.size() >= limits::lanes_per_talk) {
+    lanes_.erase(lanes.front());
+    peer.paths.remove_lane(lanes.front());
+    lanes.erase(lanes.begin());
+  }
+  lanes.push_back(route.lane);
 }
 
 void Overlay::Conductor::on_asked_to_talk(TimePoint now, Peer& peer, const Route& route,
@@ -80,12 +100,12 @@ void Overlay::Conductor::on_asked_to_talk(TimePoint now, Peer& peer, const Route
   Conversation& talk = begin_talk(now, peer, false);
   talk.candidates = knockable(wish.candidates, self_.local());
   talk.nat = wish.nat;
-  if (!peer.paths.best()) talk.provisional = route;
+  if (wish.sessions == 0) drop_open_sessions(now, peer, now - limits::session_drain);
   if (!introduction) return;
+  if (!peer.paths.best()) talk.provisional = route;
 
   talk.introduced_by = home;
-  talk.lanes[home] = introduction->lane;
-  lanes_[introduction->lane] = {peer.id, home, route.endpoint};
+  remember_lane(peer, route, home);
   step(peer.id, "introduced by " + home.short_string() + "; it may be at " +
                     std::to_string(talk.candidates.size()) + " addresses");
   // Our answer needs this long to reach the caller, who knocks when it has it: so do we.
@@ -101,6 +121,7 @@ void Overlay::Conductor::on_welcome_to_talk(TimePoint now, Peer& peer, const Rou
   talk.call.on_answered();
   talk.candidates = knockable(answer.candidates, self_.local());
   talk.nat = answer.nat;
+  if (answer.sessions == 0) drop_open_sessions(now, peer, peer.dialled_at);
   if (route.relayed()) talk.introduced_by = lanes_.at(route.lane).home;
   on_connected(now, peer);
   if (route.relayed() && !peer.paths.best_of(PathKind::direct_udp))
@@ -155,16 +176,18 @@ Method Overlay::Conductor::method_of(const Peer& peer, const Endpoint& endpoint)
 void Overlay::Conductor::on_path_proved(TimePoint now, Peer& peer, const Route& route) {
   if (peer.is_leaf)
     if (const Path* best = peer.paths.best()) relay_.rebind(peer.id, best->route);
-  if (route.relayed() || !peer.talk) return;
+  if (route.relayed()) return;
+  direct_peers_[route.endpoint] = peer.id;
+  if (!peer.talk) return;
 
   Conversation& talk = *peer.talk;
   if (talk.punch.state() == Punch::State::knocking) ++counters_.punches_opened;
+  talk.punch.on_heard_from(route.endpoint.address);
   talk.punch.on_direct_path();
   if (!talk.direct_since) talk.direct_since = now;
   talk.last_direct = route.endpoint;
   talk.next_round.reset();
   talk.round_gap = {};
-  direct_peers_[route.endpoint] = peer.id;
   step(peer.id, "a direct path is proved: " + route.endpoint.to_string());
   if (const auto probe = peer.paths.probe_size(now, route, limits::probe_packet_size))
     send(peer, route, *probe);
@@ -174,6 +197,9 @@ void Overlay::Conductor::on_path_proved(TimePoint now, Peer& peer, const Route& 
 void Overlay::Conductor::on_paths_lost(TimePoint now, Peer& peer, const std::vector<Path>& lost) {
   const bool unreachable = !peer.paths.best();
   if (unreachable && homes_.is_home(peer.id)) lose_home(now, peer, "it stopped answering");
+  // Its answer came, and then nothing: it has forgotten us before we were registered.
+  if (unreachable && homes_.is_dialing(peer.id) && !peer.link.dialing())
+    homes_.on_failed(now, peer.id);
   for (const Path& path : lost) {
     if (path.route.relayed()) continue;
     const auto direct = direct_peers_.find(path.route.endpoint);
@@ -200,7 +226,7 @@ void Overlay::Conductor::on_paths_lost(TimePoint now, Peer& peer, const std::vec
 }
 
 Overlay::Conductor::Outcome Overlay::Conductor::on_reach(TimePoint now, Peer& peer,
-                                                         const Route& route, const Reach& reach) {
+                                                         const Reach& reach) {
   if (!peer.talk || !peer.talk->connected) return Drop::unexpected;
   Conversation& talk = *peer.talk;
   auto candidates = knockable(reach.talk.candidates, self_.local());
@@ -210,7 +236,8 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_reach(TimePoint now, Peer& pe
   if (reach.answer && !changed) return used;
   if (!reach.answer) {
     talk.round = reach.round;
-    send(peer, route, Reach{.round = reach.round, .talk = self_.talk(), .answer = true});
+    // Over a proved path, not to wherever this one seems to come from.
+    send(peer, Reach{.round = reach.round, .talk = our_talk(&peer), .answer = true});
     if (talk.next_round) talk.next_round = std::max(*talk.next_round, now + limits::punch_patience);
   }
   if (!peer.paths.best_of(PathKind::direct_udp)) knock_at_peer(now, now, peer);
@@ -234,7 +261,7 @@ void Overlay::Conductor::start_round(TimePoint now, Peer& peer) {
 
   ++talk.round;
   step(peer.id, "knocking again, round " + std::to_string(talk.round));
-  send(peer, path->route, Reach{.round = talk.round, .talk = self_.talk()});
+  send(peer, path->route, Reach{.round = talk.round, .talk = our_talk(&peer)});
   knock_at_peer(now, now + path->rtt / 2, peer);
 }
 
@@ -371,7 +398,7 @@ void Overlay::Conductor::end_talk(TimePoint now, Peer& peer, const std::string& 
     events_.push_back(PeerLost{peer.id, why});
   else if (talk->called)
     events_.push_back(PeerUnreachable{peer.id, why});
-  for (const auto& [home, lane] : talk->lanes) {
+  for (const LaneId lane : talk->lanes) {
     peer.paths.remove_lane(lane);
     lanes_.erase(lane);
   }

@@ -40,7 +40,8 @@ struct Conversation {
   std::vector<Candidate> candidates;  // the peer's, fit to be knocked at
   NatSummary nat;                     // the peer's
   NodeId introduced_by;
-  std::map<NodeId, LaneId> lanes;    // by the home that carries it
+  std::map<NodeId, LaneId> asked;     // the lane that each home was asked to open
+  std::vector<LaneId> lanes;          // all that lead to the peer, whoever asked; the last few
   std::optional<Route> provisional;  // where to send while no path is proved
 
   std::uint16_t round = 0;
@@ -55,6 +56,9 @@ struct Conversation {
   std::string lost_why;  // what became of the last direct path
 
   std::vector<std::unique_ptr<SessionSlot>> sessions;
+  // The ids that the peer made up for sessions we took: a first flight that comes twice, and late,
+  // must not begin another one.
+  std::vector<ConnectionId> begun_sessions;
 };
 
 struct Peer {
@@ -70,7 +74,9 @@ struct Peer {
 
   // A handshake that we began.
   std::optional<Route> dial_route;                        // none: homes carry it
+  TimePoint dialled_at{};
   std::optional<std::chrono::milliseconds> clock_offset;  // to ours, once it complained
+  WallTime last_stamp{};                                  // by its clock
 
   // A handshake that we answered and that is not confirmed yet.
   struct Pending {

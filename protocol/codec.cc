@@ -16,6 +16,8 @@ namespace {
 constexpr std::size_t max_words = 1024;  // no message of ours unpacks to more than 8 KiB
 constexpr std::size_t max_handshake = 1200;
 constexpr std::size_t max_record = 1100;
+// The end of the year 9999: no clock is there, and no sum of two such stamps overflows.
+constexpr std::uint64_t last_wall_ms = 253'402'300'799'999;
 
 template <class... Cases>
 struct Match : Cases... {
@@ -52,6 +54,7 @@ void put(wire::Talk::Builder to, const Talk& talk) {
     list[i].setHow(static_cast<wire::How>(talk.candidates[i].how));
   }
   put(to.initNat(), talk.nat);
+  to.setSessions(talk.sessions);
 }
 
 void put(wire::Registration::Builder to, const Registration& registration) {
@@ -193,6 +196,11 @@ NodeId get_id(capnp::Data::Reader from) {
   return NodeId::trusted(key);
 }
 
+WallTime get_wall(std::uint64_t ms) {
+  require(ms <= last_wall_ms);
+  return wall_from_unix_ms(ms);
+}
+
 Endpoint get(wire::Endpoint::Reader from) {
   return {value_or_refuse(IpAddress::from_bytes(view(from.getAddress()))), from.getPort()};
 }
@@ -214,6 +222,7 @@ Talk get(wire::Talk::Reader from) {
                                enum_of(candidate.getProto(), Proto::tcp),
                                enum_of(candidate.getHow(), How::predicted)});
   talk.nat = get(from.getNat());
+  talk.sessions = from.getSessions();
   return talk;
 }
 
@@ -231,7 +240,7 @@ Hello get(wire::Hello::Reader from) {
   Hello hello{.version = from.getVersion(),
               .id = get_checked_id(from.getId()),
               .boot = from.getBoot(),
-              .wall = wall_from_unix_ms(from.getWallMs()),
+              .wall = get_wall(from.getWallMs()),
               .wish = {}};
   switch (from.which()) {
     case wire::Hello::GREET:
@@ -250,7 +259,7 @@ Hello get(wire::Hello::Reader from) {
 Welcome get(wire::Welcome::Reader from) {
   Welcome welcome{.observed = get(from.getObserved()),
                   .boot = from.getBoot(),
-                  .wall = wall_from_unix_ms(from.getWallMs()),
+                  .wall = get_wall(from.getWallMs()),
                   .answer = {}};
   switch (from.which()) {
     case wire::Welcome::GREETED:
@@ -320,14 +329,25 @@ Message get(wire::Message::Reader from) {
 }
 
 StreamHeader get(wire::StreamHeader::Reader from) {
-  const auto service = from.getService();
-  require(service.size() > 0 && service.size() <= max_service_name);
-  return {service.cStr(), bounded(from.getDetail(), max_stream_detail)};
+  const auto text = from.getService();
+  const std::string service(text.begin(), text.size());
+  require(!service.empty() && service.size() <= max_service_name);
+  require(service.find('\0') == std::string::npos);
+  return {service, bounded(from.getDetail(), max_stream_detail)};
 }
+
+// While a reader is put away because of one exception, it meets the rest of the garbage and reports
+// that on stderr, with a stack trace. A stranger must not write our log, nor make us trace stacks.
+class Silence : public kj::ExceptionCallback {
+ public:
+  void logMessage(kj::LogSeverity, const char*, int, int, kj::String&&) override {}
+  StackTraceMode stackTraceMode() override { return StackTraceMode::NONE; }
+};
 
 // The one place where garbage may throw.
 template <class Root, class Ours>
 Result<Ours> unpack(ByteView bytes) {
+  const Silence silence;
   try {
     kj::ArrayInputStream in(kj::arrayPtr(bytes.data(), bytes.size()));
     capnp::ReaderOptions options;

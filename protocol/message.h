@@ -53,6 +53,7 @@ struct NatSummary {
 struct Talk {
   std::vector<Candidate> candidates;
   NatSummary nat;
+  std::uint16_t sessions = 0;  // with the receiver, that the sender holds
   bool operator==(const Talk&) const = default;
 };
 

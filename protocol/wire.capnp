@@ -71,6 +71,7 @@ struct Registered {
 struct Talk {            # the wish to talk, and where we may be
   candidates @0 :List(Candidate);
   nat @1 :NatSummary;
+  sessions @2 :UInt16;   # how many sessions with the receiver the sender holds
 }
 
 struct Refusal {

@@ -81,6 +81,7 @@ inline constexpr Duration home_stagger = 150ms;  // between asking one home and 
 inline constexpr Duration introduce_resend = 500ms;
 inline constexpr Duration introduce_resend_last = 1s;
 inline constexpr Duration call_patience = 10s;
+inline constexpr std::size_t lanes_per_talk = 8;  // two callers, three homes each, and some
 inline constexpr Duration call_retry_first = 1s;
 inline constexpr Duration call_retry_last = 60s;
 inline constexpr Duration conversation_idle = 5min;  // without streams: the conversation ends
@@ -104,7 +105,8 @@ inline constexpr Duration home_retry_last = 5min;
 inline constexpr Duration lane_idle = 60s;
 inline constexpr Duration lane_keepalive = 25s;
 inline constexpr std::size_t max_lanes = 65'536;
-inline constexpr std::size_t lanes_per_node = 64;
+inline constexpr std::size_t lanes_per_node = 64;    // one caller's
+inline constexpr std::size_t lanes_to_node = 1024;   // towards one target
 inline constexpr Duration bucket_depth = 100ms;  // how much of a rate may be used at once
 
 // --- strangers ---

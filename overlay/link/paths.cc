@@ -49,7 +49,9 @@ Path& Paths::insert(const Route& route, const Traits& traits) {
   if (paths_.size() >= limits::paths_per_peer) {
     const auto unproved =
         std::find_if(paths_.begin(), paths_.end(), [](const Path& path) { return !path.proved; });
-    paths_.erase(unproved == paths_.end() ? std::prev(paths_.end()) : unproved);
+    const auto leaving = unproved == paths_.end() ? std::prev(paths_.end()) : unproved;
+    if (leaving->proved) lost_.push_back(*leaving);
+    paths_.erase(leaving);
     choose();
   }
   paths_.push_back({.route = route,
@@ -137,8 +139,9 @@ Ping Paths::ask(TimePoint now, Path& path, std::size_t size) {
 std::optional<Ping> Paths::probe_size(TimePoint now, const Route& route, std::size_t size) {
   Path* path = lookup(route);
   if (!path || !path->proved || path->packet_size >= size) return {};
-  // Room for the seal, the message around the padding and, on a relay, its header.
-  constexpr std::size_t around = 72;
+  // The seal and the message around the padding are at least this long: what is answered was never
+  // smaller than what it proves.
+  constexpr std::size_t around = 58;
   Ping ping = ask(now, *path, size);
   ping.padding = static_cast<std::uint16_t>(size - around);
   return ping;

@@ -22,8 +22,7 @@ void Punch::start(TimePoint now, TimePoint moment, const std::vector<Candidate>&
   ++rounds_;
   state_ = State::knocking;
   targets_.clear();
-  for (auto& [address, count] : spent_)
-    if (count != answered) count = 0;
+  std::erase_if(spent_, [](const auto& entry) { return entry.second != answered; });
   for (const Candidate& candidate : candidates) {
     const bool inner = is_inner(candidate.endpoint.address);
     targets_.push_back({.candidate = candidate,
@@ -34,7 +33,10 @@ void Punch::start(TimePoint now, TimePoint moment, const std::vector<Candidate>&
 }
 
 void Punch::on_heard_from(const IpAddress& address) {
-  spent_[address] = answered;
+  // A peer that shows more addresses than it can have paths is only asking to be remembered.
+  const auto known = std::count_if(spent_.begin(), spent_.end(),
+                                   [](const auto& entry) { return entry.second == answered; });
+  if (static_cast<std::size_t>(known) < limits::paths_per_peer) spent_[address] = answered;
 }
 
 bool Punch::allowed(const Target& target) const {

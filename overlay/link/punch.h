@@ -30,7 +30,7 @@ class Punch {
   void on_direct_path() { state_ = State::open; }
   // The peer is who it should be: until then no more than 16 knocks leave.
   void on_confirmed() { confirmed_ = true; }
-  // Something authentic came from there: no stranger's address any more.
+  // A ping of ours was answered from there: no stranger's address any more.
   void on_heard_from(const IpAddress& address);
   // Allows another round after a direct path was lost.
   void rest() { state_ = State::resting; }
@@ -47,6 +47,7 @@ class Punch {
   int rounds() const { return rounds_; }
   int knocks() const { return knocks_; }  // over all rounds
   std::size_t targets() const { return targets_.size(); }
+  std::size_t remembered() const { return spent_.size(); }  // addresses
 
  private:
   struct Target {

@@ -19,7 +19,7 @@ std::string why_relayed(const Punch& punch, const NatSummary& ours, const NatSum
     case Punch::State::knocking:
       return "knocking for a direct path";
     case Punch::State::open:
-      return "the direct path was just found";
+      return "the direct path does not answer at the moment";
     case Punch::State::failed:
       break;
   }

@@ -28,7 +28,9 @@ Relay::Opened Relay::open(TimePoint now, LaneId lane, const End& caller, const E
     known->second.last_used = now;
     return Opened::yes;
   }
-  if (lanes_.size() >= limits::max_lanes || by_node_.count(caller.node) >= limits::lanes_per_node)
+  if (lanes_.size() >= limits::max_lanes ||
+      by_node_.count(caller.node) >= limits::lanes_per_node ||
+      by_node_.count(target.node) >= limits::lanes_to_node)
     return Opened::full;
   lanes_.emplace(lane, Lane{{caller, target}, now, bucket(lane_rate_)});
   by_node_.emplace(caller.node, lane);

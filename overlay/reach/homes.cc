@@ -69,7 +69,10 @@ void Homes::on_refused(TimePoint now, const NodeId& id, const Refusal& refusal) 
   Supernode* s = find(id);
   if (!s) return;
   rest(now, *s);
-  s->try_at = std::max(s->try_at, now + random_.jittered(std::chrono::seconds{refusal.retry_s}));
+  // It may name a time, but not shut us out for good.
+  const auto wait =
+      std::min<Duration>(std::chrono::seconds{refusal.retry_s}, limits::home_retry_last);
+  s->try_at = std::max(s->try_at, now + random_.jittered(wait));
 }
 
 bool Homes::on_failed(TimePoint now, const NodeId& id) {

@@ -39,7 +39,8 @@ NatSummary SelfView::nat() const {
       return nat;
     }
     for (auto b = std::next(a); b != seen_.end(); ++b) {
-      if (a->second.by == b->second.by) continue;
+      // What one sees by IPv4 and another by IPv6 says nothing about either NAT.
+      if (a->second.by == b->second.by || a->second.by.is_v4() != b->second.by.is_v4()) continue;
       const bool same = a->second.as == b->second.as;
       if (!same)
         nat.mapping = Behaviour::address_dependent;

@@ -94,25 +94,47 @@ TEST(AtAnyMoment, ADirectPathMayBeCutAndNoWordIsLost) {
   }
 }
 
-// The home that is asked second may well be the one through which the answer comes first.
-TEST(TwoHomes, WhicheverAnswersFirstCarriesTheTalk) {
-  for (const auto& [first, second] : {std::pair{5ms, 300ms}, std::pair{300ms, 5ms}}) {
-    World world{Seed{69}};
-    auto& hub = world.supernode("hub").wire({.delay = first});
-    auto& other = world.supernode("other hub").wire({.delay = second});
-    auto& ana = world.leaf("ana").behind(Nat::symmetric_random());
-    auto& bo = world.leaf("bo").behind(Nat::symmetric_random());
-    ASSERT_TRUE(world.run_until(
-        [&] { return hub.status().leaves == 2 && other.status().leaves == 2; }, 10s));
-    ana.say(bo, "hello");
+// The round trip is a little longer than QUIC's first patience, so the first flight is sent twice,
+// and the second one may arrive when the session is long established.
+TEST(AtAnyMoment, AFirstFlightThatComesLateStartsNothingNew) {
+  for (std::uint64_t seed = 100; seed < 140; ++seed) {
+    SCOPED_TRACE(seed);
+    Meeting meeting(Seed{seed}, Nat::symmetric_random(), Nat::symmetric_random());
+    auto& [world, hub, ana, bo] = meeting;
+    const Wire rough{.delay = 38ms, .reorder = 0.3};
+    for (Host* host : {&hub, &ana, &bo}) host->wire(rough);
+    ASSERT_TRUE(meeting.registered());
+    ana.say(bo, "how are you?");
     ASSERT_TRUE(world.run_until([&] { return !bo.inbox().empty(); }, 3s));
-    bo.say(ana, "hello back");
+    world.run_for(60ms);
+    bo.say(ana, "fine");
     ASSERT_TRUE(world.run_until([&] { return !ana.inbox().empty(); }, 3s));
-    world.run_for(60s);
-    ana.say(bo, "still there?");
-    world.run_for(3s);
-    EXPECT_THAT(bo.inbox(), ElementsAre("hello", "still there?"));
   }
+}
+
+// The home that is asked second may well be the one through which the answer comes first: the
+// farther one is 110 ms longer one way, the nearer one is asked 150 ms later.
+TEST(TwoHomes, WhicheverAnswersFirstCarriesTheTalk) {
+  World world{Seed{69}};
+  auto& far = world.supernode("far hub").wire({.delay = 60ms});
+  auto& near = world.supernode("near hub").wire({.delay = 5ms});
+  auto& ana = world.leaf("ana").behind(Nat::symmetric_random());
+  auto& bo = world.leaf("bo").behind(Nat::symmetric_random());
+  near.unplug();
+  ASSERT_TRUE(world.run_until([&] { return ana.is_ready() && bo.is_ready(); }, 5s));
+  near.plug_in();
+  ASSERT_TRUE(
+      world.run_until([&] { return far.status().leaves == 2 && near.status().leaves == 2; }, 2min));
+  world.run_for(1s);
+
+  ana.say(bo, "hello");
+  ASSERT_TRUE(world.run_until([&] { return !bo.inbox().empty(); }, 3s));
+  bo.say(ana, "hello back");
+  ASSERT_TRUE(world.run_until([&] { return !ana.inbox().empty(); }, 3s));
+  world.run_for(60s);
+  ana.say(bo, "still there?");
+  world.run_for(3s);
+  EXPECT_THAT(bo.inbox(), ElementsAre("hello", "still there?"));
 }
 
 TEST(TwoHomes, WhenOneDiesTheOtherCarriesOn) {

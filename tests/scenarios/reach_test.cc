@@ -231,6 +231,19 @@ TEST(Reach, AnOfflinePeerIsReportedWithinSecondsAndWithAReason) {
   EXPECT_THAT(bo.inbox(), ElementsAre("there you are"));
 }
 
+TEST(Reach, AHomeAndItsLeafTalkOverTheLinkTheyHave) {
+  World world{Seed{61}};
+  auto& hub = world.supernode("hub");
+  auto& ana = world.leaf("ana").behind(Nat::port_restricted());
+  ASSERT_TRUE(world.run_until([&] { return ana.is_ready(); }, 2s));
+  ana.say(hub, "thank you for the introductions");
+  world.run_for(1s);
+  EXPECT_THAT(hub.inbox(), ElementsAre("thank you for the introductions"));
+  hub.say(ana, "any time");
+  world.run_for(1s);
+  EXPECT_THAT(ana.inbox(), ElementsAre("any time"));
+}
+
 TEST(Reach, MessagesLargerThanAnyWindowMoveWithThePath) {
   Meeting meeting(Seed{19}, Nat::port_restricted(), Nat::port_restricted());
   auto& [world, hub, ana, bo] = meeting;

@@ -10,6 +10,7 @@
 #include <boost/asio/write.hpp>
 #include <boost/json.hpp>
 
+#include "node/log.h"
 #include "node/runtime.h"
 #include "tests/unit/node/temporary_dir.h"
 
@@ -69,6 +70,7 @@ class Answers final : public Replies {
 class Neighbourhood : public testing::Test {
  protected:
   Neighbourhood() {
+    start_logging("off");
     hub_ = start("hub", Role::supernode);
     ana_ = start("ana", Role::leaf);
     bob_ = start("bob", Role::leaf);
@@ -91,8 +93,11 @@ class Neighbourhood : public testing::Test {
 
   bool until(const std::function<bool()>& holds, std::chrono::seconds limit = 15s) {
     const TimePoint end = monotonic_now() + limit;
-    while (!holds() && monotonic_now() < end) io_.run_one_for(std::chrono::milliseconds(20));
-    return holds();
+    while (!holds()) {
+      if (monotonic_now() >= end) return false;
+      io_.run_one_for(std::chrono::milliseconds(20));
+    }
+    return true;
   }
 
   std::shared_ptr<Answers> ask(Node& node, const control::ControlRequest& request) {
@@ -118,7 +123,8 @@ class Neighbourhood : public testing::Test {
   }
   std::vector<std::string> inbox_of(Node& node) {
     std::vector<std::string> texts;
-    for (const auto& line : answer(node, control::Inbox{})->lines)
+    const auto answers = answer(node, control::Inbox{});
+    for (const auto& line : answers->lines)
       texts.push_back(std::string(line.at("text").as_string()));
     return texts;
   }
@@ -200,7 +206,6 @@ TEST_F(Neighbourhood, PingGoesOnUntilAnEchoWentDirect) {
 
 TEST_F(Neighbourhood, NobodyHomeIsOnePlainSentence) {
   ana_and_bob_know_each_other();
-  const NodeId gone = bob_->id();
   bool left = false;
   bob_->leave([&] { left = true; });
   ASSERT_TRUE(until([&] { return left; }));

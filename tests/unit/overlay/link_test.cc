@@ -308,8 +308,8 @@ TEST_F(LinkStory, WhoDialsNobodyTakesNoAnswersAndNoCookies) {
 }
 
 TEST_F(LinkStory, AKeyThatIsNoPointCannotBeDialled) {
-  Link link(crypto, ana.self, node(1));
-  EXPECT_FALSE(link.dial(noon, ana.indices.allocate(node(1), ana.random), {}, ana.random));
+  Link link(crypto, ana.self, NodeId());
+  EXPECT_FALSE(link.dial(noon, ana.indices.allocate(NodeId(), ana.random), {}, ana.random));
   EXPECT_FALSE(link.dialing());
 }
 

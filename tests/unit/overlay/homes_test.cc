@@ -1,0 +1,196 @@
+#include "overlay/reach/homes.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "overlay/core/limits.h"
+#include "tests/unit/overlay/cast.h"
+
+namespace byway {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+using ::testing::UnorderedElementsAre;
+
+const NodeId hub = node(1), mill = node(2), inn = node(3), barn = node(4);
+
+class HomesStory : public testing::Test {
+ protected:
+  std::vector<NodeId> dialled(TimePoint now) {
+    std::vector<NodeId> ids;
+    while (const auto target = homes.poll_dial(now)) {
+      ids.push_back(target->id);
+      if (ids.size() > 100) break;
+    }
+    return ids;
+  }
+  void know(const NodeId& id, std::string_view endpoint) {
+    homes.add_supernode(noon, id, at(endpoint));
+  }
+
+  Homes homes{Random(7), 16, 32};
+};
+
+TEST_F(HomesStory, ThreeAreWantedAndNoMore) {
+  know(hub, "198.51.100.1:7000");
+  know(mill, "203.0.113.1:7000");
+  know(inn, "192.0.2.1:7000");
+  know(barn, "100.65.0.1:7000");
+  EXPECT_THAT(dialled(noon), SizeIs(3));
+  EXPECT_THAT(dialled(noon + 1h), IsEmpty());
+  EXPECT_EQ(homes.next_timeout(), std::nullopt);
+}
+
+TEST_F(HomesStory, HomesAreSoughtInDifferentNetgroupsWhereTheyCan) {
+  know(hub, "198.51.100.1:7000");
+  know(mill, "198.51.200.2:7000");
+  know(inn, "198.51.1.3:7000");
+  know(barn, "203.0.113.1:7000");
+  EXPECT_THAT(dialled(noon), ElementsAre(hub, barn, mill));
+}
+
+TEST_F(HomesStory, OfIPv6TheFirst32BitsAreANetgroup) {
+  know(hub, "[2001:db8:1::1]:7000");
+  know(mill, "[2001:db8:2::1]:7000");
+  know(inn, "[2001:db9::1]:7000");
+  ASSERT_TRUE(homes.poll_dial(noon));
+  EXPECT_EQ(homes.poll_dial(noon)->id, inn);
+}
+
+TEST_F(HomesStory, EachIsToldWhichHomeItWouldBe) {
+  know(hub, "198.51.100.1:7000");
+  EXPECT_EQ(homes.poll_dial(noon)->seeking, 1);
+  EXPECT_TRUE(homes.is_dialing(hub));
+  EXPECT_FALSE(homes.is_home(hub));
+  homes.on_registered(hub);
+  EXPECT_TRUE(homes.is_home(hub));
+  know(mill, "203.0.113.1:7000");
+  EXPECT_EQ(homes.poll_dial(noon)->seeking, 2);
+}
+
+TEST_F(HomesStory, AHomeIsGainedOnceAndListedInTheOrderGained) {
+  know(hub, "198.51.100.1:7000");
+  know(mill, "203.0.113.1:7000");
+  dialled(noon);
+  EXPECT_TRUE(homes.on_registered(mill));
+  EXPECT_TRUE(homes.on_registered(hub));
+  EXPECT_FALSE(homes.on_registered(mill)) << "a renewal is no news";
+  EXPECT_THAT(homes.ids(), ElementsAre(mill, hub));
+  EXPECT_FALSE(homes.on_registered(node(4711)));
+}
+
+TEST_F(HomesStory, BackOffGrowsFromASecondToFiveMinutesWithFullJitter) {
+  know(hub, "198.51.100.1:7000");
+  TimePoint now = noon;
+  Duration expected = limits::home_retry_first, longest{};
+  bool below_half = false;
+  for (int attempt = 0; attempt < 60; ++attempt) {
+    ASSERT_THAT(dialled(now), ElementsAre(hub)) << attempt;
+    homes.on_failed(now, hub);
+    const auto next = homes.next_timeout();
+    ASSERT_TRUE(next);
+    const Duration wait = *next - now;
+    ASSERT_GE(wait, 0ns);
+    ASSERT_LE(wait, expected) << attempt;
+    if (attempt > 10) below_half = below_half || wait < expected / 2;
+    if (wait > 1ns) {
+      EXPECT_THAT(dialled(*next - 1ns), IsEmpty());
+    }
+    longest = std::max(longest, wait);
+    expected = std::min(2 * expected, limits::home_retry_last);
+    now = *next;
+  }
+  EXPECT_TRUE(below_half) << "jitter is full, not a little";
+  EXPECT_GT(longest, limits::home_retry_last * 3 / 4);
+}
+
+TEST_F(HomesStory, OnceReachedTheNextTroubleStartsFromASecondAgain) {
+  know(hub, "198.51.100.1:7000");
+  TimePoint now = noon;
+  for (int i = 0; i < 12; ++i) {
+    ASSERT_THAT(dialled(now), ElementsAre(hub));
+    homes.on_failed(now, hub);
+    now = *homes.next_timeout();
+  }
+  dialled(now);
+  homes.on_registered(hub);
+  homes.on_failed(now, hub);
+  EXPECT_LE(*homes.next_timeout() - now, limits::home_retry_first);
+}
+
+TEST_F(HomesStory, TroubleIsToldOncePerBout) {
+  know(hub, "198.51.100.1:7000");
+  TimePoint now = noon;
+  std::vector<bool> told;
+  for (int i = 0; i < 3; ++i) {
+    dialled(now);
+    told.push_back(homes.on_failed(now, hub));
+    now = *homes.next_timeout();
+  }
+  EXPECT_THAT(told, ElementsAre(true, false, false));
+  EXPECT_FALSE(homes.on_failed(now, hub)) << "it is not even being tried";
+  dialled(now);
+  homes.on_registered(hub);
+  EXPECT_TRUE(homes.on_failed(now, hub)) << "a new bout";
+}
+
+TEST_F(HomesStory, ABusyOneIsTriedWhenItSaidAndAnotherMeanwhile) {
+  know(hub, "198.51.100.1:7000");
+  dialled(noon);
+  homes.on_refused(noon, hub, {RefusalReason::busy, 30});
+  EXPECT_FALSE(homes.is_dialing(hub));
+  know(mill, "203.0.113.1:7000");
+  EXPECT_THAT(dialled(noon + 20s), ElementsAre(mill));
+  EXPECT_THAT(dialled(noon + 35s), ElementsAre(hub));
+}
+
+TEST_F(HomesStory, NoRetryTimeIsTooLargeToBeCountedWith) {
+  know(hub, "198.51.100.1:7000");
+  dialled(noon);
+  homes.on_refused(noon, hub, {RefusalReason::busy, 0xffffffff});
+  const auto next = homes.next_timeout();
+  ASSERT_TRUE(next);
+  EXPECT_GT(*next, noon);
+  EXPECT_LE(*next, noon + 24h) << "it will not be shunned for a century";
+}
+
+TEST_F(HomesStory, ALostHomeIsReplacedByWhoeverIsReady) {
+  know(hub, "198.51.100.1:7000");
+  know(mill, "203.0.113.1:7000");
+  know(inn, "192.0.2.1:7000");
+  know(barn, "100.65.0.1:7000");
+  const auto first = dialled(noon);
+  for (const NodeId& id : first) homes.on_registered(id);
+  homes.on_failed(noon + 1min, first[1]);
+  EXPECT_THAT(homes.ids(), UnorderedElementsAre(first[0], first[2]));
+  EXPECT_THAT(dialled(noon + 1min), SizeIs(1));
+}
+
+TEST_F(HomesStory, AfterANetworkChangeEverybodyIsWorthAnotherTry) {
+  know(hub, "198.51.100.1:7000");
+  TimePoint now = noon;
+  for (int i = 0; i < 12; ++i) {
+    dialled(now);
+    homes.on_failed(now, hub);
+    now = *homes.next_timeout();
+  }
+  dialled(now);
+  homes.on_failed(now, hub);
+  homes.on_network_change(now);
+  EXPECT_THAT(dialled(now), ElementsAre(hub));
+  homes.on_failed(now, hub);
+  EXPECT_LE(*homes.next_timeout() - now, limits::home_retry_first);
+}
+
+TEST_F(HomesStory, ASupernodeIsKnownOnce) {
+  know(hub, "198.51.100.1:7000");
+  know(hub, "203.0.113.9:7000");
+  EXPECT_EQ(homes.known(), 1u);
+  EXPECT_EQ(homes.endpoint_of(hub), at("198.51.100.1:7000"));
+  EXPECT_EQ(homes.endpoint_of(mill), std::nullopt);
+}
+
+}  // namespace
+}  // namespace byway

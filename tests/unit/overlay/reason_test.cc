@@ -1,0 +1,63 @@
+#include "overlay/link/reason.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "overlay/core/limits.h"
+#include "tests/unit/overlay/cast.h"
+
+namespace byway {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+const NatSummary easy{.mapping = Behaviour::endpoint_independent};
+const NatSummary hard{.mapping = Behaviour::address_port_dependent};
+
+// A punch that found nobody, in so many rounds.
+Punch in_vain(int rounds) {
+  Punch punch;
+  for (int round = 0; round < rounds; ++round) {
+    const TimePoint now = noon + round * 10s;
+    punch.start(now, now, {candidate("198.51.100.7:7000")});
+    while (const auto next = punch.next_timeout()) {
+      while (punch.poll_knock(*next)) {
+      }
+      punch.on_timeout(*next);
+    }
+  }
+  return punch;
+}
+
+TEST(Reason, NamesWhoseNatIsInTheWay) {
+  const Punch punch = in_vain(1);
+  EXPECT_THAT(why_relayed(punch, hard, hard, 1), StartsWith("both NATs pick another port"));
+  EXPECT_THAT(why_relayed(punch, hard, easy, 1), StartsWith("this side's NAT picks another port"));
+  EXPECT_THAT(why_relayed(punch, easy, hard, 1), StartsWith("the peer's NAT picks another port"));
+  EXPECT_THAT(why_relayed(punch, easy, easy, 1), HasSubstr("a NAT on the way"));
+}
+
+TEST(Reason, SaysWhatWasTried) {
+  EXPECT_THAT(why_relayed(in_vain(1), easy, hard, 1),
+              HasSubstr("5 knocks at 1 address in 1 round found no way"));
+  EXPECT_THAT(why_relayed(in_vain(3), easy, hard, 2),
+              HasSubstr("15 knocks at 2 addresses in 3 rounds found no way"));
+}
+
+TEST(Reason, WhileThereIsHopeItSaysSo) {
+  Punch punch;
+  EXPECT_EQ(why_relayed(punch, hard, hard, 1), "a direct path has not been tried yet");
+  punch.start(noon, noon, {candidate("198.51.100.7:7000")});
+  EXPECT_EQ(why_relayed(punch, hard, hard, 1), "knocking for a direct path");
+  punch.on_direct_path();
+  EXPECT_EQ(why_relayed(punch, hard, hard, 1), "the direct path was just found");
+}
+
+TEST(Reason, WithNoAddressThereWasNothingToTry) {
+  EXPECT_EQ(why_relayed(in_vain(1), easy, easy, 0),
+            "the peer named no address that could be knocked at");
+}
+
+}  // namespace
+}  // namespace byway

@@ -1,0 +1,85 @@
+#include "overlay/reach/registrar.h"
+
+#include <gtest/gtest.h>
+
+#include "overlay/core/limits.h"
+#include "tests/unit/overlay/cast.h"
+
+namespace byway {
+namespace {
+
+Registration wish(int seeking) {
+  return {.record = {}, .seeking = static_cast<std::uint8_t>(seeking)};
+}
+bool welcome(const Registrar& registrar, const NodeId& leaf, int seeking) {
+  return std::holds_alternative<Registered>(registrar.judge(leaf, wish(seeking)));
+}
+// A house with so many leaves in it.
+Registrar house(std::size_t max, std::uint64_t leaves) {
+  Registrar registrar(max);
+  for (std::uint64_t i = 0; i < leaves; ++i) registrar.admit(noon, node(i), wish(1));
+  return registrar;
+}
+
+TEST(Registrar, AWishIsAnsweredWithTheLeaseAndNothingIsKeptYet) {
+  const Registrar registrar(10);
+  const auto answer = registrar.judge(node(1), wish(1));
+  ASSERT_TRUE(std::holds_alternative<Registered>(answer));
+  EXPECT_EQ(std::get<Registered>(answer).lease_s, limits::lease / 1s);
+  EXPECT_EQ(registrar.size(), 0u);
+  EXPECT_FALSE(registrar.has(node(1)));
+}
+
+TEST(Registrar, WhoHasNoHomeIsTakenBeyondTheLimitAndWhoSeeksAnotherBelowIt) {
+  EXPECT_TRUE(welcome(house(10, 8), node(99), 2));
+  EXPECT_FALSE(welcome(house(10, 9), node(99), 2));
+  EXPECT_FALSE(welcome(house(10, 9), node(99), 3));
+  EXPECT_TRUE(welcome(house(10, 12), node(99), 1));
+  EXPECT_FALSE(welcome(house(10, 13), node(99), 1));
+}
+
+TEST(Registrar, BusyComesWithATimeToTryAgain) {
+  const auto answer = house(10, 13).judge(node(99), wish(1));
+  ASSERT_TRUE(std::holds_alternative<Refusal>(answer));
+  EXPECT_EQ(std::get<Refusal>(answer).reason, RefusalReason::busy);
+  EXPECT_GT(std::get<Refusal>(answer).retry_s, 0u);
+}
+
+TEST(Registrar, WhoLivesHereIsNeverPutOut) {
+  const Registrar full = house(10, 13);
+  EXPECT_TRUE(welcome(full, node(0), 1));
+  EXPECT_TRUE(welcome(full, node(0), 3));
+}
+
+TEST(Registrar, WhoIsHeardOfStaysAndWhoIsSilentIsForgottenAfterItsLease) {
+  Registrar registrar = house(10, 2);
+  registrar.on_heard_from(noon + 60s, node(0));
+  EXPECT_EQ(registrar.poll_expired(noon + limits::lease - 1ms), std::nullopt);
+  EXPECT_EQ(registrar.poll_expired(noon + limits::lease), node(1));
+  EXPECT_EQ(registrar.poll_expired(noon + limits::lease), std::nullopt);
+  EXPECT_TRUE(registrar.has(node(0)));
+  EXPECT_FALSE(registrar.has(node(1)));
+  EXPECT_EQ(registrar.next_timeout(), noon + 60s + limits::lease);
+  EXPECT_EQ(registrar.poll_expired(noon + 60s + limits::lease), node(0));
+  EXPECT_EQ(registrar.next_timeout(), std::nullopt);
+}
+
+TEST(Registrar, RegisteringAgainRenewsTheLeaseAndCountsOnce) {
+  Registrar registrar = house(10, 1);
+  registrar.admit(noon + 80s, node(0), wish(2));
+  EXPECT_EQ(registrar.size(), 1u);
+  EXPECT_EQ(registrar.poll_expired(noon + limits::lease), std::nullopt);
+  EXPECT_EQ(registrar.poll_expired(noon + 80s + limits::lease), node(0));
+}
+
+TEST(Registrar, WhoLeftIsGoneAndExpiresNoMore) {
+  Registrar registrar = house(10, 1);
+  registrar.remove(node(0));
+  registrar.on_heard_from(noon + 1s, node(0));
+  EXPECT_EQ(registrar.size(), 0u);
+  EXPECT_EQ(registrar.next_timeout(), std::nullopt);
+  EXPECT_EQ(registrar.poll_expired(noon + 1h), std::nullopt);
+}
+
+}  // namespace
+}  // namespace byway

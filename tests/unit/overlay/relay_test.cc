@@ -1,0 +1,214 @@
+#include "overlay/link/relay.h"
+
+#include <gtest/gtest.h>
+
+#include "protocol/random.h"
+#include "tests/unit/overlay/cast.h"
+
+namespace byway {
+namespace {
+
+using Opened = Relay::Opened;
+
+const Route from_ana{.endpoint = at("198.51.100.1:7000")};
+const Route from_bo{.endpoint = at("198.51.100.2:7000")};
+const Route from_eve{.endpoint = at("198.51.100.66:7000")};
+const Relay::End ana{node(1), from_ana}, bo{node(2), from_bo}, eve{node(66), from_eve};
+constexpr LaneId lane = 77;
+
+TEST(Relay, CarriesBetweenItsTwoEndsAndForNobodyElse) {
+  Relay relay(0, 0);
+  ASSERT_EQ(relay.open(noon, lane, ana, bo), Opened::yes);
+  EXPECT_EQ(relay.judge(noon, from_ana, lane, 100).forward_to, from_bo);
+  EXPECT_EQ(relay.judge(noon, from_bo, lane, 100).forward_to, from_ana);
+
+  const auto verdict = relay.judge(noon, from_eve, lane, 100);
+  EXPECT_EQ(verdict.forward_to, std::nullopt);
+  EXPECT_EQ(verdict.drop, Drop::unknown_lane);
+  EXPECT_EQ(relay.judge(noon, from_ana, lane + 1, 100).forward_to, std::nullopt);
+  Route another_socket = from_ana;
+  another_socket.proto = Proto::tcp;
+  EXPECT_EQ(relay.judge(noon, another_socket, lane, 100).forward_to, std::nullopt);
+}
+
+TEST(Relay, EitherEndMayOpenItAgain) {
+  Relay relay(0, 0);
+  ASSERT_EQ(relay.open(noon, lane, ana, bo), Opened::yes);
+  const Relay::End bo_elsewhere{bo.node, {.endpoint = at("203.0.113.2:9000")}};
+  EXPECT_EQ(relay.open(noon, lane, bo_elsewhere, ana), Opened::yes);
+  EXPECT_EQ(relay.lanes(), 1u);
+  EXPECT_EQ(relay.judge(noon, from_ana, lane, 100).forward_to, bo_elsewhere.route);
+  EXPECT_EQ(relay.judge(noon, bo_elsewhere.route, lane, 100).forward_to, from_ana);
+  EXPECT_EQ(relay.judge(noon, from_bo, lane, 100).forward_to, std::nullopt);
+}
+
+TEST(Relay, NobodyTakesOverALaneByItsNumber) {
+  Relay relay(0, 0);
+  ASSERT_EQ(relay.open(noon, lane, ana, bo), Opened::yes);
+  EXPECT_EQ(relay.open(noon, lane, eve, bo), Opened::taken);
+  EXPECT_EQ(relay.open(noon, lane, ana, eve), Opened::taken);
+  EXPECT_EQ(relay.open(noon, lane, bo, eve), Opened::taken);
+  EXPECT_EQ(relay.open(noon, lane, eve, ana), Opened::taken);
+  EXPECT_EQ(relay.judge(noon, from_ana, lane, 100).forward_to, from_bo);
+}
+
+TEST(Relay, ALinkThatMovesTakesItsLanesAlong) {
+  Relay relay(0, 0);
+  relay.open(noon, lane, ana, bo);
+  relay.open(noon, lane + 1, eve, ana);
+  const Route moved{.endpoint = at("203.0.113.1:9000")};
+  relay.rebind(ana.node, moved);
+  EXPECT_EQ(relay.judge(noon, moved, lane, 100).forward_to, from_bo);
+  EXPECT_EQ(relay.judge(noon, from_bo, lane, 100).forward_to, moved);
+  EXPECT_EQ(relay.judge(noon, from_eve, lane + 1, 100).forward_to, moved);
+  EXPECT_EQ(relay.judge(noon, from_ana, lane, 100).forward_to, std::nullopt);
+}
+
+TEST(Relay, AnIdleLaneIsGoneAndAUsedOneStays) {
+  Relay relay(0, 0);
+  relay.open(noon, lane, ana, bo);
+  relay.open(noon, lane + 1, ana, eve);
+  TimePoint now = noon;
+  for (int i = 0; i < 40; ++i) {
+    now += 5s;
+    EXPECT_TRUE(relay.judge(now, from_bo, lane, 10).forward_to);
+    EXPECT_FALSE(relay.judge(now, from_ana, lane + 7, 10).forward_to);
+    relay.on_timeout(now);
+    const auto next = relay.next_timeout();
+    ASSERT_TRUE(next && *next > now);
+  }
+  EXPECT_EQ(relay.lanes(), 1u);
+  EXPECT_FALSE(relay.judge(now, from_ana, lane + 1, 10).forward_to);
+
+  while (const auto next = relay.next_timeout()) {
+    ASSERT_LE(*next, now + 2 * limits::lane_idle);
+    relay.on_timeout(*next);
+  }
+  EXPECT_EQ(relay.lanes(), 0u);
+}
+
+TEST(Relay, WhoHasNoRightToALaneDoesNotKeepItAlive) {
+  Relay relay(0, 0);
+  relay.open(noon, lane, ana, bo);
+  for (int i = 0; i < 100; ++i) relay.judge(noon + i * 1s, from_eve, lane, 10);
+  relay.on_timeout(noon + 100s);
+  EXPECT_EQ(relay.lanes(), 0u);
+}
+
+TEST(Relay, WhenANodeGoesAllItsLanesGo) {
+  Relay relay(0, 0);
+  relay.open(noon, lane, ana, bo);
+  relay.open(noon, lane + 1, eve, ana);
+  relay.open(noon, lane + 2, bo, eve);
+  relay.close_all_of(ana.node);
+  EXPECT_EQ(relay.lanes(), 1u);
+  EXPECT_EQ(relay.judge(noon, from_bo, lane + 2, 10).forward_to, from_eve);
+  relay.close_all_of(node(4711));
+  relay.close_all_of(bo.node);
+  EXPECT_EQ(relay.lanes(), 0u);
+}
+
+TEST(Relay, OneCallerHasSoManyLanesAndNoMore) {
+  Relay relay(0, 0);
+  for (LaneId i = 0; i < limits::lanes_per_node; ++i)
+    ASSERT_EQ(relay.open(noon, i + 1, ana, {node(100 + i), from_bo}), Opened::yes);
+  EXPECT_EQ(relay.open(noon, 4711, ana, bo), Opened::full);
+  EXPECT_EQ(relay.open(noon, 1, ana, {node(100), from_bo}), Opened::yes) << "renewing is free";
+  EXPECT_EQ(relay.open(noon, 4711, bo, eve), Opened::yes);
+  relay.close_all_of(node(100));
+  EXPECT_EQ(relay.open(noon, 4712, ana, bo), Opened::yes);
+}
+
+TEST(Relay, AllTogetherAreBoundedToo) {
+  Relay relay(0, 0);
+  for (LaneId i = 0; i < limits::max_lanes; ++i)
+    ASSERT_EQ(relay.open(noon, i + 1, {node(1000 + i), from_ana}, {node(1'000'000 + i), from_bo}),
+              Opened::yes);
+  EXPECT_EQ(relay.open(noon, 0, ana, bo), Opened::full);
+  EXPECT_EQ(relay.lanes(), limits::max_lanes);
+}
+
+std::uint64_t carried_in(Relay& relay, LaneId which, const Route& from, Duration span) {
+  std::uint64_t bytes = 0;
+  for (TimePoint now = noon; now < noon + span; now += 1ms)
+    for (int i = 0; i < 3; ++i)
+      if (relay.judge(now, from, which, 1000).forward_to) bytes += 1000;
+  return bytes;
+}
+
+TEST(Relay, ALaneMayUseItsRateAndNoMore) {
+  Relay relay(0, 1'000'000);  // offered is three times as much
+  relay.open(noon, lane, ana, bo);
+  const auto bytes = carried_in(relay, lane, from_ana, 10s);
+  EXPECT_GE(bytes, 9'900'000u);
+  EXPECT_LE(bytes, 10'000'000u + 100'000);
+  EXPECT_EQ(relay.judge(noon + 10s, from_ana, lane, 200'000).drop, Drop::lane_budget);
+}
+
+TEST(Relay, AllLanesTogetherMayUseTheTotal) {
+  Relay relay(1'000'000, 0);
+  relay.open(noon, lane, ana, bo);
+  relay.open(noon, lane + 1, eve, bo);
+  std::uint64_t bytes = 0;
+  for (TimePoint now = noon; now < noon + 10s; now += 1ms) {
+    if (relay.judge(now, from_ana, lane, 1000).forward_to) bytes += 1000;
+    if (relay.judge(now, from_eve, lane + 1, 1000).forward_to) bytes += 1000;
+  }
+  EXPECT_GE(bytes, 9'900'000u);
+  EXPECT_LE(bytes, 10'000'000u + 100'000);
+}
+
+// Whatever is opened, moved and closed, what is forwarded goes from one end to the other.
+TEST(Relay, NoHistoryMakesItForwardToAnybodyButTheOtherEnd) {
+  Random random(9);
+  Relay relay(0, 0);
+  struct Ends {
+    NodeId a, b;
+  };
+  std::map<LaneId, Ends> open;
+  std::map<NodeId, Route> where;
+  const auto route_of = [&](const NodeId& id) {
+    auto& route = where[id];
+    if (!route.endpoint.is_set())
+      route = {.endpoint = {address("198.51.100.1"), static_cast<std::uint16_t>(1 + where.size())}};
+    return route;
+  };
+  std::uint16_t fresh_port = 1000;
+  for (int i = 0; i < 20'000; ++i) {
+    const NodeId a = node(random.below(8)), b = node(random.below(8));
+    const LaneId which = 1 + random.below(20);
+    if (a == b) continue;
+    const auto known = open.find(which);
+    switch (random.below(6)) {
+      case 0: {
+        const bool same = known != open.end() && ((known->second.a == a && known->second.b == b) ||
+                                                  (known->second.a == b && known->second.b == a));
+        const auto opened = relay.open(noon, which, {a, route_of(a)}, {b, route_of(b)});
+        ASSERT_EQ(opened == Opened::yes, known == open.end() || same) << i;
+        if (opened == Opened::yes) open[which] = {a, b};
+        break;
+      }
+      case 1:
+        where[a] = {.endpoint = {address("203.0.113.1"), ++fresh_port}};
+        relay.rebind(a, where[a]);
+        break;
+      case 2:
+        if (random.chance(0.9)) break;
+        relay.close_all_of(a);
+        std::erase_if(open, [&](const auto& l) { return l.second.a == a || l.second.b == a; });
+        break;
+      default: {
+        const auto to = relay.judge(noon, route_of(a), which, 10).forward_to;
+        const bool end = known != open.end() && (known->second.a == a || known->second.b == a);
+        ASSERT_EQ(to.has_value(), end) << i;
+        if (end) {
+          ASSERT_EQ(*to, route_of(known->second.a == a ? known->second.b : known->second.a)) << i;
+        }
+      }
+    }
+    ASSERT_EQ(relay.lanes(), open.size());
+  }
+}
+
+}  // namespace
+}  // namespace byway

@@ -1,0 +1,87 @@
+#include "overlay/reach/self_view.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/overlay/cast.h"
+
+namespace byway {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::UnorderedElementsAre;
+
+const NodeId hub = node(1), mill = node(2);
+const Endpoint hub_at = at("192.0.2.1:7000"), mill_at = at("192.0.2.2:7000");
+
+class SelfStory : public testing::Test {
+ protected:
+  SelfStory() { self.set_local({at("192.168.1.20:7000")}); }
+  SelfView self;
+};
+
+TEST_F(SelfStory, BeforeAnybodyHasSeenUsNothingIsClaimed) {
+  EXPECT_EQ(self.nat(), NatSummary{});
+  EXPECT_THAT(self.candidates(), ElementsAre(candidate("192.168.1.20:7000", How::local)));
+}
+
+TEST_F(SelfStory, OneViewTellsThatThereIsANatAndNotHowItMaps) {
+  self.on_observed(hub, hub_at, at("203.0.113.5:7000"));
+  EXPECT_EQ(self.nat().mapping, Behaviour::unknown);
+  EXPECT_EQ(self.nat().ports, Ports::preserved);
+  EXPECT_THAT(self.candidates(), ElementsAre(candidate("203.0.113.5:7000", How::observed),
+                                             candidate("192.168.1.20:7000", How::local)));
+}
+
+TEST_F(SelfStory, TwoViewsThatAgreeMeanAnEasyNat) {
+  self.on_observed(hub, hub_at, at("203.0.113.5:40001"));
+  self.on_observed(mill, mill_at, at("203.0.113.5:40001"));
+  EXPECT_EQ(self.nat().mapping, Behaviour::endpoint_independent);
+  EXPECT_EQ(self.nat().ports, Ports::unknown);
+  EXPECT_EQ(self.candidates().size(), 2u) << "one address, however many see it";
+}
+
+TEST_F(SelfStory, TwoViewsThatDifferMeanAHardOne) {
+  self.on_observed(hub, hub_at, at("203.0.113.5:40001"));
+  self.on_observed(mill, mill_at, at("203.0.113.5:40002"));
+  EXPECT_EQ(self.nat().mapping, Behaviour::address_dependent);
+}
+
+TEST_F(SelfStory, TwoViewsFromOneAddressProveNothing) {
+  self.on_observed(hub, hub_at, at("203.0.113.5:40001"));
+  self.on_observed(mill, at("192.0.2.1:9000"), at("203.0.113.5:40001"));
+  EXPECT_EQ(self.nat().mapping, Behaviour::unknown);
+}
+
+TEST_F(SelfStory, WhatIsSeenByIPv6DoesNotContradictWhatIsSeenByIPv4) {
+  self.on_observed(hub, hub_at, at("203.0.113.5:40001"));
+  self.on_observed(mill, at("[2001:db8::2]:7000"), at("[2001:db8:5::5]:40001"));
+  EXPECT_EQ(self.nat().mapping, Behaviour::unknown);
+}
+
+TEST_F(SelfStory, SeenAsWeAreThereIsNoNat) {
+  self.set_local({at("192.168.1.20:7000"), at("203.0.113.5:7000")});
+  self.on_observed(hub, hub_at, at("203.0.113.5:7000"));
+  EXPECT_EQ(self.nat().mapping, Behaviour::none);
+  EXPECT_THAT(self.candidates(),
+              UnorderedElementsAre(candidate("203.0.113.5:7000", How::local),
+                                   candidate("192.168.1.20:7000", How::local)));
+}
+
+TEST_F(SelfStory, AForgottenSupernodesViewCountsNoMore) {
+  self.on_observed(hub, hub_at, at("203.0.113.5:40001"));
+  self.on_observed(mill, mill_at, at("203.0.113.5:40002"));
+  self.forget(mill);
+  EXPECT_EQ(self.nat().mapping, Behaviour::unknown);
+  EXPECT_FALSE(self.observed_by(mill).is_set());
+  EXPECT_EQ(self.observed_by(hub), at("203.0.113.5:40001"));
+}
+
+TEST_F(SelfStory, AnAnswerThatNamesNoAddressChangesNothing) {
+  self.on_observed(hub, hub_at, at("203.0.113.5:40001"));
+  self.on_observed(hub, hub_at, Endpoint{});
+  EXPECT_EQ(self.observed_by(hub), at("203.0.113.5:40001"));
+}
+
+}  // namespace
+}  // namespace byway
