@@ -50,7 +50,8 @@ TEST(Call, AHomeThatIsSilentIsAskedAgainAndAgain) {
   }
   EXPECT_EQ(now - noon, limits::call_patience);
   ASSERT_EQ(times.size(), 11u);
-  EXPECT_THAT(std::vector(times.begin(), times.begin() + 4), ElementsAre(0ms, 500ms, 1500ms, 2500ms));
+  EXPECT_THAT(std::vector(times.begin(), times.begin() + 4),
+              ElementsAre(0ms, 500ms, 1500ms, 2500ms));
   EXPECT_EQ(call.state(), State::failed);
   EXPECT_EQ(call.why(), "no supernode answered");
 }

@@ -30,13 +30,13 @@ TEST(Candidates, PublicOnesComeFirstInTheOrderGiven) {
 }
 
 TEST(Candidates, PlacesThatAreNobodysAreNotKnockedAt) {
-  EXPECT_THAT(left_of({candidate("127.0.0.1:7000"), candidate("[::1]:7000"),
-                       candidate("224.0.0.251:5353"), candidate("[ff02::fb]:5353"),
-                       candidate("255.255.255.255:7000"), candidate("240.0.0.1:7000"),
-                       candidate("0.0.0.0:7000"), candidate("[::]:7000"),
-                       candidate("169.254.169.254:80"), candidate("[fe80::1]:7000"),
-                       candidate("198.51.100.7:0")}),
-              IsEmpty());
+  EXPECT_THAT(
+      left_of({candidate("127.0.0.1:7000"), candidate("[::1]:7000"), candidate("224.0.0.251:5353"),
+               candidate("[ff02::fb]:5353"), candidate("255.255.255.255:7000"),
+               candidate("240.0.0.1:7000"), candidate("0.0.0.0:7000"), candidate("[::]:7000"),
+               candidate("169.254.169.254:80"), candidate("[fe80::1]:7000"),
+               candidate("198.51.100.7:0")}),
+      IsEmpty());
 }
 
 TEST(Candidates, AnAddressInAnotherDressIsTheSameAddress) {

@@ -20,8 +20,12 @@ inline NodeId node(std::uint64_t number) {
   return NodeId::trusted(key);
 }
 
-inline Endpoint at(std::string_view text) { return *Endpoint::parse(text); }
-inline IpAddress address(std::string_view text) { return *IpAddress::parse(text); }
+inline Endpoint at(std::string_view text) {
+  return *Endpoint::parse(text);
+}
+inline IpAddress address(std::string_view text) {
+  return *IpAddress::parse(text);
+}
 
 inline Candidate candidate(std::string_view endpoint, How how = How::observed) {
   return {at(endpoint), Proto::udp, how};

@@ -205,8 +205,8 @@ TEST_F(LinkStory, ARefusedRenewalLeavesTheOldKeysInUse) {
   const TimePoint renewed = noon + limits::rekey_after;
   const Bytes hello = ana.dial(renewed);
   const auto refusing = Responder::open(crypto, bo.self, hello);
-  ASSERT_TRUE(ana.link.on_handshake2(
-      renewed, refusing->respond(bytes_of("no"), 4711, bo.random).datagram));
+  ASSERT_TRUE(
+      ana.link.on_handshake2(renewed, refusing->respond(bytes_of("no"), 4711, bo.random).datagram));
   ana.link.discard_refused();
 
   for (const TimePoint now : {renewed, renewed + limits::old_keys_kept, renewed + 1h}) {

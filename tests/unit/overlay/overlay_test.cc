@@ -25,10 +25,10 @@ class Node {
  public:
   Node(const Identity& identity, Role role, std::string_view endpoint, std::vector<Seed> seeds = {})
       : endpoint_(at(endpoint)),
-        overlay_(OverlayConfig{.role = role,
-                               .seeds = std::move(seeds),
-                               .local_endpoints = {at(endpoint)}},
-                 identity, crypto, Random(identity.id().key()), noon, wall_noon) {}
+        overlay_(
+            OverlayConfig{
+                .role = role, .seeds = std::move(seeds), .local_endpoints = {at(endpoint)}},
+            identity, crypto, Random(identity.id().key()), noon, wall_noon) {}
 
   Overlay& operator*() { return overlay_; }
   Overlay* operator->() { return &overlay_; }
@@ -116,9 +116,8 @@ TEST_F(OverlayStory, AStampUsedTwiceDoesNotFetchALongerAnswerThanItsQuestion) {
 
 TEST_F(OverlayStory, NoAnswerToAStrangerIsLongerThanItsQuestion) {
   for (std::size_t size = 0; size < 500; size += 10) {
-    const Hello hello{.id = eve.id(),
-                      .wall = wall_noon + std::chrono::milliseconds(1 + size),
-                      .wish = talk};
+    const Hello hello{
+        .id = eve.id(), .wall = wall_noon + std::chrono::milliseconds(1 + size), .wish = talk};
     const Bytes question = hello_from(eve, hub->id(), hello, size, random);
     hub.hear(noon, elsewhere, question);
     for (const Transmit& answer : hub.sent(noon)) EXPECT_LE(answer.bytes.size(), question.size());

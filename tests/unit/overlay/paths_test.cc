@@ -74,8 +74,8 @@ class PathStory : public testing::Test {
   void works(const Route& route, Duration rtt) { answering[route] = rtt; }
   void breaks(const Route& route) { answering.erase(route); }
   std::size_t pings_on(const Route& route) const {
-    return static_cast<std::size_t>(std::count_if(
-        sent.begin(), sent.end(), [&](const Sent& s) { return s.route == route; }));
+    return static_cast<std::size_t>(
+        std::count_if(sent.begin(), sent.end(), [&](const Sent& s) { return s.route == route; }));
   }
   std::optional<Route> best() const {
     return paths.best() ? std::optional(paths.best()->route) : std::nullopt;

@@ -49,11 +49,10 @@ class PunchStory : public testing::Test {
 TEST_F(PunchStory, TheKnocksOfOneDoorAreSpreadOverFourTenthsOfASecond) {
   punch.start(noon, noon, {candidate("198.51.100.7:7000")});
   EXPECT_EQ(punch.state(), State::knocking);
-  EXPECT_THAT(knocks(), ElementsAre(Knocked{0ms, "198.51.100.7:7000"},
-                                    Knocked{50ms, "198.51.100.7:7000"},
-                                    Knocked{100ms, "198.51.100.7:7000"},
-                                    Knocked{200ms, "198.51.100.7:7000"},
-                                    Knocked{400ms, "198.51.100.7:7000"}));
+  EXPECT_THAT(knocks(),
+              ElementsAre(Knocked{0ms, "198.51.100.7:7000"}, Knocked{50ms, "198.51.100.7:7000"},
+                          Knocked{100ms, "198.51.100.7:7000"}, Knocked{200ms, "198.51.100.7:7000"},
+                          Knocked{400ms, "198.51.100.7:7000"}));
   EXPECT_EQ(punch.knocks(), 5);
 }
 
@@ -82,7 +81,8 @@ TEST_F(PunchStory, APrivateAddressGetsThreeKnocks) {
 
 TEST_F(PunchStory, UntilThePeerIsConfirmedSixteenKnocksLeaveAndNoMore) {
   std::vector<Candidate> many;
-  for (int i = 1; i <= 8; ++i) many.push_back(candidate("198.51.100." + std::to_string(i) + ":7000"));
+  for (int i = 1; i <= 8; ++i)
+    many.push_back(candidate("198.51.100." + std::to_string(i) + ":7000"));
   punch.start(noon, noon, many);
   EXPECT_EQ(knocks().size(), 16u);
   EXPECT_EQ(punch.state(), State::failed);
@@ -97,7 +97,8 @@ TEST_F(PunchStory, UntilThePeerIsConfirmedSixteenKnocksLeaveAndNoMore) {
 TEST_F(PunchStory, ManyPortsOfOneStrangerCountAsOneStranger) {
   punch.on_confirmed();
   std::vector<Candidate> ports;
-  for (int i = 0; i < 8; ++i) ports.push_back(candidate("198.51.100.7:" + std::to_string(7000 + i)));
+  for (int i = 0; i < 8; ++i)
+    ports.push_back(candidate("198.51.100.7:" + std::to_string(7000 + i)));
   punch.start(noon, noon, ports);
   EXPECT_EQ(knocks().size(), 16u);
 }
@@ -106,7 +107,8 @@ TEST_F(PunchStory, AnAddressThatAnsweredIsNoStranger) {
   punch.on_confirmed();
   punch.on_heard_from(address("198.51.100.7"));
   std::vector<Candidate> ports;
-  for (int i = 0; i < 8; ++i) ports.push_back(candidate("198.51.100.7:" + std::to_string(7000 + i)));
+  for (int i = 0; i < 8; ++i)
+    ports.push_back(candidate("198.51.100.7:" + std::to_string(7000 + i)));
   punch.start(noon, noon, ports);
   const auto first = punch.poll_knock(noon);
   ASSERT_TRUE(first);

@@ -63,9 +63,8 @@ TEST_F(SelfStory, SeenAsWeAreThereIsNoNat) {
   self.set_local({at("192.168.1.20:7000"), at("203.0.113.5:7000")});
   self.on_observed(hub, hub_at, at("203.0.113.5:7000"));
   EXPECT_EQ(self.nat().mapping, Behaviour::none);
-  EXPECT_THAT(self.candidates(),
-              UnorderedElementsAre(candidate("203.0.113.5:7000", How::local),
-                                   candidate("192.168.1.20:7000", How::local)));
+  EXPECT_THAT(self.candidates(), UnorderedElementsAre(candidate("203.0.113.5:7000", How::local),
+                                                      candidate("192.168.1.20:7000", How::local)));
 }
 
 TEST_F(SelfStory, AForgottenSupernodesViewCountsNoMore) {
