@@ -122,7 +122,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_introduce(TimePoint now, Peer
   const Path* to = target && target->is_leaf ? target->paths.best() : nullptr;
   if (!to || target == &caller) return answer_with(IntroduceOutcome::not_here);
 
-  const auto opened = config_.relay ? relay_.open(now, introduce.lane, {caller.id, from->route},
+  const auto opened = config_.relay ? relay_.open(now, introduce.lane, caller.id, {caller.id, from->route},
                                                   {target->id, to->route})
                                     : Relay::Opened::full;
   if (opened != Relay::Opened::yes) return answer_with(IntroduceOutcome::busy);

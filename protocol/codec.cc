@@ -110,6 +110,10 @@ void put(wire::Message::Builder to, const Introduce& introduce) {
   out.setTarget(to_data(introduce.target.key()));
   out.setLane(introduce.lane);
   out.setHandshake(to_data(introduce.handshake));
+  if (introduce.caller.is_nobody()) return;
+  out.setCaller(to_data(introduce.caller.key()));
+  put(out.initCallerEndpoint(), introduce.caller_endpoint);
+  out.setCallerRttUs(introduce.caller_rtt_us);
 }
 void put(wire::Message::Builder to, const IntroduceResult& result) {
   auto out = to.initIntroduceResult();
@@ -285,7 +289,14 @@ Pong get(wire::Pong::Reader from) {
   return {from.getNonce(), from.hasObserved() ? get(from.getObserved()) : Endpoint{}};
 }
 Introduce get(wire::Introduce::Reader from) {
-  return {get_id(from.getTarget()), from.getLane(), bounded(from.getHandshake(), max_handshake)};
+  Introduce introduce{get_id(from.getTarget()), from.getLane(),
+                      bounded(from.getHandshake(), max_handshake)};
+  if (!from.hasCaller()) return introduce;
+  introduce.caller = get_id(from.getCaller());
+  require(!introduce.caller.is_nobody());
+  introduce.caller_endpoint = get(from.getCallerEndpoint());
+  introduce.caller_rtt_us = from.getCallerRttUs();
+  return introduce;
 }
 IntroduceResult get(wire::IntroduceResult::Reader from) {
   return {get_id(from.getTarget()), from.getLane(),

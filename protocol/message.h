@@ -113,6 +113,10 @@ struct Introduce {
   NodeId target;
   LaneId lane = 0;
   Bytes handshake;
+  // From home to home: for whom. Nobody when the sender itself calls.
+  NodeId caller;
+  Endpoint caller_endpoint;
+  std::uint32_t caller_rtt_us = 0;
   bool operator==(const Introduce&) const = default;
 };
 enum class IntroduceOutcome : std::uint8_t { passed, not_here, busy, quota };

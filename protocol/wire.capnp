@@ -108,10 +108,14 @@ struct Pong {
   observed @1 :Endpoint; # where the ping came from
 }
 
-struct Introduce {       # caller -> home
+struct Introduce {       # caller -> home, and the caller's home -> the target's
   target @0 :Data;
   lane @1 :UInt64;       # drawn by the caller
   handshake @2 :Data;    # message 1 for the target, a whole datagram
+  # From home to home only: for whom.
+  caller @3 :Data;
+  callerEndpoint @4 :Endpoint;
+  callerRttUs @5 :UInt32;
 }
 
 struct IntroduceResult { # home -> caller

@@ -17,26 +17,37 @@ TokenBucket bucket(std::uint64_t rate) {
 Relay::Relay(std::uint64_t total_rate, std::uint64_t lane_rate)
     : budget_(bucket(total_rate)), lane_rate_(lane_rate) {}
 
-Relay::Opened Relay::open(TimePoint now, LaneId lane, const End& caller, const End& target) {
+Relay::Opened Relay::open(TimePoint now, LaneId lane, const NodeId& owner, const End& from,
+                          const End& to) {
   if (const auto known = lanes_.find(lane); known != lanes_.end()) {
     auto& ends = known->second.ends;
-    const bool turned = ends[0].node == target.node;  // the other one calls this time
-    if (ends[turned ? 1 : 0].node != caller.node || ends[turned ? 0 : 1].node != target.node)
+    const bool turned = ends[0].node == to.node;  // the other one calls this time
+    if (ends[turned ? 1 : 0].node != from.node || ends[turned ? 0 : 1].node != to.node)
       return Opened::taken;
-    ends[turned ? 1 : 0] = caller;
-    ends[turned ? 0 : 1] = target;
+    ends[turned ? 1 : 0] = from;
+    ends[turned ? 0 : 1] = to;
     known->second.last_used = now;
     return Opened::yes;
   }
+  const auto owned = owned_.find(owner);
   if (lanes_.size() >= limits::max_lanes ||
-      by_node_.count(caller.node) >= limits::lanes_per_node ||
-      by_node_.count(target.node) >= limits::lanes_to_node)
+      (owned != owned_.end() && owned->second >= limits::lanes_per_node) ||
+      by_node_.count(to.node) >= limits::lanes_to_node)
     return Opened::full;
-  lanes_.emplace(lane, Lane{{caller, target}, now, bucket(lane_rate_)});
-  by_node_.emplace(caller.node, lane);
-  by_node_.emplace(target.node, lane);
+  lanes_.emplace(lane, Lane{{from, to}, owner, now, bucket(lane_rate_)});
+  by_node_.emplace(from.node, lane);
+  by_node_.emplace(to.node, lane);
+  ++owned_[owner];
   if (!next_sweep_) next_sweep_ = now + limits::lane_idle;
   return Opened::yes;
+}
+
+NodeId Relay::other_end(LaneId lane, const NodeId& node) const {
+  const auto known = lanes_.find(lane);
+  if (known == lanes_.end()) return {};
+  const auto& ends = known->second.ends;
+  if (ends[0].node == node) return ends[1].node;
+  return ends[1].node == node ? ends[0].node : NodeId{};
 }
 
 void Relay::rebind(const NodeId& node, const Route& route) {
@@ -46,7 +57,13 @@ void Relay::rebind(const NodeId& node, const Route& route) {
       if (end.node == node) end.route = route;
 }
 
-Relay::Lanes::iterator Relay::close(Lanes::iterator lane) {
+void Relay::close(LaneId lane) {
+  if (const auto known = lanes_.find(lane); known != lanes_.end()) erase(known);
+}
+
+Relay::Lanes::iterator Relay::erase(Lanes::iterator lane) {
+  const auto owned = owned_.find(lane->second.owner);
+  if (--owned->second == 0) owned_.erase(owned);
   for (const End& end : lane->second.ends) {
     const auto [first, last] = by_node_.equal_range(end.node);
     for (auto entry = first; entry != last; ++entry)
@@ -62,8 +79,7 @@ void Relay::close_all_of(const NodeId& node) {
   std::vector<LaneId> lanes;
   const auto [first, last] = by_node_.equal_range(node);
   for (auto entry = first; entry != last; ++entry) lanes.push_back(entry->second);
-  for (const LaneId lane : lanes)
-    if (const auto open = lanes_.find(lane); open != lanes_.end()) close(open);
+  for (const LaneId lane : lanes) close(lane);
 }
 
 Relay::Verdict Relay::judge(TimePoint now, const Route& from, LaneId lane, std::size_t size) {
@@ -82,7 +98,7 @@ Relay::Verdict Relay::judge(TimePoint now, const Route& from, LaneId lane, std::
 void Relay::on_timeout(TimePoint now) {
   if (!next_sweep_ || now < *next_sweep_) return;
   for (auto lane = lanes_.begin(); lane != lanes_.end();)
-    lane = now - lane->second.last_used >= limits::lane_idle ? close(lane) : std::next(lane);
+    lane = now - lane->second.last_used >= limits::lane_idle ? erase(lane) : std::next(lane);
   next_sweep_ = lanes_.empty() ? std::nullopt : std::optional(now + limits::lane_idle / 4);
 }
 

@@ -29,8 +29,12 @@ class Relay {
     Route route;  // where it is now: direct
   };
   enum class Opened : std::uint8_t { yes, taken, full };
-  // Opening a lane again between the same two is no error and renews it.
-  Opened open(TimePoint now, LaneId lane, const End& caller, const End& target);
+  // Opening a lane again between the same two is no error and renews it. An end may be another
+  // supernode that carries the lane on; `owner`, who asked for it, is whom it is counted for.
+  Opened open(TimePoint now, LaneId lane, const NodeId& owner, const End& from, const End& to);
+  void close(LaneId lane);
+  // Who is at the other end than this node; nobody where there is no such lane.
+  NodeId other_end(LaneId lane, const NodeId& node) const;
   void rebind(const NodeId& node, const Route& route);
   void close_all_of(const NodeId& node);
 
@@ -47,16 +51,18 @@ class Relay {
  private:
   struct Lane {
     std::array<End, 2> ends;
+    NodeId owner;
     TimePoint last_used;
     TokenBucket budget;
   };
   using Lanes = std::unordered_map<LaneId, Lane>;
-  Lanes::iterator close(Lanes::iterator lane);
+  Lanes::iterator erase(Lanes::iterator lane);
 
   TokenBucket budget_;
   std::uint64_t lane_rate_;
   Lanes lanes_;
   std::multimap<NodeId, LaneId> by_node_;
+  std::map<NodeId, std::size_t> owned_;
   std::optional<TimePoint> next_sweep_;
 };
 

@@ -36,6 +36,7 @@ struct Good {
          {Message(Ping{7, 20'000, 28}), Message(Pong{7, there}),
           Message(Registration{Bytes(90), 1}), Message(Registered{90}),
           Message(Introduce{ana.id(), 77, Bytes(300, 7)}),
+          Message(Introduce{ana.id(), 77, Bytes(300, 7), ana.id(), there, 10}),
           Message(IntroduceResult{ana.id(), 77, IntroduceOutcome::busy, 5}),
           Message(Introduction{77, Bytes(300, 7), there, 10, 20}),
           Message(Reach{.round = 2, .talk = good_talk(), .answer = true}),

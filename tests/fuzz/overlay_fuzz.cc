@@ -40,6 +40,7 @@ struct World {
          {Message(Ping{7, 20'000, 28}), Message(Pong{7, node_at}),
           Message(Registration{Bytes(90), 1}), Message(Registered{90}),
           Message(Introduce{ana.id(), 77, call}), Message(Introduce{self.id(), 78, call}),
+          Message(Introduce{eve.id(), 79, call, ana.id(), stranger_at, 10}),
           Message(IntroduceResult{ana.id(), 77, IntroduceOutcome::busy, 5}),
           Message(Introduction{77, call, eve_at, 10'000, 20'000}),
           Message(Reach{.round = 2, .talk = talk}), Message(Bye{ByeReason::idle}),

@@ -42,6 +42,7 @@ class Answers final : public Replies {
     Socket theirs(io_);
     stream.emplace(io_);
     boost::asio::local::connect_pair(theirs, *stream);
+    if (says_nothing) stream->shutdown(Socket::shutdown_send);
     end();
     take(std::move(theirs));
   }
@@ -59,6 +60,7 @@ class Answers final : public Replies {
   bool is_done = false;
   std::uint64_t token = 0;
   std::optional<Socket> stream;
+  bool says_nothing = false;  // its standard input is at its end from the beginning
 
  private:
   void end() { gone_ = nullptr; }
@@ -293,6 +295,30 @@ TEST_F(Neighbourhood, APipeCarriesBothWaysAndEachHalfEndsByItself) {
   EXPECT_EQ(read, 500u);
   EXPECT_TRUE(answer(*ana_, control::Outcome{ana_end_->token})->is_done);
   EXPECT_TRUE(answer(*bob_, control::Outcome{bob_end_->token})->is_done);
+}
+
+TEST_F(Neighbourhood, APipeEndsWellThoughItsListenerHadNothingToSay) {
+  ana_and_bob_know_each_other();
+  // Bob's "accepted" and his end travel together, and ana reads both at once.
+  for (int round = 0; round < 10; ++round) {
+    listening_ = ask(*bob_, control::Listen{"in", {}});
+    ana_end_ = ask(*ana_, control::Pipe{"bob", "in"});
+    ASSERT_TRUE(until([&] { return listening_->lines.size() == 2; }));
+    const auto token = json::value_to<std::uint64_t>(listening_->lines[1].at("accept"));
+    bob_end_ = std::make_shared<Answers>(io_);
+    bob_end_->says_nothing = true;
+    bob_->handle(control::Accept{token}, bob_end_);
+    bob_->settle();
+    ASSERT_TRUE(until([&] { return ana_end_->over() && bob_end_->over(); }));
+    ASSERT_TRUE(ana_end_->stream) << ana_end_->failed;
+    ASSERT_TRUE(bob_end_->stream) << bob_end_->failed;
+
+    EXPECT_EQ(write_some(*ana_end_, 1000), 1000u);
+    ana_end_->stream->shutdown(Replies::Socket::shutdown_send);
+    EXPECT_EQ(answer(*ana_, control::Outcome{ana_end_->token})->failed, "");
+    EXPECT_EQ(answer(*bob_, control::Outcome{bob_end_->token})->failed, "");
+    listening_->go_away();
+  }
 }
 
 TEST_F(Neighbourhood, APipeWhoseReaderRestsHoldsTheWriterBack) {

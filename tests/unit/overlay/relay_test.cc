@@ -18,7 +18,7 @@ constexpr LaneId lane = 77;
 
 TEST(Relay, CarriesBetweenItsTwoEndsAndForNobodyElse) {
   Relay relay(0, 0);
-  ASSERT_EQ(relay.open(noon, lane, ana, bo), Opened::yes);
+  ASSERT_EQ(relay.open(noon, lane, ana.node, ana, bo), Opened::yes);
   EXPECT_EQ(relay.judge(noon, from_ana, lane, 100).forward_to, from_bo);
   EXPECT_EQ(relay.judge(noon, from_bo, lane, 100).forward_to, from_ana);
 
@@ -33,9 +33,9 @@ TEST(Relay, CarriesBetweenItsTwoEndsAndForNobodyElse) {
 
 TEST(Relay, EitherEndMayOpenItAgain) {
   Relay relay(0, 0);
-  ASSERT_EQ(relay.open(noon, lane, ana, bo), Opened::yes);
+  ASSERT_EQ(relay.open(noon, lane, ana.node, ana, bo), Opened::yes);
   const Relay::End bo_elsewhere{bo.node, {.endpoint = at("203.0.113.2:9000")}};
-  EXPECT_EQ(relay.open(noon, lane, bo_elsewhere, ana), Opened::yes);
+  EXPECT_EQ(relay.open(noon, lane, bo_elsewhere.node, bo_elsewhere, ana), Opened::yes);
   EXPECT_EQ(relay.lanes(), 1u);
   EXPECT_EQ(relay.judge(noon, from_ana, lane, 100).forward_to, bo_elsewhere.route);
   EXPECT_EQ(relay.judge(noon, bo_elsewhere.route, lane, 100).forward_to, from_ana);
@@ -44,18 +44,18 @@ TEST(Relay, EitherEndMayOpenItAgain) {
 
 TEST(Relay, NobodyTakesOverALaneByItsNumber) {
   Relay relay(0, 0);
-  ASSERT_EQ(relay.open(noon, lane, ana, bo), Opened::yes);
-  EXPECT_EQ(relay.open(noon, lane, eve, bo), Opened::taken);
-  EXPECT_EQ(relay.open(noon, lane, ana, eve), Opened::taken);
-  EXPECT_EQ(relay.open(noon, lane, bo, eve), Opened::taken);
-  EXPECT_EQ(relay.open(noon, lane, eve, ana), Opened::taken);
+  ASSERT_EQ(relay.open(noon, lane, ana.node, ana, bo), Opened::yes);
+  EXPECT_EQ(relay.open(noon, lane, eve.node, eve, bo), Opened::taken);
+  EXPECT_EQ(relay.open(noon, lane, ana.node, ana, eve), Opened::taken);
+  EXPECT_EQ(relay.open(noon, lane, bo.node, bo, eve), Opened::taken);
+  EXPECT_EQ(relay.open(noon, lane, eve.node, eve, ana), Opened::taken);
   EXPECT_EQ(relay.judge(noon, from_ana, lane, 100).forward_to, from_bo);
 }
 
 TEST(Relay, ALinkThatMovesTakesItsLanesAlong) {
   Relay relay(0, 0);
-  relay.open(noon, lane, ana, bo);
-  relay.open(noon, lane + 1, eve, ana);
+  relay.open(noon, lane, ana.node, ana, bo);
+  relay.open(noon, lane + 1, eve.node, eve, ana);
   const Route moved{.endpoint = at("203.0.113.1:9000")};
   relay.rebind(ana.node, moved);
   EXPECT_EQ(relay.judge(noon, moved, lane, 100).forward_to, from_bo);
@@ -66,8 +66,8 @@ TEST(Relay, ALinkThatMovesTakesItsLanesAlong) {
 
 TEST(Relay, AnIdleLaneIsGoneAndAUsedOneStays) {
   Relay relay(0, 0);
-  relay.open(noon, lane, ana, bo);
-  relay.open(noon, lane + 1, ana, eve);
+  relay.open(noon, lane, ana.node, ana, bo);
+  relay.open(noon, lane + 1, ana.node, ana, eve);
   TimePoint now = noon;
   for (int i = 0; i < 40; ++i) {
     now += 5s;
@@ -89,7 +89,7 @@ TEST(Relay, AnIdleLaneIsGoneAndAUsedOneStays) {
 
 TEST(Relay, WhoHasNoRightToALaneDoesNotKeepItAlive) {
   Relay relay(0, 0);
-  relay.open(noon, lane, ana, bo);
+  relay.open(noon, lane, ana.node, ana, bo);
   for (int i = 0; i < 100; ++i) relay.judge(noon + i * 1s, from_eve, lane, 10);
   relay.on_timeout(noon + 100s);
   EXPECT_EQ(relay.lanes(), 0u);
@@ -97,9 +97,9 @@ TEST(Relay, WhoHasNoRightToALaneDoesNotKeepItAlive) {
 
 TEST(Relay, WhenANodeGoesAllItsLanesGo) {
   Relay relay(0, 0);
-  relay.open(noon, lane, ana, bo);
-  relay.open(noon, lane + 1, eve, ana);
-  relay.open(noon, lane + 2, bo, eve);
+  relay.open(noon, lane, ana.node, ana, bo);
+  relay.open(noon, lane + 1, eve.node, eve, ana);
+  relay.open(noon, lane + 2, bo.node, bo, eve);
   relay.close_all_of(ana.node);
   EXPECT_EQ(relay.lanes(), 1u);
   EXPECT_EQ(relay.judge(noon, from_bo, lane + 2, 10).forward_to, from_eve);
@@ -111,20 +111,20 @@ TEST(Relay, WhenANodeGoesAllItsLanesGo) {
 TEST(Relay, OneCallerHasSoManyLanesAndNoMore) {
   Relay relay(0, 0);
   for (LaneId i = 0; i < limits::lanes_per_node; ++i)
-    ASSERT_EQ(relay.open(noon, i + 1, ana, {node(100 + i), from_bo}), Opened::yes);
-  EXPECT_EQ(relay.open(noon, 4711, ana, bo), Opened::full);
-  EXPECT_EQ(relay.open(noon, 1, ana, {node(100), from_bo}), Opened::yes) << "renewing is free";
-  EXPECT_EQ(relay.open(noon, 4711, bo, eve), Opened::yes);
+    ASSERT_EQ(relay.open(noon, i + 1, ana.node, ana, {node(100 + i), from_bo}), Opened::yes);
+  EXPECT_EQ(relay.open(noon, 4711, ana.node, ana, bo), Opened::full);
+  EXPECT_EQ(relay.open(noon, 1, ana.node, ana, {node(100), from_bo}), Opened::yes) << "renewing is free";
+  EXPECT_EQ(relay.open(noon, 4711, bo.node, bo, eve), Opened::yes);
   relay.close_all_of(node(100));
-  EXPECT_EQ(relay.open(noon, 4712, ana, bo), Opened::yes);
+  EXPECT_EQ(relay.open(noon, 4712, ana.node, ana, bo), Opened::yes);
 }
 
 TEST(Relay, AllTogetherAreBoundedToo) {
   Relay relay(0, 0);
   for (LaneId i = 0; i < limits::max_lanes; ++i)
-    ASSERT_EQ(relay.open(noon, i + 1, {node(1000 + i), from_ana}, {node(1'000'000 + i), from_bo}),
+    ASSERT_EQ(relay.open(noon, i + 1, node(1000 + i), {node(1000 + i), from_ana}, {node(1'000'000 + i), from_bo}),
               Opened::yes);
-  EXPECT_EQ(relay.open(noon, 0, ana, bo), Opened::full);
+  EXPECT_EQ(relay.open(noon, 0, ana.node, ana, bo), Opened::full);
   EXPECT_EQ(relay.lanes(), limits::max_lanes);
 }
 
@@ -138,7 +138,7 @@ std::uint64_t carried_in(Relay& relay, LaneId which, const Route& from, Duration
 
 TEST(Relay, ALaneMayUseItsRateAndNoMore) {
   Relay relay(0, 1'000'000);  // offered is three times as much
-  relay.open(noon, lane, ana, bo);
+  relay.open(noon, lane, ana.node, ana, bo);
   const auto bytes = carried_in(relay, lane, from_ana, 10s);
   EXPECT_GE(bytes, 9'900'000u);
   EXPECT_LE(bytes, 10'000'000u + 100'000);
@@ -147,8 +147,8 @@ TEST(Relay, ALaneMayUseItsRateAndNoMore) {
 
 TEST(Relay, AllLanesTogetherMayUseTheTotal) {
   Relay relay(1'000'000, 0);
-  relay.open(noon, lane, ana, bo);
-  relay.open(noon, lane + 1, eve, bo);
+  relay.open(noon, lane, ana.node, ana, bo);
+  relay.open(noon, lane + 1, eve.node, eve, bo);
   std::uint64_t bytes = 0;
   for (TimePoint now = noon; now < noon + 10s; now += 1ms) {
     if (relay.judge(now, from_ana, lane, 1000).forward_to) bytes += 1000;
@@ -183,7 +183,7 @@ TEST(Relay, NoHistoryMakesItForwardToAnybodyButTheOtherEnd) {
       case 0: {
         const bool same = known != open.end() && ((known->second.a == a && known->second.b == b) ||
                                                   (known->second.a == b && known->second.b == a));
-        const auto opened = relay.open(noon, which, {a, route_of(a)}, {b, route_of(b)});
+        const auto opened = relay.open(noon, which, a, {a, route_of(a)}, {b, route_of(b)});
         ASSERT_EQ(opened == Opened::yes, known == open.end() || same) << i;
         if (opened == Opened::yes) open[which] = {a, b};
         break;

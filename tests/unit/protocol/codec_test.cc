@@ -91,6 +91,15 @@ Welcome some_welcome(Random& random) {
   if (kind == 3) welcome.answer = some_refusal(random);
   return welcome;
 }
+Introduce some_introduce(Random& random) {
+  Introduce introduce{some_name(random), some_number(random), some_bytes(random, 1200)};
+  if (random.chance(0.5)) {
+    introduce.caller = some_name(random);
+    introduce.caller_endpoint = some_endpoint(random);
+    introduce.caller_rtt_us = some_u32(random);
+  }
+  return introduce;
+}
 Message some_message(Random& random, std::size_t kind) {
   switch (kind) {
     case 0:
@@ -103,7 +112,7 @@ Message some_message(Random& random, std::size_t kind) {
     case 3:
       return Registered{some_u32(random)};
     case 4:
-      return Introduce{some_name(random), some_number(random), some_bytes(random, 1200)};
+      return some_introduce(random);
     case 5:
       return IntroduceResult{some_name(random), some_number(random),
                              some(random, IntroduceOutcome::quota), some_u32(random)};
