@@ -63,7 +63,10 @@ po::options_description file_options() {
       "address to receive at; may be repeated, the first is the main one (0.0.0.0 and any free "
       "port)")("seed", texts()->value_name("ID@HOST:PORT"),
                "a supernode to join by; may be repeated")(
-      "role", text()->value_name("leaf|supernode"), "what to be for others (leaf)")(
+      "role", text()->value_name("auto|leaf|supernode"),
+      "what to be for others: a leaf only (the default), a supernode, or whatever proves possible")(
+      "promote-after", text()->value_name("S"),
+      "with --role auto: seconds that the address must have been stable (1200)")(
       "name", text()->value_name("NAME"), "what to call this node in its own status")(
       "max-leaves", text()->value_name("N"), "as a supernode: how many leaves to take (100000)")(
       "netgroup-bits", text()->value_name("A,B"),
@@ -72,8 +75,10 @@ po::options_description file_options() {
       "as a supernode: bytes a second to relay in all, as in 5M (no limit)")(
       "lane-rate", text()->value_name("RATE"),
       "as a supernode: bytes a second to relay for one pair (no limit)")(
-      "no-relay", po::bool_switch(), "as a supernode: introduce, but relay nothing")(
-      "cubic", po::bool_switch(), "CUBIC congestion control instead of BBR")(
+      "no-relay", po::bool_switch(),
+      "as a supernode: carry nothing for others; it still takes leaves, but introduces nobody, "
+      "since an introduction needs a lane")("cubic", po::bool_switch(),
+                                            "CUBIC congestion control instead of BBR")(
       "log-level", text()->value_name("LEVEL"), "trace, debug, info, warn, error or off (info)");
   return options;
 }
@@ -140,13 +145,22 @@ std::optional<Problem> read_all(const po::variables_map& values, RunConfig& conf
   if (const auto role = text_of_option("role")) {
     if (*role == "supernode")
       config.role = Role::supernode;
+    else if (*role == "auto")
+      config.role.reset();
     else if (*role != "leaf")
-      return problem("role", "there is no role '" + *role + "'; it is leaf or supernode");
+      return problem("role", "there is no role '" + *role + "'; it is auto, leaf or supernode");
   }
   if (const auto name = text_of_option("name")) {
     if (name->size() > max_name)
       return problem("name", "is longer than " + std::to_string(max_name) + " bytes; shorten it");
     config.name = *name;
+  }
+  if (const auto text = text_of_option("promote-after")) {
+    std::uint64_t seconds = 0;
+    const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), seconds);
+    if (error != std::errc{} || end != text->data() + text->size() || seconds > 86'400)
+      return problem("promote-after", "'" + *text + "' is no number of seconds; write it as 1200");
+    config.promote_after = std::chrono::seconds{seconds};
   }
   if (const auto text = text_of_option("max-leaves")) {
     const auto number = parse_integer<std::size_t>(*text);

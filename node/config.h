@@ -5,6 +5,7 @@
 
 #include <boost/program_options/options_description.hpp>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,7 +14,7 @@
 
 namespace byway {
 
-// ID@HOST:PORT. The host may be a name; it is looked up when the node starts.
+// ID@HOST:PORT. The host may be a name; see node/seed_lookup.h.
 struct SeedAddress {
   NodeId id;
   std::string host;
@@ -24,7 +25,8 @@ struct RunConfig {
   std::string state_dir;         // never empty after parsing
   std::vector<Endpoint> listen;  // the first is the main socket; port 0: any free one
   std::vector<SeedAddress> seeds;
-  Role role = Role::leaf;
+  std::optional<Role> role = Role::leaf;  // none: automatic, by proof
+  Duration promote_after = 20min;
   std::string name;
   std::size_t max_leaves = 100'000;
   int netgroup_bits_v4 = 16;

@@ -20,6 +20,7 @@ constexpr std::size_t max_control_frame = 64 * 1024;
 constexpr std::size_t control_frame_header = 4;
 
 // --- requests: one per connection ---------------------------------------------------------------
+// Shutting down the sending side afterwards means "enough": a ping then sums up and is done.
 
 struct Status {
   bool operator==(const Status&) const = default;
@@ -30,7 +31,7 @@ struct Ping {
   std::uint32_t count = 4;        // 0: until interrupted (or `until` is met)
   std::uint32_t interval_ms = 0;  // 0: the node chooses (1 s, or 0.2 s with `until`)
   Until until = Until::count;
-  std::uint32_t timeout_ms = 0;  // for `until`; 0: none
+  std::uint32_t timeout_ms = 0;  // for all of it; 0: none
   bool operator==(const Ping&) const = default;
 };
 struct Say {

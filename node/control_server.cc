@@ -7,8 +7,11 @@
 
 #include <array>
 #include <boost/asio/write.hpp>
-#include <boost/json/serialize.hpp>
 #include <deque>
+#include <set>
+#include <vector>
+
+#include "node/json_text.h"
 
 namespace byway {
 namespace {
@@ -27,7 +30,7 @@ constexpr std::size_t path_limit = sizeof(sockaddr_un{}.sun_path) - 1;
 struct ControlServer::Shared {
   Handle handle;
   std::function<void()> settle;
-  std::size_t clients = 0;
+  std::set<Connection*> clients;
   bool open = true;
 };
 
@@ -36,9 +39,9 @@ class ControlServer::Connection final : public Replies,
  public:
   Connection(Socket socket, std::shared_ptr<Shared> shared)
       : socket_(std::move(socket)), shared_(std::move(shared)) {
-    ++shared_->clients;
+    shared_->clients.insert(this);
   }
-  ~Connection() override { --shared_->clients; }
+  ~Connection() override { shared_->clients.erase(this); }
 
   void read() {
     socket_.async_read_some(boost::asio::buffer(input_),
@@ -48,9 +51,7 @@ class ControlServer::Connection final : public Replies,
                             });
   }
 
-  void line(const boost::json::object& object) override {
-    say(control::Line{boost::json::serialize(object)});
-  }
+  void line(const boost::json::object& object) override { say(control::Line{json_text(object)}); }
   void fail(const std::string& sentence) override {
     say(control::Failed{sentence});
     end();
@@ -65,6 +66,11 @@ class ControlServer::Connection final : public Replies,
     over_ = true;
     on_gone_ = on_drained_ = nullptr;
     write();
+  }
+  void dismiss(const std::string& sentence) {
+    if (over_) return;
+    if (const auto tell = std::exchange(on_gone_, nullptr)) tell();
+    if (!over_) fail(sentence);
   }
   bool has_room() const override { return waiting_bytes_ < room_below; }
   void on_gone(std::function<void()> tell) override {
@@ -96,7 +102,9 @@ class ControlServer::Connection final : public Replies,
       std::uint8_t byte;
       const auto size = ::recv(self->socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
       if (size > 0) return;  // it talks out of turn: leave it unread
-      self->hang_up();
+      // At its end: gone, or it has only stopped asking and still reads the last of the answer.
+      if (const auto tell = std::exchange(self->on_gone_, nullptr)) tell();
+      if (!self->over_) self->hang_up();
       self->shared_->settle();
     });
   }
@@ -215,10 +223,16 @@ ControlServer::~ControlServer() {
   if (acceptor_.is_open()) ::unlink(path_.c_str());
 }
 
+void ControlServer::dismiss(const std::string& sentence) {
+  std::vector<std::shared_ptr<Connection>> all;
+  for (Connection* client : shared_->clients) all.push_back(client->shared_from_this());
+  for (const auto& client : all) client->dismiss(sentence);
+}
+
 void ControlServer::accept() {
   acceptor_.async_accept([this, shared = shared_](const ErrorCode& error, Replies::Socket socket) {
     if (!shared->open || error == boost::asio::error::operation_aborted) return;
-    if (!error && shared->clients < max_clients)
+    if (!error && shared->clients.size() < max_clients)
       std::make_shared<Connection>(std::move(socket), shared)->read();
     accept();
   });

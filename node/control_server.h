@@ -31,6 +31,9 @@ class ControlServer {
   ControlServer(const ControlServer&) = delete;
   ControlServer& operator=(const ControlServer&) = delete;
 
+  // The node leaves: every command that still waits sums up, or fails with the sentence.
+  void dismiss(const std::string& sentence);
+
  private:
   class Connection;
   struct Shared;

@@ -111,6 +111,9 @@ void log_event(const Event& event) {
             spdlog::debug("event=stream-closed stream={} why={}", stream.stream,
                           quoted(stream.why));
           },
+          [](const RoleChanged& changed) {
+            spdlog::info("event=role role={} why={}", changed.role, quoted(changed.why));
+          },
           [](const Step& step) {
             spdlog::debug("event=step peer={} text={}", step.peer.short_string(),
                           quoted(step.text));

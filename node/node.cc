@@ -1,10 +1,8 @@
 #include "node/node.h"
 
-#include <boost/asio/ip/udp.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <csignal>
 #include <iostream>
-#include <thread>
 
 #include "node/apps/bench.h"
 #include "node/apps/chat.h"
@@ -19,44 +17,13 @@ namespace byway {
 namespace {
 
 constexpr Duration drain_for = 200ms;  // goodbyes leave at once; answers to them need not be heard
-constexpr Duration first_look_up_again = 1s, longest_look_up_again = 30s;
 
-// One seed becomes as many as its host has addresses; none: the name is not known (now).
-std::vector<Seed> look_up(boost::asio::io_context& io, const SeedAddress& seed) {
-  if (const auto address = IpAddress::parse(seed.host)) return {{seed.id, {*address, seed.port}}};
-  namespace ip = boost::asio::ip;
-  ip::udp::resolver resolver(io);
-  boost::system::error_code error;
-  std::vector<Seed> found;
-  for (const auto& entry : resolver.resolve(seed.host, std::to_string(seed.port), error)) {
-    const auto address = IpAddress::parse(entry.endpoint().address().to_string());
-    if (address) found.push_back({seed.id, {*address, seed.port}});
-  }
-  if (found.empty())
-    log_warn("event=seed-unknown host=" + quoted(seed.host) +
-             " why=" + quoted(error ? error.message() : "no usable address"));
-  return found;
-}
-
-// Goes on with the seeds it finds; where it finds none of several, asks again until it does: a
-// machine that has just started may have no network yet.
-std::vector<Seed> look_up_all(boost::asio::io_context& io, const std::vector<SeedAddress>& seeds) {
-  Duration pause = first_look_up_again;
-  while (true) {
-    std::vector<Seed> found;
-    for (const SeedAddress& seed : seeds)
-      for (const Seed& one : look_up(io, seed)) found.push_back(one);
-    if (!found.empty() || seeds.empty()) return found;
-    std::cerr << "byway: --seed: no seed's host name is known here; check the names and the "
-                 "network (trying again)\n";
-    std::this_thread::sleep_for(pause);
-    pause = std::min(2 * pause, longest_look_up_again);
-  }
-}
+constexpr const char* node_leaves = "the node has stopped; start it again with `byway run`";
 
 OverlayConfig overlay_config(const RunConfig& config, std::vector<Seed> seeds) {
   OverlayConfig overlay;
   overlay.role = config.role;
+  overlay.promote_after = config.promote_after;
   overlay.seeds = std::move(seeds);
   overlay.netgroup_bits_v4 = config.netgroup_bits_v4;
   overlay.netgroup_bits_v6 = config.netgroup_bits_v6;
@@ -111,6 +78,7 @@ struct Node::Parts {
   std::optional<Pipes> pipes;
   std::optional<Bench> bench;
   std::optional<Timer> end;
+  std::unique_ptr<SeedLookup> seeds;
   std::unique_ptr<ControlServer> control;
   bool ready = false;
   bool leaving = false;
@@ -122,12 +90,14 @@ Node::Node(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 
 Node::~Node() {
   parts_->control.reset();
+  parts_->seeds.reset();
   if (!parts_->runtime) return;
   parts_->runtime->subscribe(nullptr);
   parts_->runtime->close();
 }
 
-Outcome<std::unique_ptr<Node>> Node::start(boost::asio::io_context& io, const RunConfig& config) {
+Outcome<std::unique_ptr<Node>> Node::start(boost::asio::io_context& io, const RunConfig& config,
+                                           SeedLookup::Resolve resolve) {
   auto dir = StateDir::open(config.state_dir);
   if (!dir) return dir.error();
   const auto locked = dir->lock();
@@ -141,8 +111,9 @@ Outcome<std::unique_ptr<Node>> Node::start(boost::asio::io_context& io, const Ru
       new Node(std::make_unique<Parts>(std::move(*dir), std::move(*identity), std::move(*store))));
   Parts& parts = *node->parts_;
   parts.name = config.name;
-  auto runtime = Runtime::open(io, overlay_config(config, look_up_all(io, config.seeds)),
-                               config.listen, parts.identity);
+  parts.seeds = std::make_unique<SeedLookup>(io, config.seeds, std::move(resolve));
+  auto runtime = Runtime::open(io, overlay_config(config, parts.seeds->given()), config.listen,
+                               parts.identity);
   if (!runtime) return runtime.error();
   parts.runtime = std::move(*runtime);
   parts.wire();
@@ -156,7 +127,19 @@ Outcome<std::unique_ptr<Node>> Node::start(boost::asio::io_context& io, const Ru
       [self = node.get()] { self->parts_->runtime->settle(); });
   if (!control) return control.error();
   parts.control = std::move(*control);
+  if (config.role != Role::supernode && config.seeds.empty())
+    return Problem{
+        "--seed: a node without a seed finds nobody and is found by nobody; name a "
+        "supernode as ID@HOST:PORT, or begin a network with --role supernode"};
   parts.runtime->start();
+  parts.seeds->start(
+      [&runtime = *parts.runtime](const Seed& seed) {
+        runtime.overlay().add_seed(runtime.now(), seed);
+        runtime.settle();
+      },
+      [self = node.get()](const std::string& sentence) {
+        if (self->hopeless_) self->hopeless_(sentence);
+      });
   return node;
 }
 
@@ -180,6 +163,7 @@ void Node::leave(std::function<void()> left) {
   if (parts_->leaving) return;
   parts_->leaving = true;
   log_info("event=leaving");
+  parts_->control->dismiss(node_leaves);
   parts_->runtime->leave();
   parts_->end->after(drain_for, [parts = parts_.get()] {
     for (const auto& tell : std::exchange(parts->tell_left, {})) tell();
@@ -189,7 +173,7 @@ void Node::leave(std::function<void()> left) {
 void Node::handle(const control::ControlRequest& request, std::shared_ptr<Replies> replies) {
   Parts& parts = *parts_;
   if (parts.leaving && !std::holds_alternative<control::Status>(request))
-    return replies->fail("the node is leaving; start it again with `byway run`");
+    return replies->fail(node_leaves);
   const AppContext context{*parts.runtime, *parts.streams, parts.contacts, parts.store};
   if (std::holds_alternative<control::Status>(request)) {
     replies->line(status_json(context, parts.name, parts.started));
@@ -237,6 +221,12 @@ int run_node(const RunConfig& config) {
   Node& node = **started;
   const auto leave = [&] { node.leave([&io] { io.stop(); }); };
   node.on_stop(leave);
+  int code = 0;
+  node.on_hopeless([&](const std::string& sentence) {
+    std::cerr << "byway: " << sentence << '\n';
+    code = 1;
+    io.stop();
+  });
 
   boost::asio::signal_set signals(io, SIGTERM, SIGINT);
   signals.async_wait([&](const boost::system::error_code& error, int) {
@@ -251,7 +241,7 @@ int run_node(const RunConfig& config) {
               << std::endl;
   });
   io.run();
-  return 0;
+  return code;
 }
 
 }  // namespace byway

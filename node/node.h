@@ -10,6 +10,7 @@
 #include "node/config.h"
 #include "node/control_codec.h"
 #include "node/outcome.h"
+#include "node/seed_lookup.h"
 #include "node/state_dir.h"
 
 namespace byway {
@@ -21,7 +22,8 @@ int run_node(const RunConfig& config);
 
 class Node {
  public:
-  static Outcome<std::unique_ptr<Node>> start(boost::asio::io_context& io, const RunConfig& config);
+  static Outcome<std::unique_ptr<Node>> start(boost::asio::io_context& io, const RunConfig& config,
+                                              SeedLookup::Resolve resolve = resolve_host);
   ~Node();
 
   const NodeId& id() const;
@@ -33,6 +35,8 @@ class Node {
   void leave(std::function<void()> left);
   // What a `stop` command does.
   void on_stop(std::function<void()> stop) { stop_ = std::move(stop); }
+  // What to do when there is nobody to join by: no seed's name exists. With a sentence.
+  void on_hopeless(std::function<void(const std::string&)> tell) { hopeless_ = std::move(tell); }
   // What the control socket does with a request; settle() is to follow.
   void handle(const control::ControlRequest& request, std::shared_ptr<Replies> replies);
   void settle();
@@ -42,6 +46,7 @@ class Node {
   explicit Node(std::unique_ptr<Parts> parts);
   std::unique_ptr<Parts> parts_;
   std::function<void()> stop_;
+  std::function<void(const std::string&)> hopeless_;
 };
 
 }  // namespace byway

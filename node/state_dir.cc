@@ -158,6 +158,8 @@ Outcome<Identity> StateDir::identity() const {
   if (!file) return cannot("cannot read the key " + path, errno);
   struct stat info {};
   if (::fstat(file.fd(), &info) != 0) return cannot("cannot read the key " + path, errno);
+  if (!S_ISREG(info.st_mode))
+    return Problem{"the key " + path + " is no file; put it away, and a copy of the key there"};
   if ((info.st_mode & 0077) != 0)
     return Problem{"the key " + path + " is open to others; make it yours alone: chmod 600 " +
                    path};

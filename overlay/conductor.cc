@@ -21,6 +21,17 @@ Drop drop_for(const boost::system::error_code& error) {
   }
 }
 
+Promotion::Config promotion_config(const OverlayConfig& config) {
+  Promotion::Config promotion;
+  if (config.role)
+    promotion.told =
+        *config.role == Role::leaf ? Promotion::Told::leaf : Promotion::Told::supernode;
+  promotion.volunteers = config.volunteers && config.relay;
+  promotion.promote_after = config.promote_after;
+  promotion.capacity = config.max_leaves;
+  return promotion;
+}
+
 }  // namespace
 
 Overlay::Conductor::Conductor(OverlayConfig config, const Identity& identity, const Crypto& crypto,
@@ -36,22 +47,33 @@ Overlay::Conductor::Conductor(OverlayConfig config, const Identity& identity, co
       cookies_(crypto, identity.id(), random_),
       handshake_load_(limits::handshakes_per_second, limits::handshake_burst),
       stun_rate_(limits::stun_per_prefix, limits::stun_per_prefix, limits::tracked_strangers),
+      archive_(config_.archive ? config_.archive : std::make_shared<Archive>(crypto)),
+      membership_({config_.netgroup_bits_v4, config_.netgroup_bits_v6}, identity_, crypto, *archive_,
+                  random_.fork(), now, wall),
+      placement_(crypto, config_.netgroup_bits_v4, config_.netgroup_bits_v6),
+      store_(id(), placement_, record_source()),
+      keeper_(id(), placement_, random_.fork()),
+      lookup_(placement_, record_source(), random_.fork()),
       homes_(random_.fork(), config_.netgroup_bits_v4, config_.netgroup_bits_v6),
       registrar_(config_.max_leaves),
-      relay_(config_.relay_rate, config_.lane_rate) {
+      relay_(config_.relay_rate, config_.lane_rate),
+      prover_(identity.id(), crypto, random_.fork(), config_.netgroup_bits_v4,
+              config_.netgroup_bits_v6),
+      proof_helper_(identity.id(), random_.fork(), config_.netgroup_bits_v4,
+                    config_.netgroup_bits_v6),
+      dialler_(identity_),
+      promotion_(now, random_.fork(), promotion_config(config_)) {
   self_.set_local(config_.local_endpoints);
   for (const Seed& seed : config_.seeds)
     if (seed.id != id()) homes_.add_supernode(now, seed.id, seed.endpoint);
-  if (is_supernode()) {
-    ready_ = true;
-    events_.push_back(Ready{});
-  }
+  pump_roles(now);
   settle(now);
 }
 
 // --- facts -------------------------------------------------------------------------------------
 
 void Overlay::Conductor::on_datagram(TimePoint now, const Datagram& datagram) {
+  now_ = now;
   ++counters_.datagrams_in;
   counters_.bytes_in += datagram.bytes.size();
   Outcome outcome = Drop::empty;
@@ -62,6 +84,10 @@ void Overlay::Conductor::on_datagram(TimePoint now, const Datagram& datagram) {
         break;
       case PacketKind::relay:
         outcome = on_relay_frame(now, datagram);
+        break;
+      case PacketKind::dialback:
+      case PacketKind::dialback_echo:
+        outcome = on_dialback(now, datagram);
         break;
       default:
         outcome = take(now, Route{datagram.socket, datagram.proto, datagram.from}, datagram.bytes);
@@ -90,6 +116,8 @@ Overlay::Conductor::Outcome Overlay::Conductor::take(TimePoint now, const Route&
     case PacketKind::quic_short:
       return on_quic(now, route, bytes);
     case PacketKind::stun:
+    case PacketKind::dialback:
+    case PacketKind::dialback_echo:
     case PacketKind::relay:
       return Drop::malformed;  // inside a lane
     case PacketKind::unknown:
@@ -143,7 +171,22 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_sealed(TimePoint now, const R
   if (!opened) return drop_for(opened.error());
   touch(*peer);
   if (opened->confirms) on_confirmed(now, *peer, route);
-  const auto message = decode_message(opened->plaintext);
+  if (opened->plaintext.empty()) return Drop::undecodable;
+  const ByteView body = ByteView(opened->plaintext).subspan(1);
+  switch (static_cast<Area>(opened->plaintext[0])) {
+    case Area::link: break;
+    case Area::directory:
+      heard_from(now, *peer, route);
+      return on_directory(now, *peer, body);
+    case Area::mesh:
+      heard_from(now, *peer, route);
+      return on_mesh(now, *peer, body);
+    case Area::proof:
+      heard_from(now, *peer, route);
+      return on_proof(now, *peer, route, body);
+    default: return Drop::undecodable;
+  }
+  const auto message = decode_message(body);
   if (!message) return Drop::undecodable;
   heard_from(now, *peer, route);
   return on_message(now, *peer, route, *message, bytes.size());
@@ -171,7 +214,13 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_message(TimePoint now, Peer& 
   if (const auto* introduction = std::get_if<Introduction>(&message))
     return on_introduction(now, peer, *introduction);
   if (const auto* result = std::get_if<IntroduceResult>(&message))
-    return on_introduce_result(peer, *result);
+    return on_introduce_result(now, peer, *result);
+  if (const auto* samples = std::get_if<Samples>(&message)) {
+    on_samples(now, peer, *samples);
+    return used;
+  }
+  if (const auto* registration = std::get_if<Registration>(&message))
+    return on_new_record(now, peer, *registration);
   return Drop::unexpected;
 }
 
@@ -181,7 +230,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_ping(TimePoint now, Peer& pee
   (void)now;
   if (ping.rtt_us > 0) peer.rtt_hint = std::chrono::microseconds{ping.rtt_us};
   Pong pong{ping.nonce, route.relayed() ? Endpoint{} : route.endpoint};
-  if (encode(pong).size() + sealed_overhead > size) return Drop::oversize_answer;
+  if (1 + encode(pong).size() + sealed_overhead > size) return Drop::oversize_answer;
   send(peer, route, pong);
   return used;
 }
@@ -189,6 +238,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_ping(TimePoint now, Peer& pee
 Overlay::Conductor::Outcome Overlay::Conductor::on_pong(TimePoint now, Peer& peer,
                                                         const Route& route, const Pong& pong) {
   if (peer.paths.on_pong(now, route, pong.nonce)) on_path_proved(now, peer, route);
+  if (is_supernode() && !route.relayed()) on_alive(now, peer);
   if (homes_.is_home(peer.id) || homes_.is_dialing(peer.id)) on_home_pong(now, peer, route, pong);
   return used;
 }
@@ -220,6 +270,7 @@ void Overlay::Conductor::on_local_endpoints(TimePoint now, std::vector<Endpoint>
 void Overlay::Conductor::on_wall_clock(TimePoint now, WallTime wall) {
   wall_known_at_ = now;
   wall_known_ = wall;
+  membership_.on_wall_clock(now, wall);
 }
 
 void Overlay::Conductor::add_seed(TimePoint now, const Seed& seed) {
@@ -234,10 +285,24 @@ WallTime Overlay::Conductor::wall(TimePoint now) const {
 // --- time --------------------------------------------------------------------------------------
 
 void Overlay::Conductor::on_timeout(TimePoint now) {
+  now_ = now;
   while (const auto due = timers_.pop_due(now)) touched_.insert(*due);
   relay_.on_timeout(now);
   while (const auto leaf = registrar_.poll_expired(now))
     if (Peer* peer = find(*leaf)) lose_leaf(now, *peer);
+  prover_.on_timeout(now);
+  proof_helper_.on_timeout(now);
+  dialler_.on_timeout(now);
+  promotion_.on_timeout(now);
+  pump_roles(now);
+  if (is_supernode()) {
+    membership_.on_timeout(now);
+    pump_mesh(now);
+    keeper_.on_timeout(now);
+    lookup_.on_timeout(now);
+    store_.on_timeout(now);
+    pump_directory(now);
+  }
   settle(now);
 }
 
@@ -246,17 +311,30 @@ std::optional<TimePoint> Overlay::Conductor::next_timeout() const {
   next = earlier(next, relay_.next_timeout());
   next = earlier(next, registrar_.next_timeout());
   if (!is_supernode() && !leaving_) next = earlier(next, homes_.next_timeout());
+  next = earlier(next, prover_.next_timeout());
+  next = earlier(next, proof_helper_.next_timeout());
+  next = earlier(next, dialler_.next_timeout());
+  next = earlier(next, promotion_.next_timeout());
+  if (is_supernode()) {
+    next = earlier(next, membership_.next_timeout());
+    next = earlier(next, rejoin_at_);
+    next = earlier(next, keeper_.next_timeout());
+    next = earlier(next, lookup_.next_timeout());
+    next = earlier(next, store_.next_timeout());
+  }
   return next;
 }
 
 std::optional<TimePoint> Overlay::Conductor::next_timeout(const Peer& peer) const {
   std::optional<TimePoint> next = earlier(peer.link.next_timeout(), peer.paths.next_timeout());
   if (peer.pending) next = earlier(next, peer.pending->expires);
+  next = earlier(next, peer.wanted_until);
   if (peer.talk) next = earlier(next, next_timeout(*peer.talk));
   return next;
 }
 
 void Overlay::Conductor::settle(TimePoint now) {
+  now_ = now;
   run_homes(now);
   while (!touched_.empty()) {
     const NodeId id = *touched_.begin();
@@ -280,10 +358,11 @@ void Overlay::Conductor::pump_paths(TimePoint now, Peer& peer) {
   while (const auto probe = peer.paths.poll_ping(now)) send(peer, probe->route, probe->ping);
   const auto lost = peer.paths.take_lost();
   if (!lost.empty()) on_paths_lost(now, peer, lost);
+  if (peer.wanted_until && now >= *peer.wanted_until) peer.wanted_until.reset();
 }
 
 bool Overlay::Conductor::is_needed(const Peer& peer) const {
-  return peer.is_leaf || peer.talk || peer.pending || peer.link.dialing() ||
+  return peer.is_leaf || peer.talk || peer.wanted_until || peer.pending || peer.link.dialing() ||
          homes_.is_home(peer.id) || homes_.is_dialing(peer.id);
 }
 
@@ -311,9 +390,17 @@ Peer& Overlay::Conductor::ensure_peer(const NodeId& id) {
 
 // --- what to do ----------------------------------------------------------------------------------
 
+void Overlay::Conductor::transmit_raw(TimePoint now, Transmit transmit) {
+  prover_.on_sent(now, transmit.to.address);
+  ++counters_.datagrams_out;
+  counters_.bytes_out += transmit.bytes.size();
+  transmits_.push_back(std::move(transmit));
+}
+
 void Overlay::Conductor::transmit(const Route& route, Bytes bytes) {
   ++counters_.datagrams_out;
   counters_.bytes_out += bytes.size();
+  prover_.on_sent(now_, route.endpoint.address);
   if (route.relayed()) bytes = make_relay_frame(route.lane, bytes);
   transmits_.push_back({.to = route.endpoint,
                         .bytes = std::move(bytes),
@@ -322,7 +409,13 @@ void Overlay::Conductor::transmit(const Route& route, Bytes bytes) {
 }
 
 bool Overlay::Conductor::send(Peer& peer, const Route& route, const Message& message) {
-  auto sealed = peer.link.seal(encode(message));
+  return send_body(peer, route, Area::link, encode(message));
+}
+
+bool Overlay::Conductor::send_body(Peer& peer, const Route& route, Area area, ByteView body) {
+  Bytes plaintext{static_cast<std::uint8_t>(area)};
+  append(plaintext, body);
+  auto sealed = peer.link.seal(plaintext);
   if (!sealed) return false;
   transmit(route, std::move(*sealed));
   return true;
@@ -334,6 +427,7 @@ bool Overlay::Conductor::send(Peer& peer, const Message& message) {
 }
 
 std::optional<Transmit> Overlay::Conductor::poll_transmit(TimePoint now) {
+  now_ = now;
   while (transmits_.empty() && !sendable_.empty()) {
     Peer* peer = find(*sendable_.begin());
     if (!peer || !peer->talk) {

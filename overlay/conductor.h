@@ -5,6 +5,9 @@
 //   conductor.cc             datagrams in, messages out, time
 //   conductor_handshakes.cc  links being made: dialled, answered, confirmed
 //   conductor_homes.cc       registration and introduction, both sides
+//   conductor_roles.cc       proofs of reachability, stepping up and down
+//   conductor_mesh.cc        links among supernodes, who is a member
+//   conductor_directory.cc   records of leaves, look-ups, introductions from home to home
 //   conductor_talk.cc        conversations: calling, knocking, changing path
 //   conductor_streams.cc     sessions and their streams
 //   conductor_status.cc      what `status` shows
@@ -17,14 +20,21 @@
 #include "overlay/core/limits.h"
 #include "overlay/core/rate_limiter.h"
 #include "overlay/core/timers.h"
+#include "overlay/directory/keeper.h"
+#include "overlay/directory/lookup.h"
+#include "overlay/directory/store.h"
 #include "overlay/link/index_table.h"
 #include "overlay/link/introducer.h"
 #include "overlay/link/knock_budget.h"
 #include "overlay/link/relay.h"
 #include "overlay/link/stamps.h"
+#include "overlay/mesh/membership.h"
+#include "overlay/mesh/promotion.h"
 #include "overlay/overlay.h"
 #include "overlay/peer.h"
+#include "overlay/reach/dialback.h"
 #include "overlay/reach/homes.h"
+#include "overlay/reach/prover.h"
 #include "overlay/reach/registrar.h"
 #include "overlay/reach/self_view.h"
 #include "protocol/cookie.h"
@@ -77,8 +87,10 @@ class Overlay::Conductor {
   Outcome on_bye(TimePoint now, Peer& peer, const Bye& bye);
   void heard_from(TimePoint now, Peer& peer, const Route& route);
   void transmit(const Route& route, Bytes bytes);
+  void transmit_raw(TimePoint now, Transmit transmit);
   bool send(Peer& peer, const Route& route, const Message& message);
   bool send(Peer& peer, const Message& message);  // over the best path
+  bool send_body(Peer& peer, const Route& route, Area area, ByteView body);
   void settle(TimePoint now);                     // pumps every peer touched
   void touch(const Peer& peer) { touched_.insert(peer.id); }
   void pump(TimePoint now, Peer& peer);
@@ -93,7 +105,7 @@ class Overlay::Conductor {
   void step(const NodeId& about, std::string text) {
     events_.push_back(Step{about, std::move(text)});
   }
-  bool is_supernode() const { return config_.role == Role::supernode; }
+  bool is_supernode() const { return serving_; }
 
   // --- conductor_handshakes.cc ---
   Outcome on_handshake1(TimePoint now, const Route& route, ByteView bytes);
@@ -118,10 +130,69 @@ class Overlay::Conductor {
   void on_home_pong(TimePoint now, Peer& peer, const Route& route, const Pong& pong);
   void lose_home(TimePoint now, Peer& peer, const std::string& why);
   void lose_leaf(TimePoint now, Peer& peer);
+  void announce_record(TimePoint now);
+  Outcome on_new_record(TimePoint now, Peer& leaf, const Registration& registration);
   Outcome on_introduce(TimePoint now, Peer& caller, const Introduce& introduce);
+  Outcome introduced_to_us(TimePoint now, Peer& home, const Path& from,
+                           const Introduce& introduce);
   Outcome on_introduction(TimePoint now, Peer& home, const Introduction& introduction);
-  Outcome on_introduce_result(Peer& home, const IntroduceResult& result);
+  Outcome on_introduce_result(TimePoint now, Peer& home, const IntroduceResult& result);
   Duration rtt_to(const Peer& peer) const;
+
+  // --- conductor_roles.cc ---
+  bool seeks_proof() const;
+  Outcome on_dialback(TimePoint now, const Datagram& datagram);
+  Outcome on_proof(TimePoint now, Peer& from, const Route& route, ByteView body);
+  void help_to_prove(TimePoint now, Peer& asker, const Route& route, const ProveRequest& request);
+  void on_seen_by(TimePoint now, const NodeId& supernode, const Endpoint& at,
+                  const Endpoint& observed);
+  void on_unseen_by(TimePoint now, const NodeId& supernode);
+  void pump_roles(TimePoint now);
+  void on_promotion(TimePoint now, Promotion::Event event);
+  std::string role_word() const;
+  void become_supernode(TimePoint now);
+  void hand_over(TimePoint now);
+  void become_leaf(TimePoint now);
+
+  // --- conductor_mesh.cc ---
+  void join_mesh(TimePoint now);
+  void leave_mesh(TimePoint now);
+  std::vector<NodeId> membership_members() const;
+  std::vector<Endpoint> own_endpoints() const;
+  void send_samples(Peer& leaf);
+  bool tell(TimePoint now, const NodeId& to, Area area, ByteView body);
+  bool post(TimePoint now, const NodeId& to, Area area, ByteView body);
+  void keep_for_a_while(TimePoint now, Peer& peer);
+  void flush_outbox(TimePoint now, Peer& peer);
+  std::optional<Endpoint> supernode_endpoint(const NodeId& supernode) const;
+  RecordPtr member(const NodeId& supernode) const;
+  RecordSource record_source();
+  Outcome on_mesh(TimePoint now, Peer& from, ByteView body);
+  void pump_mesh(TimePoint now);
+  void on_mesh_event(TimePoint now, const MeshEvent& event);
+  void examine(TimePoint now, const RecordPtr& record);
+  void probe(TimePoint now, const NodeId& id);
+  void on_alive(TimePoint now, Peer& peer);
+  void on_mesh_dial_failed(TimePoint now, Peer& peer);
+  void sign_own_record(TimePoint now, std::uint64_t above = 0);
+  void assess_needs(TimePoint now);
+  void on_samples(TimePoint now, Peer& from, const Samples& samples);
+
+  // --- conductor_directory.cc ---
+  struct Waiting {
+    NodeId caller;
+    Introduce introduce;
+  };
+  Outcome on_directory(TimePoint now, Peer& from, ByteView body);
+  void on_directory_message(TimePoint now, const NodeId& from, const DirectoryMessage& message);
+  void pump_directory(TimePoint now);
+  void seek(TimePoint now, const NodeId& caller, const Introduce& introduce);
+  void on_own_finding(TimePoint now, const Lookup::Finding& finding);
+  void on_finding(TimePoint now, const Lookup::Finding& finding);
+  void forward(TimePoint now, const NodeId& caller, const Introduce& introduce,
+               const NodeId& home);
+  void tell_outcome(const NodeId& caller, const Introduce& introduce, IntroduceOutcome outcome);
+  Outcome pass_on_result(TimePoint now, Peer& home, const IntroduceResult& result);
 
   // --- conductor_talk.cc ---
   Conversation& begin_talk(TimePoint now, Peer& peer, bool called);
@@ -185,6 +256,7 @@ class Overlay::Conductor {
   TimePoint wall_known_at_;
   WallTime wall_known_;
   WallTime last_stamp_{};
+  TimePoint now_{};  // of the last input: for what is only counted
 
   IndexTable indices_;  // before the peers: their sessions hold indices
   std::map<NodeId, Peer> peers_;
@@ -197,12 +269,28 @@ class Overlay::Conductor {
   std::deque<NodeId> unconfirmed_;
   RateLimiter<IpAddress> stun_rate_;
 
+  std::shared_ptr<Archive> archive_;
+  Membership membership_;
+  std::optional<TimePoint> rejoin_at_;
+  Placement placement_;  // of the members that the view admits
+  Store store_;
+  Keeper keeper_;
+  Lookup lookup_;
+  std::map<NodeId, std::vector<Waiting>> waiting_;  // introductions, by target looked up
+
   SelfView self_;
   Homes homes_;
   Registrar registrar_;
   Introducer introducer_;
   Relay relay_;
   KnockBudget knock_budget_;
+  Prover prover_;
+  ProofHelper proof_helper_;
+  Dialler dialler_;
+  Promotion promotion_;
+  bool serving_ = false;  // as a supernode
+  std::set<Endpoint> proved_;
+  NodeId seen_by_;        // the supernode whose view of our address counts
 
   struct OwnLane {
     NodeId peer;

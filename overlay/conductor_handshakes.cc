@@ -1,7 +1,6 @@
 // Links being made: dialled, answered, confirmed, refused, renewed.
 #include "overlay/conductor.h"
 #include "protocol/codec.h"
-#include "protocol/record.h"
 
 namespace byway {
 
@@ -129,18 +128,22 @@ void Overlay::Conductor::on_confirmed(TimePoint now, Peer& peer, const Route& ro
   const auto pending = std::move(peer.pending);
   std::erase(unconfirmed_, peer.id);
   if (const auto* wish = std::get_if<Registration>(&pending->wish)) {
-    const auto record = SignedRecord::parse(crypto_, wish->record);
-    if (record && record->record().id == peer.id) {
-      registrar_.admit(now, peer.id, *wish);
+    const auto record = archive_->record(wish->record);
+    if (record && (*record)->record().id == peer.id) {
+      registrar_.admit(now, peer.id, *record);
       peer.is_leaf = true;
+      keeper_.keep(now, *record);
+      pump_directory(now);
       step(peer.id, "registered here from " + route.endpoint.to_string());
     }
   }
+  if (std::holds_alternative<Greet>(pending->wish)) keep_for_a_while(now, peer);
   if (peer.talk) on_connected(now, peer);
   if (route == pending->route) {
     peer.paths.prove(now, route, traits_of(peer, route), peer.link.handshake_rtt());
     on_path_proved(now, peer, route);
   }
+  if (peer.is_leaf) send_samples(peer);
 }
 
 // --- dialling ----------------------------------------------------------------------------------
@@ -194,6 +197,7 @@ void Overlay::Conductor::pump_handshake(TimePoint now, Peer& peer) {
 
 void Overlay::Conductor::on_dial_failed(TimePoint now, Peer& peer, const std::string& why) {
   const auto route = std::exchange(peer.dial_route, std::nullopt);
+  on_mesh_dial_failed(now, peer);
   if (homes_.is_dialing(peer.id) && homes_.on_failed(now, peer.id) && route)
     events_.push_back(HomeUnreachable{route->endpoint, why});
   if (!peer.talk) return;
@@ -236,6 +240,12 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_handshake2(TimePoint now, con
   }
   if (const auto ping = peer->paths.ping(now, route)) send(*peer, route, *ping);  // confirms
 
+  if (is_supernode()) {
+    if (std::exchange(peer->examining, false)) membership_.on_examined(now, peer->id, true);
+    on_alive(now, *peer);
+    on_seen_by(now, peer->id, route.endpoint, welcome->observed);
+  }
+  flush_outbox(now, *peer);
   if (std::holds_alternative<Registered>(welcome->answer))
     on_registered(now, *peer, route, welcome->observed);
   if (const auto* talk = std::get_if<Talk>(&welcome->answer))

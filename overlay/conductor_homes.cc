@@ -30,13 +30,24 @@ void Overlay::Conductor::on_registered(TimePoint now, Peer& peer, const Route& r
   step(peer.id, "registered; it sees us at " + observed.to_string());
 }
 
+// Our homes have changed: each of them gets the record that says so, and places it.
+void Overlay::Conductor::announce_record(TimePoint now) {
+  const auto homes = homes_.ids();
+  if (homes.empty() || leaving_) return;
+  const Registration registration = this->registration(now);
+  for (const NodeId& home_id : homes)
+    if (Peer* home = find(home_id)) send(*home, registration);
+}
+
 // The supernode has taken our confirmation in: from now on it can introduce us.
 void Overlay::Conductor::on_home_pong(TimePoint now, Peer& peer, const Route& route,
                                       const Pong& pong) {
   self_.on_observed(peer.id, route.endpoint, pong.observed);
+  on_seen_by(now, peer.id, route.endpoint, pong.observed);
   if (!homes_.on_registered(peer.id)) return;
   events_.push_back(HomeGained{peer.id, route.endpoint, pong.observed, rtt_to(peer)});
   if (!std::exchange(ready_, true)) events_.push_back(Ready{});
+  announce_record(now);
   for (auto& [id, other] : peers_) {
     if (!other.talk) continue;
     other.talk->call.add_home(now, peer.id);
@@ -50,9 +61,11 @@ void Overlay::Conductor::lose_home(TimePoint now, Peer& peer, const std::string&
   const auto endpoint = homes_.endpoint_of(peer.id).value_or(Endpoint{});
   homes_.on_failed(now, peer.id);
   self_.forget(peer.id);
+  on_unseen_by(now, peer.id);
   events_.push_back(HomeLost{peer.id, endpoint, why});
   for (auto& [id, other] : peers_)
     if (other.talk) other.talk->call.on_home_lost(peer.id);
+  announce_record(now);
 }
 
 Overlay::Conductor::Outcome Overlay::Conductor::on_introduction(TimePoint now, Peer& home,
@@ -71,8 +84,10 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_introduction(TimePoint now, P
   return answer(now, route, introduction.handshake, &introduction, home.id);
 }
 
-Overlay::Conductor::Outcome Overlay::Conductor::on_introduce_result(Peer& home,
-                                                                    const IntroduceResult& result) {
+Overlay::Conductor::Outcome Overlay::Conductor::on_introduce_result(
+    TimePoint now, Peer& home, const IntroduceResult& result) {
+  if (is_supernode() && !relay_.other_end(result.lane, home.id).is_nobody())
+    return pass_on_result(now, home, result);
   Peer* peer = find(result.target);
   if (!peer || !peer->talk) return Drop::unexpected;
   auto& talk = *peer->talk;
@@ -90,13 +105,41 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_introduce_result(Peer& home,
 
 // --- as a supernode ------------------------------------------------------------------------------
 
+// A leaf of ours has signed a new record: its homes may have changed.
+Overlay::Conductor::Outcome Overlay::Conductor::on_new_record(TimePoint now, Peer& leaf,
+                                                              const Registration& registration) {
+  if (!leaf.is_leaf) return Drop::unexpected;
+  const auto record = archive_->record(registration.record);
+  if (!record || (*record)->record().id != leaf.id) return Drop::undecodable;
+  registrar_.admit(now, leaf.id, *record);
+  keeper_.keep(now, *record);
+  pump_directory(now);
+  return used;
+}
+
 void Overlay::Conductor::lose_leaf(TimePoint now, Peer& peer) {
   (void)now;
   peer.is_leaf = false;
+  keeper_.release(peer.id);
   registrar_.remove(peer.id);
   relay_.close_all_of(peer.id);
   step(peer.id, "is registered here no more");
   touch(peer);
+}
+
+// A caller that does not know our address has come through its own home, which carries the lane.
+Overlay::Conductor::Outcome Overlay::Conductor::introduced_to_us(TimePoint now, Peer& home,
+                                                                 const Path& from,
+                                                                 const Introduce& introduce) {
+  Route route = from.route;
+  route.lane = introduce.lane;
+  const Introduction introduction{
+      .lane = introduce.lane,
+      .handshake = introduce.handshake,
+      .caller_endpoint = introduce.caller_endpoint,
+      .caller_rtt_us = introduce.caller_rtt_us,
+      .target_rtt_us = static_cast<std::uint32_t>(rtt_to(home) / 1us)};
+  return answer(now, route, introduce.handshake, &introduction, home.id);
 }
 
 Duration Overlay::Conductor::rtt_to(const Peer& peer) const {
@@ -105,36 +148,51 @@ Duration Overlay::Conductor::rtt_to(const Peer& peer) const {
   return peer.rtt_hint;
 }
 
-Overlay::Conductor::Outcome Overlay::Conductor::on_introduce(TimePoint now, Peer& caller,
+Overlay::Conductor::Outcome Overlay::Conductor::on_introduce(TimePoint now, Peer& sender,
                                                              const Introduce& introduce) {
   if (!is_supernode() || introduce.lane == 0) return Drop::unexpected;
+  const bool from_home = !introduce.caller.is_nobody();
+  if (from_home && !supernode_endpoint(sender.id)) return Drop::unexpected;
+  const NodeId caller = from_home ? introduce.caller : sender.id;
   IntroduceResult result{.target = introduce.target, .lane = introduce.lane};
   const auto answer_with = [&](IntroduceOutcome outcome) -> Outcome {
     result.outcome = outcome;
-    send(caller, result);
+    send(sender, result);
     return used;
   };
-  const Path* from = caller.paths.best();
+  const Path* from = sender.paths.best();
   if (!from) return Drop::unexpected;
-  if (!introducer_.may_call(now, caller.id)) return answer_with(IntroduceOutcome::quota);
+  if (from_home) keep_for_a_while(now, sender);
+  if (!(from_home ? introducer_.may_forward(now, sender.id) : introducer_.may_call(now, caller)))
+    return answer_with(IntroduceOutcome::quota);
 
+  if (introduce.target == id()) return introduced_to_us(now, sender, *from, introduce);
   Peer* target = find(introduce.target);
   const Path* to = target && target->is_leaf ? target->paths.best() : nullptr;
-  if (!to || target == &caller) return answer_with(IntroduceOutcome::not_here);
+  if (introduce.target == caller) return answer_with(IntroduceOutcome::not_here);
+  if (!to) {
+    if (from_home || placement_.size() < 2) return answer_with(IntroduceOutcome::not_here);
+    seek(now, caller, introduce);
+    return used;
+  }
 
-  const auto opened = config_.relay ? relay_.open(now, introduce.lane, caller.id, {caller.id, from->route},
-                                                  {target->id, to->route})
-                                    : Relay::Opened::full;
+  const auto opened = config_.relay
+                          ? relay_.open(now, introduce.lane, caller, {sender.id, from->route},
+                                        {target->id, to->route})
+                          : Relay::Opened::full;
   if (opened != Relay::Opened::yes) return answer_with(IntroduceOutcome::busy);
 
   const auto us = [](Duration d) { return static_cast<std::uint32_t>(d / 1us); };
+  const auto caller_rtt =
+      us(rtt_to(sender)) + (from_home ? std::min(introduce.caller_rtt_us, us(2s)) : 0);
   send(*target, Introduction{.lane = introduce.lane,
                              .handshake = introduce.handshake,
-                             .caller_endpoint = from->route.endpoint,
-                             .caller_rtt_us = us(rtt_to(caller)),
+                             .caller_endpoint = from_home ? introduce.caller_endpoint
+                                                          : from->route.endpoint,
+                             .caller_rtt_us = caller_rtt,
                              .target_rtt_us = us(rtt_to(*target))});
   ++counters_.introductions_passed;
-  step(target->id, "introduced to " + caller.id.short_string());
+  step(target->id, "introduced to " + caller.short_string());
   return answer_with(IntroduceOutcome::passed);
 }
 

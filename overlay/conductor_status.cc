@@ -4,11 +4,8 @@
 namespace byway {
 
 OverlayStatus Overlay::Conductor::status(TimePoint now) const {
-  (void)now;
-  OverlayStatus status{.id = id(), .role = config_.role, .ready = ready_, .nat = self_.nat()};
-  status.role_why = is_supernode()
-                        ? "told to be a supernode (--role supernode)"
-                        : "told to be a leaf, or nothing else was asked for (--role leaf)";
+  OverlayStatus status{.id = id(), .role = role_word(), .ready = ready_, .nat = self_.nat()};
+  status.role_why = promotion_.why(now, prover_.status());
   for (const Candidate& candidate : self_.candidates())
     status.addresses.push_back({candidate.endpoint, candidate.proto, candidate.how, false});
   for (const NodeId& home_id : homes_.ids()) {
@@ -22,7 +19,7 @@ OverlayStatus Overlay::Conductor::status(TimePoint now) const {
     shown.observed = self_.observed_by(home_id);
     status.homes.push_back(shown);
   }
-  status.supernodes_known = homes_.known() + (is_supernode() ? 1 : 0);
+  status.supernodes_known = is_supernode() ? membership_.view().size() : homes_.known();
   status.leaves = registrar_.size();
   status.lanes = relay_.lanes();
   for (const auto& [peer_id, peer] : peers_)

@@ -4,6 +4,7 @@
 #include "overlay/conductor.h"
 #include "overlay/link/candidates.h"
 #include "overlay/link/reason.h"
+#include "protocol/codec.h"
 
 namespace byway {
 namespace {
@@ -43,7 +44,7 @@ void Overlay::Conductor::connect(TimePoint now, const NodeId& id) {
 
 void Overlay::Conductor::call(TimePoint now, Peer& peer) {
   Conversation& talk = *peer.talk;
-  if (const auto endpoint = homes_.endpoint_of(peer.id)) {
+  if (const auto endpoint = supernode_endpoint(peer.id)) {
     const Route route{.endpoint = *endpoint};
     step(peer.id, "dialling " + endpoint->to_string());
     // The session's first flight waits for the answer: until this address is proved to it, the
@@ -52,23 +53,26 @@ void Overlay::Conductor::call(TimePoint now, Peer& peer) {
     return;
   }
   dial(now, peer, std::nullopt, our_talk(&peer));
-  talk.call.start(now, homes_.ids());
+  // A supernode has no homes: it looks the peer up itself.
+  talk.call.start(now, is_supernode() ? std::vector<NodeId>{id()} : homes_.ids());
 }
 
 // Message 1 for the peer, with the session's first flight right behind it in the lane.
 void Overlay::Conductor::ask_home(TimePoint now, Peer& peer, const NodeId& home_id) {
-  (void)now;
+  if (!peer.link.dialing()) return;
+  if (home_id == id()) return seek(now, home_id, Introduce{.target = peer.id, .lane = 1});
   Peer* home = find(home_id);
   const Path* path = home ? home->paths.best() : nullptr;
-  if (!path || !peer.link.dialing()) return;
+  const auto endpoint = supernode_endpoint(home_id);
+  if (!path && !endpoint) return;
   Conversation& talk = *peer.talk;
   LaneId& lane = talk.asked[home_id];
   while (lane == 0) lane = random_.u64();
-  Route route = path->route;
+  Route route = path ? path->route : Route{.endpoint = *endpoint};
   route.lane = lane;
   remember_lane(peer, route, home_id);
 
-  send(*home, Introduce{peer.id, lane, peer.link.dial_datagram()});
+  tell(now, home_id, Area::link, encode(Message(Introduce{peer.id, lane, peer.link.dial_datagram()})));
   step(peer.id, "asking " + home_id.short_string() + " to introduce us");
   if (talk.provisional) return;
   talk.provisional = route;
@@ -151,7 +155,9 @@ Paths::Traits Overlay::Conductor::traits_of(const Peer& peer, const Route& route
   }
   // Between a leaf and its home the leaf keeps the path alive.
   if (peer.is_leaf && !peer.talk) return {Method::reverse, {}, {}};
-  return {method_of(peer, route.endpoint), {}, limits::keepalive};
+  const bool ours_to_keep = peer.talk || homes_.is_home(peer.id) || homes_.is_dialing(peer.id);
+  return {method_of(peer, route.endpoint), {},
+          ours_to_keep ? std::optional<Duration>(limits::keepalive) : std::nullopt};
 }
 
 Method Overlay::Conductor::method_of(const Peer& peer, const Endpoint& endpoint) const {
@@ -344,8 +350,8 @@ void Overlay::Conductor::recall(TimePoint now, Peer& peer) {
   if (!talk.next_call) talk.next_call = now + limits::call_retry_first;
   if (now < *talk.next_call) return;
 
-  const bool direct_only = homes_.endpoint_of(peer.id).has_value();
-  if (direct_only ? !cut_off : homes_.ids().empty()) {
+  const bool direct_only = supernode_endpoint(peer.id).has_value();
+  if (direct_only ? !cut_off : homes_.ids().empty() && !is_supernode()) {
     talk.next_call = now + limits::call_retry_last;  // or when a home is gained
     return;
   }

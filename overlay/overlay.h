@@ -25,6 +25,8 @@
 
 namespace byway {
 
+class Archive;
+
 enum class Role : std::uint8_t { leaf, supernode };
 std::string_view to_string(Role role);
 
@@ -34,7 +36,9 @@ struct Seed {
 };
 
 struct OverlayConfig {
-  Role role = Role::leaf;
+  // Told, or none: found out by proof (automatic).
+  std::optional<Role> role = Role::leaf;
+  Duration promote_after = 20min;  // an address has to be stable for this long
   std::vector<Seed> seeds;
   // Where the main socket can be reached on this host: its addresses with its port.
   std::vector<Endpoint> local_endpoints;
@@ -42,8 +46,10 @@ struct OverlayConfig {
   int netgroup_bits_v6 = 32;
   std::size_t max_leaves = 100'000;
   bool relay = true;             // as a supernode: carry lanes for others
+  bool volunteers = true;        // becomes a supernode when it can and is needed
   std::uint64_t relay_rate = 0;  // bytes/s over all lanes; 0: no limit
   std::uint64_t lane_rate = 0;   // bytes/s of one lane; 0: no limit
+  std::shared_ptr<Archive> archive;       // shared by the nodes of a simulation; none: its own
   bool cubic = false;            // congestion control of streams; default BBR
 };
 
@@ -76,7 +82,7 @@ struct PeerStatus {
 };
 struct OverlayStatus {
   NodeId id;
-  Role role = Role::leaf;
+  std::string role;  // leaf, reserve or supernode
   std::string role_why;
   bool ready = false;
   NatSummary nat;

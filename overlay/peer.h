@@ -89,6 +89,15 @@ struct Peer {
   std::unique_ptr<Pending> pending;
 
   std::unique_ptr<Conversation> talk;
+
+  // A supernode that we had something to say to: kept linked for a while.
+  std::optional<TimePoint> wanted_until;
+  struct Letter {
+    Area area;
+    Bytes body;
+  };
+  std::vector<Letter> outbox;  // waits for the link
+  bool examining = false;      // whether it is at its address, by a handshake under way
 };
 
 }  // namespace byway

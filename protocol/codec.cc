@@ -140,6 +140,11 @@ void put(wire::Message::Builder to, const Reach& reach) {
 void put(wire::Message::Builder to, const Bye& bye) {
   to.initBye().setReason(static_cast<wire::Bye::Reason>(bye.reason));
 }
+void put(wire::Message::Builder to, const Samples& samples) {
+  const auto count = std::min(samples.records.size(), max_samples);
+  auto list = to.initSamples().initRecords(static_cast<unsigned>(count));
+  for (unsigned i = 0; i < count; ++i) list.set(i, to_data(samples.records[i]));
+}
 void put(wire::Message::Builder to, const Refusal& refusal) {
   put(to.initRefused(), refusal);
 }
@@ -313,6 +318,14 @@ Bye get(wire::Bye::Reader from) {
   return {enum_of(from.getReason(), ByeReason::idle)};
 }
 
+Samples get(wire::Samples::Reader from) {
+  Samples samples;
+  const auto list = from.getRecords();
+  require(list.size() <= max_samples);
+  for (const auto record : list) samples.records.push_back(bounded(record, max_record));
+  return samples;
+}
+
 Message get(wire::Message::Reader from) {
   switch (from.which()) {
     case wire::Message::PING:
@@ -335,6 +348,8 @@ Message get(wire::Message::Reader from) {
       return get(from.getBye());
     case wire::Message::REFUSED:
       return get(from.getRefused());
+    case wire::Message::SAMPLES:
+      return get(from.getSamples());
   }
   throw Refused{Error::malformed};
 }

@@ -9,6 +9,7 @@
 namespace byway {
 
 constexpr std::size_t max_candidates = 12;
+constexpr std::size_t max_samples = 8;  // in one message
 constexpr std::size_t max_stream_detail = 512;
 constexpr std::size_t max_service_name = 64;
 

@@ -1,13 +1,15 @@
 // What homes and holders say to one another about where a leaf is registered.
 //
 //   home  --Place--> holder    keep this record of my leaf        <--Placed-- done, or why not
-//   home  --Find---> holder    what do you know of this leaf?     <--Found--- its record, or unknown
-//   home  --Locate-> home      is it registered with you?         <--Located- yes, or not here
+//   home  --Find---> holder    what do you know of this leaf?     <--Found--- its record, or
+//   unknown home  --Locate-> home      is it registered with you?         <--Located- yes, or not
+//   here
 //
 // All of it travels on links, so both ends' keys and addresses are proved already: that is why
 // Found may be larger than the Find that asked for it. Every question carries a number drawn at
 // random; an answer counts only with that number and from the node that was asked. Records travel
-// as the exact bytes that were signed and come out of here unverified.
+// as the exact bytes that were signed and come out of here unverified. A Locate tells whether
+// somebody is online, so it is answered to supernodes of the view only.
 #pragma once
 
 #include <cstdint>

@@ -149,9 +149,19 @@ struct Bye {
   bool operator==(const Bye&) const = default;
 };
 
+struct Samples {
+  std::vector<Bytes> records;  // exact bytes, not verified; together they fit one datagram
+  bool operator==(const Samples&) const = default;
+};
+
 using Message = std::variant<Ping, Pong, Registration, Registered, Introduce, IntroduceResult,
-                             Introduction, Reach, Bye, Refusal>;
+                             Introduction, Reach, Bye, Refusal, Samples>;
 std::string_view name_of(const Message& message);
+
+// --- what a sealed packet is about --------------------------------------------------------------
+
+// The first byte inside every seal: which of the schemas the rest follows.
+enum class Area : std::uint8_t { link = 0, proof = 1, mesh = 2, directory = 3 };
 
 // --- streams ----------------------------------------------------------------------------------
 

@@ -20,6 +20,22 @@ std::uint32_t index_at(ByteView datagram, std::size_t offset) {
   return load_be<std::uint32_t>(datagram.subspan(offset, 4));
 }
 
+Result<ProofNonce> nonce_of(ByteView datagram, PacketKind kind) {
+  if (datagram.empty()) return Error::truncated;
+  if (datagram[0] != static_cast<std::uint8_t>(kind)) return Error::malformed;
+  if (datagram.size() < dialback_size) return Error::truncated;
+  if (datagram.size() > dialback_size) return Error::too_large;
+  ProofNonce nonce;
+  std::copy(datagram.begin() + 1, datagram.end(), nonce.begin());
+  return nonce;
+}
+
+Bytes with_nonce(PacketKind kind, const ProofNonce& nonce) {
+  Bytes datagram{static_cast<std::uint8_t>(kind)};
+  append(datagram, nonce);
+  return datagram;
+}
+
 }  // namespace
 
 std::string_view to_string(PacketKind kind) {
@@ -42,6 +58,10 @@ std::string_view to_string(PacketKind kind) {
       return "sealed";
     case PacketKind::relay:
       return "relay";
+    case PacketKind::dialback:
+      return "dial-back";
+    case PacketKind::dialback_echo:
+      return "dial-back-echo";
   }
   return "unknown";
 }
@@ -49,7 +69,7 @@ std::string_view to_string(PacketKind kind) {
 PacketKind classify(ByteView datagram) {
   if (datagram.empty()) return PacketKind::unknown;
   const std::uint8_t first = datagram[0];
-  if (first >= 0x10 && first <= 0x14) return static_cast<PacketKind>(first);
+  if (first >= 0x10 && first <= 0x16) return static_cast<PacketKind>(first);
   if (first >= 0xc0) return PacketKind::quic_long;
   if (first >= 0x40 && first <= 0x7f) return PacketKind::quic_short;
   const bool stun = first <= 0x3f && datagram.size() >= stun_header_size &&
@@ -127,6 +147,19 @@ Bytes make_relay_frame(LaneId lane, ByteView payload) {
   append_be<std::uint64_t>(frame, lane);
   append(frame, payload);
   return frame;
+}
+
+Result<ProofNonce> parse_dialback(ByteView datagram) {
+  return nonce_of(datagram, PacketKind::dialback);
+}
+Result<ProofNonce> parse_dialback_echo(ByteView datagram) {
+  return nonce_of(datagram, PacketKind::dialback_echo);
+}
+Bytes make_dialback(const ProofNonce& nonce) {
+  return with_nonce(PacketKind::dialback, nonce);
+}
+Bytes make_dialback_echo(const ProofNonce& nonce) {
+  return with_nonce(PacketKind::dialback_echo, nonce);
 }
 
 }  // namespace byway

@@ -13,6 +13,10 @@
 //     type 1 | reserved 3 | receiver index 4 | counter 8 | ciphertext n + 16
 //   relay (0x14)         somebody else's datagram, passed on unread
 //     type 1 | lane 8 | payload n
+//   dial-back (0x15)     from a stranger: "can you be reached here?", and nothing else
+//     type 1 | nonce 16
+//   dial-back echo (0x16)  the answer, to where the dial-back came from
+//     type 1 | nonce 16
 //
 // An index is the number a side gave its half of a link; the other side writes it in front of
 // whatever it sends, so that the receiver finds the keys with one look-up, whatever address the
@@ -38,6 +42,8 @@ enum class PacketKind : std::uint8_t {
   cookie = 0x12,
   sealed = 0x13,
   relay = 0x14,
+  dialback = 0x15,
+  dialback_echo = 0x16,
 };
 std::string_view to_string(PacketKind kind);
 
@@ -53,6 +59,7 @@ inline constexpr std::size_t cookie_packet_size = 8 + 24 + 32;
 inline constexpr std::size_t sealed_header_size = 16;
 inline constexpr std::size_t sealed_overhead = sealed_header_size + 16;
 inline constexpr std::size_t relay_header_size = 9;
+inline constexpr std::size_t dialback_size = 1 + 16;  // and its echo's: no more than was sent
 // A handshake fits one datagram of an ordinary Ethernet path; nobody honest sends more.
 inline constexpr std::size_t max_handshake_size = 1472;
 inline constexpr std::size_t max_handshake_payload = max_handshake_size - handshake1_overhead;
@@ -98,5 +105,13 @@ struct RelayFrame {
 };
 Result<RelayFrame> parse_relay_frame(ByteView datagram);
 Bytes make_relay_frame(LaneId lane, ByteView payload);
+
+// Drawn by whoever wants its address proved; a dial-back carries it there and its echo back again.
+using ProofNonce = ByteArray<16>;
+// truncated, too_large: not of their one size. malformed: another kind.
+Result<ProofNonce> parse_dialback(ByteView datagram);
+Result<ProofNonce> parse_dialback_echo(ByteView datagram);
+Bytes make_dialback(const ProofNonce& nonce);
+Bytes make_dialback_echo(const ProofNonce& nonce);
 
 }  // namespace byway

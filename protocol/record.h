@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -61,5 +62,8 @@ class SignedRecord {
   Record record_;
   Bytes exact_bytes_;
 };
+
+// One that was verified, and is shared by all who keep it.
+using RecordPtr = std::shared_ptr<const SignedRecord>;
 
 }  // namespace byway

@@ -94,6 +94,7 @@ struct Message {
     reach @7 :Reach;
     bye @8 :Bye;
     refused @9 :Refusal;
+    samples @10 :Samples;
   }
 }
 
@@ -139,6 +140,10 @@ struct Reach {           # peer -> peer, over any path: my candidates now; knock
   talk @1 :Talk;
   delayUs @2 :UInt32;    # the receiver should knock this long after receipt
   answer @3 :Bool;       # this answers a Reach
+}
+
+struct Samples {         # home -> leaf: other supernodes
+  records @0 :List(Data);
 }
 
 struct Bye {

@@ -14,13 +14,14 @@ constexpr Duration linger_for = 30s;  // what was written may still be on its wa
 }  // namespace
 
 Bridge::Bridge(AppContext context, StreamId stream, const NodeId& peer, Bytes first_out,
-               Bytes first_in, Over over)
+               Overlay::Read first_in, Over over)
     : context_(context),
       stream_(stream),
       peer_(peer),
       over_(std::move(over)),
       linger_(context.runtime),
-      in_(std::move(first_in)),
+      in_(std::move(first_in.bytes)),
+      in_end_(first_in.end),
       out_(std::move(first_out)),
       out_size_(out_.size()) {}
 
@@ -38,7 +39,7 @@ void Bridge::pump_in() {
     }
     return;
   }
-  if (in_.empty() && !stream_closed_) {
+  if (in_.empty() && !in_end_ && !stream_closed_) {
     Overlay::Read read = context_.streams.read(stream_, in_at_once);
     in_ = std::move(read.bytes);
     if (read.end) in_end_ = true;

@@ -21,9 +21,10 @@ class Bridge final : public StreamUser, public std::enable_shared_from_this<Brid
   // Empty sentence: both directions came to their end.
   using Over = std::function<void(const std::string& sentence)>;
 
-  // `first_out`: to be sent before what the command sends; `first_in`: came already.
-  Bridge(AppContext context, StreamId stream, const NodeId& peer, Bytes first_out, Bytes first_in,
-         Over over);
+  // `first_out`: to be sent before what the command sends; `first_in`: was read already, perhaps
+  // with the peer's end behind it.
+  Bridge(AppContext context, StreamId stream, const NodeId& peer, Bytes first_out,
+         Overlay::Read first_in, Over over);
   // Until then nothing is read from the stream.
   void start(Replies::Socket socket);
 

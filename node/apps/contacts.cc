@@ -8,6 +8,7 @@ namespace byway {
 namespace {
 
 constexpr std::size_t max_contact_name = 64;
+constexpr std::size_t looks_like_an_id = 40;  // nobody's name is so long by accident
 
 bool is_contact_name(const std::string& name) {
   if (name.empty() || name.size() > max_contact_name || !apps::is_utf8(name)) return false;
@@ -39,6 +40,10 @@ Outcome<NodeId> Contacts::resolve(const std::string& peer) const {
     id = named->second;
   } else {
     const auto parsed = NodeId::parse(peer);
+    if (!parsed && peer.size() >= looks_like_an_id)
+      return Problem{"'" + peer +
+                     "' is no node's id, though it looks like one; copy all of what "
+                     "`byway id` prints there"};
     if (!parsed)
       return Problem{"there is no contact '" + peer + "'; add it with `byway contact add " + peer +
                      " ID`, or give the id itself"};

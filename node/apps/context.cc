@@ -5,9 +5,9 @@
 namespace byway {
 
 std::string AppContext::unreachable(const NodeId& id, const std::string& why) const {
-  const std::string reason = why.empty() ? "nothing answers" : why;
-  return contacts.call(id) + " cannot be reached (" + reason +
-         "); it may be offline: check that it runs and has joined by the same seeds";
+  const std::string reason = why.empty() ? "nothing answers, so it may be offline" : why;
+  return contacts.call(id) + " cannot be reached: " + reason +
+         "; check that it runs and has joined by the same seeds";
 }
 
 boost::json::value json_of(const Endpoint& endpoint) {

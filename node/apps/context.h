@@ -23,7 +23,7 @@ struct AppContext {
   std::optional<PeerStatus> peer(const NodeId& id) const {
     return runtime.overlay().peer(runtime.now(), id);
   }
-  // "bob cannot be reached (…); …": the sentence of every command that found nobody.
+  // "bob cannot be reached: …; …": the sentence of every command that found nobody.
   std::string unreachable(const NodeId& id, const std::string& why) const;
 };
 

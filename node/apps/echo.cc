@@ -9,7 +9,8 @@ constexpr std::size_t max_served = 256;
 constexpr std::size_t max_backlog = 16 * 1024;
 constexpr Duration echo_patience = 3s;      // then an echo counts as lost
 constexpr Duration first_patience = 20s;    // for the whole way to a first answer
-constexpr Duration retry_interval = 500ms;  // after a lost stream
+constexpr Duration retry_interval = 500ms;  // after a lost stream; doubled while nobody is there,
+constexpr Duration longest_retry = 8s;      // as each try asks our homes for the peer
 constexpr Duration usual_interval = 1s;
 constexpr Duration until_interval = 200ms;
 constexpr Duration least_interval = 2ms;
@@ -73,10 +74,9 @@ class PingRun final : public StreamUser, public std::enable_shared_from_this<Pin
 
   void start() {
     // Whoever asked keeps the run alive until it is answered.
-    replies_->on_gone([run = shared_from_this()] { run->conclude(); });
+    replies_->on_gone([run = shared_from_this()] { run->on_enough(); });
     Duration patience = first_patience;
-    if (request_.until != control::Until::count && request_.timeout_ms != 0)
-      patience = std::chrono::milliseconds(request_.timeout_ms);
+    if (request_.timeout_ms != 0) patience = std::chrono::milliseconds(request_.timeout_ms);
     give_up_.after(patience, weakly(this, &PingRun::on_out_of_time));
     if (open()) send_echo();
   }
@@ -98,11 +98,15 @@ class PingRun final : public StreamUser, public std::enable_shared_from_this<Pin
     messages_.reset();
     if (over_) return;
     last_why_ = end.why;
-    // What was under way on that stream will not come back.
-    waiting_.clear();
     if (!first_byte_ && end.unreachable) return fail(context_.unreachable(peer_, end.why));
-    if (!first_byte_) --sent_;
-    tick_.after(retry_interval, weakly(this, &PingRun::tick));
+    // What was under way on that stream will not come back. The first is simply sent again.
+    if (first_byte_)
+      for (const auto& [sequence, when] : waiting_) tell_lost(sequence);
+    else
+      --sent_;
+    waiting_.clear();
+    tick_.after(retry_, weakly(this, &PingRun::tick));
+    if (end.unreachable) retry_ = std::min(2 * retry_, longest_retry);
   }
 
  private:
@@ -110,7 +114,7 @@ class PingRun final : public StreamUser, public std::enable_shared_from_this<Pin
     const auto stream = context_.streams.open(peer_, {"echo", {}});
     if (!stream) {
       last_why_ = stream.error().message();
-      if (first_byte_) ++sent_;  // as good as lost
+      if (first_byte_) tell_lost(sent_++);  // as good as sent
       tick_.after(retry_interval, weakly(this, &PingRun::tick));
       return false;
     }
@@ -132,13 +136,16 @@ class PingRun final : public StreamUser, public std::enable_shared_from_this<Pin
   void tick() {
     if (over_) return;
     const TimePoint now = context_.runtime.now();
-    if (first_byte_)
+    if (first_byte_) {
+      for (const auto& [sequence, when] : waiting_)
+        if (now - when > echo_patience) tell_lost(sequence);
       std::erase_if(waiting_, [&](const auto& echo) { return now - echo.second > echo_patience; });
+    }
     if (!wants_more() && waiting_.empty()) return finish();
 
     if (!messages_ && !open()) return;
-    // Until the first answer one echo is enough.
-    if (wants_more() && (first_byte_ || waiting_.empty())) send_echo();
+    // Until the first answer one echo is enough; and a reader who rests gets no more to read.
+    if (wants_more() && (first_byte_ || waiting_.empty()) && replies_->has_room()) send_echo();
     tick_.after(wants_more() ? interval_ : std::min(interval_, retry_interval),
                 weakly(this, &PingRun::tick));
   }
@@ -150,6 +157,7 @@ class PingRun final : public StreamUser, public std::enable_shared_from_this<Pin
     const Duration rtt = now - found->second;
     waiting_.erase(found);
     ++received_;
+    retry_ = retry_interval;
 
     const auto peer = context_.peer(peer_);
     const PathKind path = peer ? peer->path : PathKind::none;
@@ -159,7 +167,6 @@ class PingRun final : public StreamUser, public std::enable_shared_from_this<Pin
 
     if (!first_byte_) {
       first_byte_ = now - started_;
-      if (request_.until == control::Until::count) give_up_.cancel();
       if (request_.timeout_ms == 0) give_up_.cancel();
       tick_.after(interval_, weakly(this, &PingRun::tick));
     }
@@ -168,10 +175,20 @@ class PingRun final : public StreamUser, public std::enable_shared_from_this<Pin
     if (reached || (!wants_more() && waiting_.empty())) finish();
   }
 
+  void tell_lost(std::uint32_t sequence) { replies_->line({{"seq", sequence}, {"lost", true}}); }
+
+  void on_enough() {
+    if (over_) return;
+    if (first_byte_) return finish();
+    summarize();
+    fail(context_.contacts.call(peer_) + " had not answered yet");
+  }
+
   void on_out_of_time() {
     if (over_) return;
     const std::string who = context_.contacts.call(peer_);
     if (!first_byte_) return fail(context_.unreachable(peer_, last_why_));
+    if (request_.until == control::Until::count) return finish();
     summarize();
     const auto peer = context_.peer(peer_);
     const std::string wanted = request_.until == control::Until::direct ? "direct" : "relayed";
@@ -226,6 +243,7 @@ class PingRun final : public StreamUser, public std::enable_shared_from_this<Pin
   Timer tick_, give_up_;
   TimePoint started_;
   Duration interval_{};
+  Duration retry_ = retry_interval;
   std::optional<Duration> first_byte_;
   std::uint32_t sent_ = 0;
   std::uint32_t received_ = 0;

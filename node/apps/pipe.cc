@@ -247,7 +247,7 @@ void Pipes::handle(const control::Accept& request, std::shared_ptr<Replies> repl
 
   const std::uint64_t token = outcomes_->begin();
   auto bridge = std::make_shared<Bridge>(
-      context_, offer->stream, offer->peer, apps::encode(apps::Accepted{}), Bytes{},
+      context_, offer->stream, offer->peer, apps::encode(apps::Accepted{}), Overlay::Read{},
       [outcomes = outcomes_, token](const std::string& why) { outcomes->end(token, why); });
   context_.streams.attach(offer->stream, offer->peer, bridge);
   replies->raw(token, [bridge](Replies::Socket socket) { bridge->start(std::move(socket)); });

@@ -23,7 +23,8 @@ class Replies {
 
   // Whether more may be said now; a slow reader makes it false until on_drained.
   virtual bool has_room() const = 0;
-  // Whoever asked went away: stop the work. At most one of each is kept.
+  // Whoever asked went away, or has heard enough (it shut its sending side): stop the work. A
+  // last word said from within `tell` still reaches those who listen. At most one of each is kept.
   virtual void on_gone(std::function<void()> tell) = 0;
   virtual void on_drained(std::function<void()> tell) = 0;
 };

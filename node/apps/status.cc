@@ -106,7 +106,7 @@ json::object status_json(const AppContext& context, const std::string& name, Tim
   json::object line;
   line["id"] = status.id.to_string();
   line["name"] = name;
-  line["role"] = std::string(to_string(status.role));
+  line["role"] = status.role;
   line["role_why"] = status.role_why;
   line["ready"] = status.ready;
   line["nat"] = json::object{{"udp", nat_json(status.nat)}, {"tcp", nat_json(NatSummary{})}};

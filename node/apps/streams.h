@@ -83,8 +83,8 @@ class MessageStream {
   // Nothing: no more now. An error: the peer talks nonsense; reset the stream.
   Result<std::optional<apps::AppMessage>> next();
   bool at_end() const { return at_end_; }
-  // Bytes read behind the last message.
-  Bytes rest() { return frames_.rest(); }
+  // What was read behind the last message: bytes, and the end if the peer's came with them.
+  Overlay::Read rest() { return {frames_.rest(), at_end_}; }
 
  private:
   Streams& streams_;

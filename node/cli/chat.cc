@@ -8,15 +8,16 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/json/parse.hpp>
-#include <boost/json/serialize.hpp>
 #include <chrono>
 #include <deque>
 #include <map>
 #include <optional>
 #include <ostream>
 
+#include "node/apps/app_codec.h"
 #include "node/cli/chat_room.h"
 #include "node/cli/commands.h"
 #include "node/cli/control_client.h"
@@ -26,6 +27,7 @@
 #include "node/cli/terminal.h"
 #include "node/cli/text.h"
 #include "node/cli/words.h"
+#include "node/json_text.h"
 
 namespace byway::cli {
 namespace {
@@ -34,8 +36,9 @@ namespace json = boost::json;
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::size_t max_waiting = 64;      // lines; more are read when these have gone
-constexpr std::size_t max_line = 32 * 1024;  // bytes
+constexpr std::size_t max_waiting = 64;  // lines; more are read when these have gone
+constexpr std::size_t max_line = apps::max_chat_text;
+constexpr std::size_t longest_character = 4;
 constexpr std::uint32_t echo_interval_ms = 10'000;
 constexpr auto try_again_after = 30s;
 
@@ -140,7 +143,7 @@ int chat_by_lines(const Call& call, ControlClient node, const Interrupts& interr
   while (true) {
     for (const Outbox::Outcome& outcome : outbox.progress()) {
       if (!outcome.failed.empty() && first_failure.empty()) first_failure = outcome.failed;
-      if (call.json && outcome.failed.empty()) call.print(json::serialize(outcome.answer));
+      if (call.json && outcome.failed.empty()) call.print(json_text(outcome.answer));
     }
     while (const auto reply = node.next_if_there()) {
       const auto* line = std::get_if<control::Line>(&*reply);
@@ -176,7 +179,11 @@ int chat_by_lines(const Call& call, ControlClient node, const Interrupts& interr
       continue;
     }
     for (const char byte : std::string_view{chunk.data(), static_cast<std::size_t>(n)}) {
-      if (byte == '\n' || partial.size() >= max_line) take_line(std::exchange(partial, {}));
+      // A line too long for one text becomes several, cut between two characters.
+      const bool begins = (static_cast<unsigned char>(byte) & 0xc0) != 0x80;
+      const bool full =
+          partial.size() >= max_line || (begins && partial.size() + longest_character > max_line);
+      if (byte == '\n' || full) take_line(std::exchange(partial, {}));
       if (byte != '\n') partial += byte;
     }
   }
@@ -197,7 +204,9 @@ class Screen {
   void show(const ShownLines& lines) {
     if (lines.empty()) return;
     call_.out << LineEditor::clear_row();
-    for (const Shown& line : lines) call_.out << painted(line) << "\n";
+    // One column is left free: a row that fills the last one makes some terminals skip a line.
+    const std::size_t columns = std::max<std::size_t>(columns_of(STDOUT_FILENO), 21) - 1;
+    for (const Shown& line : lines) call_.out << painted(line, columns) << "\n";
   }
   void draw(const LineEditor& editor, const std::string& prompt) {
     call_.out << editor.render(prompt, columns_of(STDOUT_FILENO)) << std::flush;
@@ -205,15 +214,15 @@ class Screen {
   void clear() { call_.out << "\x1b[H\x1b[2J"; }
 
  private:
-  std::string painted(const Shown& line) const {
-    const char* const mark =
-        line.kind == Shown::Kind::notice || line.kind == Shown::Kind::trouble ? "* " : "";
-    if (!colour_) return mark + line.text;
+  std::string painted(const Shown& line, std::size_t columns) const {
+    const bool news = line.kind == Shown::Kind::notice || line.kind == Shown::Kind::trouble;
+    const std::string text = wrapped((news ? "* " : "") + line.text, columns, 2);
+    if (!colour_) return text;
     const char* colour = line.kind == Shown::Kind::message   ? "\x1b[36m"
                          : line.kind == Shown::Kind::notice  ? "\x1b[2m"
                          : line.kind == Shown::Kind::trouble ? "\x1b[33m"
                                                              : "";
-    return colour + (mark + line.text) + "\x1b[0m";
+    return colour + text + "\x1b[0m";
   }
 
   const Call& call_;

@@ -156,6 +156,8 @@ ShownLines ChatRoom::on_unreachable(const std::string& peer, const std::string& 
 
 ShownLines ChatRoom::on_undelivered(const std::string& peer, const std::string& text,
                                     const std::string& sentence) {
+  if (Peer& known = peers_[key_of(peer)]; known.reach == Reach::connecting)
+    known.reach = Reach::lost;
   return {{Kind::trouble, "\"" + printable(text) + "\" did not reach " + label_of(key_of(peer)) +
                               ": " + printable(sentence)}};
 }

@@ -167,11 +167,13 @@ int run_cli(int argc, const char* const* argv, std::ostream& out, std::ostream& 
     line.rest.erase(line.rest.begin());
     line.help = true;
   }
-  if (line.rest.empty() || line.rest[0] == "help" || line.rest[0] == "--") {
+  if (line.help ? line.rest.empty() : line.rest == std::vector<std::string>{"help"}) {
     print_help(out);
     out.flush();
     return exit_done;
   }
+  if (line.rest.empty() || line.rest[0] == "--")
+    return usage("the usage is `byway COMMAND …`; `byway --help` lists the commands");
 
   const std::string& name = line.rest[0];
   if (name.starts_with("-"))

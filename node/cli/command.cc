@@ -1,5 +1,7 @@
 #include "node/cli/command.h"
 
+#include <sys/timerfd.h>
+
 #include <charconv>
 #include <cmath>
 #include <ostream>
@@ -8,6 +10,20 @@
 #include "node/cli/text.h"
 
 namespace byway::cli {
+namespace {
+
+constexpr int last_words_within_s = 2;
+
+// Becomes readable then.
+UniqueFd alarm_after(int seconds) {
+  UniqueFd fd{::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)};
+  itimerspec when{};
+  when.it_value.tv_sec = seconds;
+  ::timerfd_settime(fd.get(), 0, &when, nullptr);
+  return fd;
+}
+
+}  // namespace
 
 int Call::fail(const std::string& sentence) const {
   err << "byway: " << printable(sentence) << std::endl;
@@ -41,14 +57,22 @@ std::optional<double> Call::number(const char* option, double otherwise, double 
 }
 
 int ask(const Call& call, const control::ControlRequest& request,
-        const std::function<void(const std::string&)>& on_line, int stop_fd) {
+        const std::function<void(const std::string&)>& on_line, int stop_fd, OnStop on_stop) {
   std::string problem;
   auto client = ControlClient::connect(call.state_dir, problem);
   if (!client) return call.fail(problem);
 
   client->send(request);
+  UniqueFd patience;
   while (true) {
     const auto reply = client->next(stop_fd);
+    if (!reply && patience.is_open()) return call.fail("the node did not sum up in time");
+    if (!reply && on_stop == OnStop::conclude) {
+      client->say_enough();
+      patience = alarm_after(last_words_within_s);
+      stop_fd = patience.get();
+      continue;
+    }
     if (!reply || std::holds_alternative<control::Done>(*reply)) return exit_done;
     if (const auto* failed = std::get_if<control::Failed>(&*reply))
       return call.fail(failed->sentence);

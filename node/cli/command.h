@@ -54,9 +54,13 @@ struct Command {
   bool reads_itself = false;  // `run` takes `arguments`; `describe` is for the help only
 };
 
+// When `stop_fd` becomes readable: hang up, or say "enough" and hear the node's last words.
+enum class OnStop { hang_up, conclude };
+
 // Asks the node and hands on each line it answers, until done. `on_line` gets the JSON text.
 // The exit code; what failed has been said.
 int ask(const Call& call, const control::ControlRequest& request,
-        const std::function<void(const std::string&)>& on_line, int stop_fd = -1);
+        const std::function<void(const std::string&)>& on_line, int stop_fd = -1,
+        OnStop on_stop = OnStop::hang_up);
 
 }  // namespace byway::cli

@@ -66,6 +66,10 @@ void ControlClient::send(const control::ControlRequest& request) {
   }
 }
 
+void ControlClient::say_enough() {
+  ::shutdown(fd(), SHUT_WR);
+}
+
 std::optional<control::ControlReply> ControlClient::next(int stop_fd) {
   while (true) {
     if (auto reply = next_if_there()) return reply;

@@ -23,6 +23,8 @@ class ControlClient {
   explicit ControlClient(UniqueFd socket) : socket_{std::move(socket)} {}
 
   void send(const control::ControlRequest& request);
+  // Wants no more than what the node says last.
+  void say_enough();
 
   // Waits for the next reply. A connection that ends early, or talks nonsense, is told as Failed.
   // Nothing: `stop_fd` became readable first.

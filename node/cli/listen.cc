@@ -7,7 +7,6 @@
 
 #include <array>
 #include <boost/json/parse.hpp>
-#include <boost/json/serialize.hpp>
 #include <map>
 #include <ostream>
 
@@ -17,6 +16,7 @@
 #include "node/cli/stdio_stream.h"
 #include "node/cli/text.h"
 #include "node/cli/words.h"
+#include "node/json_text.h"
 
 namespace byway::cli {
 namespace {
@@ -134,7 +134,7 @@ class Children {
 };
 
 void tell_line(const Call& call, const json::object& object, const std::string& sentence) {
-  call.print(call.json ? json::serialize(object) : sentence);
+  call.print(call.json ? json_text(object) : sentence);
 }
 
 int serve_all(const Call& call, ControlClient node, const Interrupts& interrupts,

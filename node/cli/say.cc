@@ -4,6 +4,7 @@
 #include <iterator>
 #include <limits>
 
+#include "node/apps/app_codec.h"
 #include "node/cli/commands.h"
 #include "node/cli/names.h"
 #include "node/cli/text.h"
@@ -14,7 +15,7 @@ namespace {
 
 namespace po = boost::program_options;
 
-constexpr std::size_t max_text = 32 * 1024;
+constexpr std::size_t max_text = apps::max_chat_text;
 
 std::string text_of_words(const Call& call) {
   if (call.words.size() == 2 && call.words[1] == "-") {
@@ -42,8 +43,8 @@ int say(Call& call) {
   const std::string text = text_of_words(call);
   if (text.empty()) return call.usage("there is nothing to say: write the text behind the peer");
   if (text.size() > max_text)
-    return call.usage("the text is longer than " + std::to_string(max_text) +
-                      " bytes: send it with `byway pipe`");
+    return call.usage("the text is longer than " + std::to_string(max_text / 1024) +
+                      " KiB: send it in parts, or with `byway pipe`");
 
   const std::string& peer = call.words[0];
   const control::Say request{

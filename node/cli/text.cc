@@ -133,6 +133,26 @@ std::string padded(std::string_view text, std::size_t columns) {
   return result;
 }
 
+std::string wrapped(std::string_view text, std::size_t columns, std::size_t indent) {
+  std::string rows;
+  std::size_t used = 0;  // columns of the last row
+  bool begun = false;    // whether it has a word
+  while (!text.empty()) {
+    const std::size_t word_end = std::min(text.find(' ', text.find_first_not_of(' ')), text.size());
+    std::string_view word = text.substr(0, word_end);  // with the blanks before it
+    text.remove_prefix(word_end);
+    if (begun && used + width_of(word) > columns) {
+      word.remove_prefix(std::min(word.find_first_not_of(' '), word.size()));
+      rows += "\n" + std::string(indent, ' ');
+      used = indent;
+    }
+    rows += word;
+    used += width_of(word);
+    begun = true;
+  }
+  return rows;
+}
+
 std::string short_id(std::string_view id) {
   if (id.size() <= 10) return printable(id);
   return printable(id.substr(0, 8)) + "\u2026";

@@ -22,6 +22,10 @@ std::size_t width_of(std::string_view text);
 // `text` with blanks behind it up to `columns`.
 std::string padded(std::string_view text, std::size_t columns);
 
+// `text` in rows of at most `columns`, broken at blanks, all but the first behind `indent` blanks.
+// A word longer than a row is left whole, so that an address can still be copied.
+std::string wrapped(std::string_view text, std::size_t columns, std::size_t indent);
+
 // The first letters of a 52-character id: enough to recognise it, never enough to trust it.
 std::string short_id(std::string_view id);
 

@@ -234,9 +234,11 @@ std::string status_in_words(const json::object& status) {
 
 std::string echo_in_words(const json::object& echo, std::string_view peer) {
   const double rtt = number_at(echo, "rtt_ms");
-  std::string text = "echo " + decimal(number_at(echo, "seq", 0), 0);
-  if (rtt < 0) return text + " from " + printable(peer) + ": lost";
-  text += " from " + printable(peer) + ": " + milliseconds(rtt) + ", " + path_in_words(echo);
+  const std::string number = decimal(number_at(echo, "seq", 0), 0);
+  if (flag_at(echo, "lost")) return "no answer to " + number;
+  std::string text = "echo " + number;
+  text += " from " + printable(peer) + ": " + (rtt < 0 ? "" : milliseconds(rtt) + ", ") +
+          path_in_words(echo);
   const std::string endpoint = text_at(echo, "endpoint");
   if (text_at(echo, "path").starts_with("direct") && !endpoint.empty()) text += " at " + endpoint;
   return text;
@@ -252,12 +254,13 @@ std::string ping_summary_in_words(const json::object& summary, std::string_view 
 
   const double first = number_at(summary, "first_byte_ms");
   if (first >= 0) text += ", the first byte after " + milliseconds(first);
+  const std::string path = text_at(summary, "path");
+  if (path == "none") return text + "; it is not connected any more.";
   text += "; the path is " + path_in_words(summary);
   const std::string method = method_in_words(text_at(summary, "method"));
-  const std::string path = text_at(summary, "path");
   if (path.starts_with("direct") && !method.empty()) text += " (" + method + ")";
   const double direct = number_at(summary, "direct_ms");
-  if (direct >= 0) text += ", a direct one was proved after " + milliseconds(direct);
+  if (direct > 0) text += ", a direct one was proved after " + milliseconds(direct);
   const std::string why = text_at(summary, "why");
   if (path == "relay" && !why.empty()) text += ": " + why;
   return text.ends_with('.') ? text : text + ".";

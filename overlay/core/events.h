@@ -92,6 +92,12 @@ struct StreamClosed {
   std::string why;
 };
 
+// This node's role is another one now.
+struct RoleChanged {
+  std::string role;  // leaf, reserve, supernode
+  std::string why;
+};
+
 // One step of a connection's story, for the log at debug level and for `overlay trace`.
 struct Step {
   NodeId peer;  // nobody: about this node itself
@@ -100,6 +106,7 @@ struct Step {
 
 using Event =
     std::variant<HomeGained, HomeLost, HomeUnreachable, Ready, PathChanged, PeerConnected, PeerLost,
-                 PeerUnreachable, StreamOpened, StreamReadable, StreamWritable, StreamClosed, Step>;
+                 PeerUnreachable, StreamOpened, StreamReadable, StreamWritable, StreamClosed,
+                 RoleChanged, Step>;
 
 }  // namespace byway

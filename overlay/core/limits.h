@@ -96,9 +96,20 @@ inline constexpr double introductions_address_burst = 16;
 // --- homes ---
 
 inline constexpr std::size_t homes_per_leaf = 3;
+inline constexpr std::size_t known_supernodes = 64;  // a leaf keeps in mind to choose homes from
+inline constexpr std::size_t samples = 16;           // supernodes a home tells its leaves of
 inline constexpr Duration lease = 90s;  // a leaf not heard of for this long is forgotten
 inline constexpr Duration home_retry_first = 1s;
 inline constexpr Duration home_retry_last = 5min;
+
+// --- among supernodes ---
+
+inline constexpr Duration mesh_link_idle = 10min;  // an unused link costs only its memory
+inline constexpr Duration rejoin = 10s;            // after nobody answered
+inline constexpr std::size_t outbox = 16;          // messages that wait for one link
+inline constexpr std::size_t waiting_targets = 4096;
+inline constexpr std::size_t waiting_per_target = 16;
+inline constexpr double introductions_per_forwarder = 200;  // a second, from one supernode
 
 // --- relay ---
 

@@ -14,7 +14,17 @@ Homes::Supernode* Homes::find(const NodeId& id) {
 }
 
 void Homes::add_supernode(TimePoint now, const NodeId& id, const Endpoint& endpoint) {
-  if (find(id)) return;
+  if (Supernode* known = find(id)) {
+    if (known->state == State::resting) known->endpoint = endpoint;
+    return;
+  }
+  if (supernodes_.size() >= limits::known_supernodes) {
+    const auto spare = std::find_if(supernodes_.begin(), supernodes_.end(), [](const Supernode& s) {
+      return s.state == State::resting && s.back_off > Duration{};
+    });
+    if (spare == supernodes_.end()) return;
+    supernodes_.erase(spare);
+  }
   supernodes_.push_back({.id = id, .endpoint = endpoint, .try_at = now});
 }
 
@@ -116,6 +126,18 @@ std::vector<NodeId> Homes::ids() const {
   std::vector<NodeId> ids;
   for (const Supernode* s : homes) ids.push_back(s->id);
   return ids;
+}
+
+std::vector<NodeId> Homes::all() const {
+  std::vector<NodeId> all;
+  for (const Supernode& s : supernodes_) all.push_back(s.id);
+  return all;
+}
+
+std::vector<Endpoint> Homes::endpoints() const {
+  std::vector<Endpoint> endpoints;
+  for (const Supernode& s : supernodes_) endpoints.push_back(s.endpoint);
+  return endpoints;
 }
 
 std::optional<Endpoint> Homes::endpoint_of(const NodeId& id) const {

@@ -42,6 +42,8 @@ class Homes {
   bool is_dialing(const NodeId& id) const;
   std::vector<NodeId> ids() const;  // in the order they were gained
   std::optional<Endpoint> endpoint_of(const NodeId& id) const;
+  std::vector<Endpoint> endpoints() const;  // of all that are known
+  std::vector<NodeId> all() const;          // likewise
   std::size_t known() const { return supernodes_.size(); }
 
  private:

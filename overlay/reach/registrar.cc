@@ -22,9 +22,25 @@ std::variant<Registered, Refusal> Registrar::judge(const NodeId& leaf,
   return Registered{lease_s};
 }
 
-void Registrar::admit(TimePoint now, const NodeId& leaf, const Registration& wish) {
-  leaves_[leaf] = {wish.record, now};
+void Registrar::admit(TimePoint now, const NodeId& leaf, RecordPtr record) {
+  const auto [known, is_new] = leaves_.try_emplace(leaf, Leaf{record, now, ids_.size()});
+  if (is_new) ids_.push_back(leaf);
+  known->second.record = std::move(record);
+  known->second.heard = now;
   leases_.set(leaf, now + limits::lease);
+}
+
+RecordPtr Registrar::record_of(const NodeId& leaf) const {
+  const auto known = leaves_.find(leaf);
+  return known == leaves_.end() ? nullptr : known->second.record;
+}
+
+void Registrar::erase(Leaves::iterator leaf) {
+  const std::size_t place = leaf->second.place;
+  ids_[place] = ids_.back();
+  leaves_.at(ids_[place]).place = place;
+  ids_.pop_back();
+  leaves_.erase(leaf);
 }
 
 void Registrar::on_heard_from(TimePoint now, const NodeId& leaf) {
@@ -33,7 +49,7 @@ void Registrar::on_heard_from(TimePoint now, const NodeId& leaf) {
 }
 
 void Registrar::remove(const NodeId& leaf) {
-  leaves_.erase(leaf);
+  if (const auto known = leaves_.find(leaf); known != leaves_.end()) erase(known);
   leases_.set(leaf, std::nullopt);
 }
 
@@ -46,7 +62,7 @@ std::optional<NodeId> Registrar::poll_expired(TimePoint now) {
       leases_.set(*due, end);
       continue;
     }
-    leaves_.erase(leaf);
+    erase(leaf);
     return *due;
   }
   return {};

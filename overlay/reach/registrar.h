@@ -6,9 +6,11 @@
 #include <map>
 #include <optional>
 #include <variant>
+#include <vector>
 
 #include "overlay/core/timers.h"
 #include "protocol/message.h"
+#include "protocol/record.h"
 
 namespace byway {
 
@@ -18,7 +20,7 @@ class Registrar {
 
   // What to answer to a wish to register; nothing is kept before admit().
   std::variant<Registered, Refusal> judge(const NodeId& leaf, const Registration& wish) const;
-  void admit(TimePoint now, const NodeId& leaf, const Registration& wish);
+  void admit(TimePoint now, const NodeId& leaf, RecordPtr record);
   void on_heard_from(TimePoint now, const NodeId& leaf);
   void remove(const NodeId& leaf);
   bool has(const NodeId& leaf) const { return leaves_.contains(leaf); }
@@ -27,14 +29,23 @@ class Registrar {
   std::optional<NodeId> poll_expired(TimePoint now);
   std::optional<TimePoint> next_timeout() const { return leases_.next(); }
   std::size_t size() const { return leaves_.size(); }
+  const std::vector<NodeId>& ids() const { return ids_; }  // in no order
+  RecordPtr record_of(const NodeId& leaf) const;
+  // How many to take in at this moment.
+  void set_limit(std::size_t max_leaves) { max_leaves_ = max_leaves; }
 
  private:
   struct Leaf {
-    Bytes record;
+    RecordPtr record;
     TimePoint heard;
+    std::size_t place;  // in ids_
   };
+  using Leaves = std::map<NodeId, Leaf>;
+  void erase(Leaves::iterator leaf);
+
   std::size_t max_leaves_;
-  std::map<NodeId, Leaf> leaves_;
+  std::vector<NodeId> ids_;
+  Leaves leaves_;
   Timers<NodeId> leases_;  // a deadline may be early; it is looked at again then
 };
 

@@ -24,7 +24,7 @@ TEST(Registration, ASupernodeIsReadyByItself) {
   World world{Seed{2}};
   auto& hub = world.supernode("hub");
   EXPECT_TRUE(world.run_until([&] { return hub.is_ready(); }, 1s));
-  EXPECT_EQ(hub.status().role, Role::supernode);
+  EXPECT_EQ(hub.status().role, "supernode");
   EXPECT_FALSE(hub.status().role_why.empty());
 }
 

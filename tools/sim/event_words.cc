@@ -45,6 +45,7 @@ std::string in_words(const Event& event, const std::function<std::string(const N
           [&](const StreamReadable& e) { return stream(e.stream) + " readable"; },
           [&](const StreamWritable& e) { return stream(e.stream) + " writable"; },
           [&](const StreamClosed& e) { return stream(e.stream) + " closed" + because(e.why); },
+          [&](const RoleChanged& e) { return "is a " + e.role + ": " + e.why; },
           [&](const Step& e) {
             return (e.peer.is_nobody() ? "" : "[" + name(e.peer) + "] ") + e.text;
           },

@@ -58,6 +58,10 @@ TEST_F(Room, ThePromptSaysToWhomAndHowItIsConnected) {
 
   room.on_unreachable("bob", "bob is offline");
   EXPECT_EQ(room.prompt(), "bob (not reached)> ");
+
+  room.open("cy");
+  room.on_undelivered("cy", "hi", "cy is offline");
+  EXPECT_EQ(room.prompt(), "cy (not reached)> ");
 }
 
 TEST_F(Room, AChangeOfPathIsToldOnce) {

@@ -1,6 +1,8 @@
 // The command line as a person or a script meets it: words in, exit code and words out.
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <pthread.h>
+#include <signal.h>
 
 #include <boost/json/parse.hpp>
 #include <boost/program_options/options_description.hpp>
@@ -8,6 +10,7 @@
 #include <latch>
 #include <sstream>
 
+#include "node/apps/app_codec.h"
 #include "node/cli/cli.h"
 #include "node/cli/commands.h"
 #include "tests/unit/node/cli_fake_node.h"
@@ -54,6 +57,14 @@ FakeNode::Answer always(FakeNode::Replies replies) {
   return [replies = std::move(replies)](const control::ControlRequest&) { return replies; };
 }
 
+std::string received_to_end(int fd) {
+  std::string all;
+  std::array<char, 4096> chunk;
+  for (ssize_t n = 0; (n = recv(fd, chunk.data(), chunk.size(), 0)) > 0;)
+    all.append(chunk.data(), static_cast<std::size_t>(n));
+  return all;
+}
+
 // --- finding the way ----------------------------------------------------------------------------
 
 TEST(Cli, HelpNamesEveryCommandInOneTable) {
@@ -62,8 +73,19 @@ TEST(Cli, HelpNamesEveryCommandInOneTable) {
   for (const char* command : {"run", "id", "status", "ping", "chat", "say", "inbox", "listen",
                               "pipe", "contact", "bench"})
     EXPECT_THAT(told.out, HasSubstr("\n  " + std::string{command} + " "));
-  EXPECT_EQ(byway({}).out, told.out);
+  EXPECT_EQ(byway({"help"}).out, told.out);
   EXPECT_THAT(told.err, IsEmpty());
+}
+
+TEST(Cli, NothingToDoIsAMistakeThatNamesTheHelp) {
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{}, {"--json"}, {"--state-dir", "/tmp/x"}, {"--"}}) {
+    const Told told = byway(words);
+    EXPECT_EQ(told.code, 2);
+    EXPECT_THAT(told.out, IsEmpty());
+    EXPECT_THAT(told.err, AllOf(HasSubstr("usage"), HasSubstr("byway --help")));
+    expect_one_sentence(told);
+  }
 }
 
 TEST(Cli, EveryCommandExplainsItself) {
@@ -100,7 +122,8 @@ TEST(Cli, UsageMistakesNameTheOptionAndTheRemedy) {
       {{"ping", "bob", "-c", "-1"}, "--count -1 is not a number"},
       {{"ping", "bob", "-c"}, "is not complete: write a value behind it"},
       {{"ping", "bob", "--until", "nice"}, "write `direct` or `relay`"},
-      {{"ping", "bob", "--timeout", "3"}, "--timeout limits --until"},
+      {{"ping", "bob", "--timeout", "0"}, "--timeout 0 is not a number from 0.10 to 86400"},
+      {{"say", "bob", std::string(8193, 'x')}, "longer than 8 KiB"},
       {{"say", "bob"}, "write `byway say PEER TEXT"},
       {{"bench", "bob", "--seconds", "0"}, "--seconds 0 is not a number from 1 to 3600"},
       {{"bench", "bob", "--seconds", "1", "--seconds", "2"}, "given twice"},
@@ -217,6 +240,36 @@ TEST(Cli, APingThatMissedItsGoalPrintsTheSummaryAndFails) {
             "byway: no echo came by a direct path from bob: bob's NAT picks random ports\n");
 }
 
+TEST(Cli, AnInterruptedPingIsSummedUpByTheNode) {
+  const pthread_t here = pthread_self();
+  FakeNode node{[](const control::ControlRequest&) -> FakeNode::Replies {
+                  return {control::Line{R"({"seq":0,"rtt_ms":5,"path":"direct-udp"})"},
+                          control::Line{R"({"seq":1,"lost":true})"}};
+                },
+                [here](const control::ControlRequest&, int fd) {
+                  pthread_kill(here, SIGINT);
+                  received_to_end(fd);  // it wants no more, and still listens
+                  for (const control::ControlReply& last :
+                       lines({R"({"sent":2,"received":1,"path":"direct-udp","method":"punch"})"})) {
+                    const Bytes bytes = control::encode(last);
+                    send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+                  }
+                }};
+  const Told told = byway({"ping", "bob", "-i", "0", "--timeout", "9", "--state-dir", node.dir()});
+  node.stop();
+  EXPECT_EQ(told.code, 0) << told.err;
+  EXPECT_EQ(told.out,
+            "echo 0 from bob: 5.0 ms, direct\n"
+            "no answer to 1\n"
+            "1 of 2 echoes came back from bob; the path is direct (hole punched).\n");
+  EXPECT_THAT(node.requests(),
+              ElementsAre(VariantWith<control::Ping>(control::Ping{.peer = "bob",
+                                                                   .count = 0,
+                                                                   .interval_ms = 1,
+                                                                   .until = control::Until::count,
+                                                                   .timeout_ms = 9'000})));
+}
+
 TEST(Cli, NoEchoAtAllIsAFailure) {
   FakeNode node{always(lines({R"({"sent":3,"received":0,"path":null,"why":null})"}))};
   const Told told = byway({"ping", "bob", "-c", "3", "--state-dir", node.dir()});
@@ -278,14 +331,6 @@ std::string contents(int fd) {
   const ssize_t n = pread(fd, text.data(), text.size(), 0);
   text.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
   return text;
-}
-
-std::string received_to_end(int fd) {
-  std::string all;
-  std::array<char, 4096> chunk;
-  for (ssize_t n = 0; (n = recv(fd, chunk.data(), chunk.size(), 0)) > 0;)
-    all.append(chunk.data(), static_cast<std::size_t>(n));
-  return all;
 }
 
 bool takes_stream(const control::ControlRequest& request) {
@@ -406,6 +451,31 @@ TEST(Cli, ListenTakesOneStreamAndEndsWithIt) {
   EXPECT_EQ(arrived, "to bob");
   EXPECT_EQ(node.requests().at(0),
             control::ControlRequest(control::Listen{.service = "in", .allow = {"bob", "cy"}}));
+}
+
+TEST(Cli, ALineTooLongForOneTextIsCutBetweenTwoCharacters) {
+  FakeNode node{[](const control::ControlRequest& request) -> FakeNode::Replies {
+                  if (std::holds_alternative<control::Say>(request))
+                    return lines({R"({"delivered":true,"path":"relay"})"});
+                  return {};
+                },
+                [](const control::ControlRequest& request, int fd) {
+                  if (std::holds_alternative<control::Chat>(request)) received_to_end(fd);
+                }};
+  std::string line = "x";
+  while (line.size() < 20'000) line += "\u00e9";
+  const UniqueFd input = file_with(line);
+  const Lent in{STDIN_FILENO, input.get()};
+  EXPECT_EQ(byway({"chat", "bob", "--json", "--state-dir", node.dir()}).code, 0);
+  std::string said;
+  for (const auto& request : node.requests()) {
+    const auto* say = std::get_if<control::Say>(&request);
+    if (!say) continue;
+    EXPECT_LE(say->text.size(), apps::max_chat_text);
+    EXPECT_TRUE(apps::is_utf8(say->text));
+    said += say->text;
+  }
+  EXPECT_EQ(said, line);
 }
 
 TEST(Cli, ChatThroughAPipeSendsEveryLineInOrderAndEndsWhenAllArrived) {

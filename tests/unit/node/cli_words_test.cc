@@ -3,6 +3,7 @@
 
 #include <boost/json/parse.hpp>
 
+#include "node/cli/text.h"
 #include "node/cli/words.h"
 
 namespace byway::cli {
@@ -101,8 +102,7 @@ TEST(PingInWords, EachLineSaysHowLongAndByWhichPath) {
               R"({"seq":2,"rtt_ms":9.54,"path":"direct-udp","endpoint":"198.51.100.7:4000","via":null})"),
           "bob"),
       "echo 2 from bob: 9.5 ms, direct at 198.51.100.7:4000");
-  EXPECT_EQ(echo_in_words(sample(R"({"seq":3,"rtt_ms":null,"path":null})"), "bob"),
-            "echo 3 from bob: lost");
+  EXPECT_EQ(echo_in_words(sample(R"({"seq":3,"lost":true})"), "bob"), "no answer to 3");
 }
 
 TEST(PingInWords, TheSummaryIsASentence) {
@@ -128,6 +128,25 @@ TEST(BenchInWords, TellsSpeedPathAndPrice) {
                 "rtt_ms":0.42,"path":"direct-udp"})"),
                      "bob", false),
       "1.500 Gbit/s to bob: 938 MB, direct, 0.42 ms; CPU 1.25 s here and 2.00 s there.");
+}
+
+TEST(PingInWords, APeerThatIsGoneHasNoPath) {
+  EXPECT_EQ(
+      ping_summary_in_words(
+          sample(R"({"sent":9,"received":4,"first_byte_ms":2,"direct_ms":0,"path":"none"})"),
+          "bob"),
+      "4 of 9 echoes came back from bob, the first byte after 2.0 ms; it is not connected any "
+      "more.");
+}
+
+TEST(Text, LongNewsIsBrokenBetweenWords) {
+  EXPECT_EQ(wrapped("* bob cannot be reached", 12, 2), "* bob cannot\n  be reached");
+  EXPECT_EQ(wrapped("short", 12, 2), "short");
+  EXPECT_EQ(wrapped("", 12, 2), "");
+  // What must be copied in one piece stays in one piece.
+  EXPECT_EQ(wrapped("add abcdefghijklmnop now", 10, 2), "add\n  abcdefghijklmnop\n  now");
+  EXPECT_EQ(wrapped("/to  PEER   talk", 40, 2), "/to  PEER   talk");
+  EXPECT_EQ(wrapped("\u4f60\u597d \u4e16\u754c", 8, 2), "\u4f60\u597d\n  \u4e16\u754c");
 }
 
 }  // namespace

@@ -6,7 +6,9 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
+#include <atomic>
 #include <boost/asio/local/connect_pair.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/json.hpp>
 
@@ -206,15 +208,109 @@ TEST_F(Neighbourhood, PingGoesOnUntilAnEchoWentDirect) {
   EXPECT_TRUE(answers->lines.back().at("direct_ms").is_number());
 }
 
+TEST_F(Neighbourhood, APingThatIsToldEnoughSumsUp) {
+  ana_and_bob_know_each_other();
+  const auto answers = ask(*ana_, control::Ping{.peer = "bob", .count = 0, .interval_ms = 5});
+  ASSERT_TRUE(until([&] { return answers->lines.size() >= 3; }));
+  answers->go_away();
+  ASSERT_TRUE(answers->is_done) << answers->failed;
+  const json::object& summary = answers->lines.back();
+  EXPECT_EQ(summary.at("received").to_number<std::size_t>(), answers->lines.size() - 1);
+  EXPECT_GT(summary.at("first_byte_ms").to_number<double>(), 0.0);
+}
+
+TEST_F(Neighbourhood, EchoesThatNobodyAnswersAreToldOneByOne) {
+  ana_and_bob_know_each_other();
+  const auto answers = ask(*ana_, control::Ping{.peer = "bob", .count = 0, .interval_ms = 20});
+  ASSERT_TRUE(until([&] { return !answers->lines.empty(); }));
+  bob_.reset();  // without a goodbye
+  ASSERT_TRUE(until([&] { return answers->lines.back().contains("lost"); }));
+  EXPECT_EQ(answers->lines.back().at("lost").as_bool(), true);
+  EXPECT_GT(answers->lines.back().at("seq").to_number<std::uint32_t>(), 0u);
+}
+
+TEST_F(Neighbourhood, APingWithATimeoutEndsInTime) {
+  ana_and_bob_know_each_other();
+  const auto counted =
+      answer(*ana_, control::Ping{.peer = "bob", .count = 0, .interval_ms = 5, .timeout_ms = 400});
+  EXPECT_TRUE(counted->is_done) << counted->failed;
+  EXPECT_GT(counted->lines.back().at("received").to_number<int>(), 0);
+
+  bob_.reset();  // without a goodbye, so that nobody knows better
+  const TimePoint asked = monotonic_now();
+  const auto unheard = answer(*ana_, control::Ping{.peer = "bob", .timeout_ms = 300});
+  EXPECT_LT(monotonic_now() - asked, 2s);
+  EXPECT_THAT(unheard->failed, AllOf(HasSubstr("bob"), HasSubstr("offline")));
+}
+
+TEST_F(Neighbourhood, ASeedWhoseNameIsKnownLaterIsJoinedThen) {
+  std::atomic<int> asked = 0;
+  RunConfig config;
+  config.state_dir = dir_ / "dora";
+  config.listen = {*Endpoint::parse("127.0.0.1:0")};
+  config.seeds = {{hub_->id(), "hub.example", hub_->listen().port}};
+  auto dora = Node::start(io_, config, [&](const std::string& host) -> HostAnswer {
+    EXPECT_EQ(host, "hub.example");
+    if (++asked == 1) return {{}, false, "the network is not up yet"};
+    return {{*IpAddress::parse("127.0.0.1")}, false, {}};
+  });
+  ASSERT_TRUE(dora) << dora.error().sentence;
+  EXPECT_TRUE(until([&] { return (*dora)->ready(); }));
+  EXPECT_EQ(asked, 2);
+}
+
+TEST_F(Neighbourhood, NoSeedThatExistsIsASentence) {
+  RunConfig config;
+  config.state_dir = dir_ / "dora";
+  config.listen = {*Endpoint::parse("127.0.0.1:0")};
+  config.seeds = {{hub_->id(), "hbu.example", 7000}, {bob_->id(), "bbo.example", 7000}};
+  auto dora = Node::start(io_, config, [](const std::string&) -> HostAnswer {
+    return {{}, true, "no such name"};
+  });
+  ASSERT_TRUE(dora) << dora.error().sentence;
+  std::string told;
+  (*dora)->on_hopeless([&](const std::string& sentence) { told = sentence; });
+  ASSERT_TRUE(until([&] { return !told.empty(); }));
+  EXPECT_THAT(told, AllOf(HasSubstr("--seed"), HasSubstr("hbu.example"), HasSubstr("bbo.example")));
+
+  // One that exists is enough to go on.
+  config.state_dir = dir_ / "eva";
+  config.seeds[1].host = "127.0.0.1";
+  told.clear();
+  bool asked = false;
+  auto eva = Node::start(io_, config, [](const std::string&) -> HostAnswer {
+    return {{}, true, "no such name"};
+  });
+  ASSERT_TRUE(eva) << eva.error().sentence;
+  (*eva)->on_hopeless([&](const std::string& sentence) { told = sentence; });
+  boost::asio::steady_timer soon(io_, std::chrono::milliseconds(50));
+  soon.async_wait([&](const boost::system::error_code&) { asked = true; });
+  ASSERT_TRUE(until([&] { return asked; }));
+  EXPECT_EQ(told, "");
+}
+
+TEST_F(Neighbourhood, ALeafWithoutASeedIsToldWhatToDo) {
+  RunConfig config;
+  config.state_dir = dir_ / "dora";
+  config.listen = {*Endpoint::parse("127.0.0.1:0")};
+  const auto dora = Node::start(io_, config);
+  ASSERT_FALSE(dora);
+  EXPECT_THAT(dora.error().sentence,
+              AllOf(HasSubstr("ID@HOST:PORT"), HasSubstr("--role supernode")));
+}
+
 TEST_F(Neighbourhood, NobodyHomeIsOnePlainSentence) {
   ana_and_bob_know_each_other();
   bool left = false;
+  const std::string bob_id = bob_->id().to_string();
   bob_->leave([&] { left = true; });
   ASSERT_TRUE(until([&] { return left; }));
   bob_.reset();
   EXPECT_THAT(answer(*ana_, control::Ping{.peer = "bob"})->failed,
               AllOf(HasSubstr("bob"), HasSubstr("cannot be reached")));
   EXPECT_THAT(answer(*ana_, control::Ping{.peer = "carl"})->failed, HasSubstr("contact add carl"));
+  EXPECT_THAT(answer(*ana_, control::Ping{.peer = bob_id.substr(1)})->failed,
+              AllOf(HasSubstr("is no node's id"), HasSubstr("byway id")));
   EXPECT_THAT(answer(*ana_, control::Say{"bob", "hello", 0})->failed, HasSubstr("bob"));
 }
 
@@ -423,6 +519,31 @@ TEST_F(Neighbourhood, TheControlSocketAnswersRealClientsAndShrugsOffOthers) {
   const auto answer_to_noise = replies_of(noise);
   ASSERT_EQ(answer_to_noise.size(), 1u);
   EXPECT_TRUE(std::holds_alternative<control::Failed>(answer_to_noise[0]));
+}
+
+TEST_F(Neighbourhood, ACommandThatStillWaitsIsToldThatTheNodeStops) {
+  everybody_is_ready();
+  Replies::Socket client(io_);
+  client.connect(boost::asio::local::stream_protocol::endpoint(control_socket_path(dir_ / "ana")));
+  boost::asio::write(
+      client, boost::asio::buffer(control::encode(control::ControlRequest{control::Chat{}})));
+  client.non_blocking(true);
+  const TimePoint end = monotonic_now() + 200ms;
+  ASSERT_TRUE(until([&] { return monotonic_now() >= end; }));  // it has been taken
+  bool left = false;
+  ana_->leave([&] { left = true; });
+  ASSERT_TRUE(until([&] { return left; }));
+
+  ByteArray<4096> bytes;
+  control::FrameReader frames;
+  frames.feed(ByteView{bytes}.first(client.read_some(boost::asio::buffer(bytes))));
+  const auto frame = frames.next();
+  ASSERT_TRUE(frame && *frame);
+  const auto reply = control::decode_reply(**frame);
+  ASSERT_TRUE(reply);
+  const auto* failed = std::get_if<control::Failed>(&*reply);
+  ASSERT_TRUE(failed);
+  EXPECT_THAT(failed->sentence, HasSubstr("byway run"));
 }
 
 TEST_F(Neighbourhood, TwoNodesNeverShareAStateDirectory) {

@@ -17,7 +17,7 @@ bool welcome(const Registrar& registrar, const NodeId& leaf, int seeking) {
 // A house with so many leaves in it.
 Registrar house(std::size_t max, std::uint64_t leaves) {
   Registrar registrar(max);
-  for (std::uint64_t i = 0; i < leaves; ++i) registrar.admit(noon, node(i), wish(1));
+  for (std::uint64_t i = 0; i < leaves; ++i) registrar.admit(noon, node(i), nullptr);
   return registrar;
 }
 
@@ -66,7 +66,7 @@ TEST(Registrar, WhoIsHeardOfStaysAndWhoIsSilentIsForgottenAfterItsLease) {
 
 TEST(Registrar, RegisteringAgainRenewsTheLeaseAndCountsOnce) {
   Registrar registrar = house(10, 1);
-  registrar.admit(noon + 80s, node(0), wish(2));
+  registrar.admit(noon + 80s, node(0), nullptr);
   EXPECT_EQ(registrar.size(), 1u);
   EXPECT_EQ(registrar.poll_expired(noon + limits::lease), std::nullopt);
   EXPECT_EQ(registrar.poll_expired(noon + 80s + limits::lease), node(0));

@@ -19,7 +19,7 @@ Bytes frame(PacketKind kind, std::size_t size) {
 TEST(Packet, TheFirstByteTellsTheFamiliesApart) {
   for (int first = 0; first <= 255; ++first) {
     const ByteArray<1> datagram{static_cast<std::uint8_t>(first)};
-    const PacketKind expected = first >= 0x10 && first <= 0x14   ? static_cast<PacketKind>(first)
+    const PacketKind expected = first >= 0x10 && first <= 0x16   ? static_cast<PacketKind>(first)
                                 : first >= 0x40 && first <= 0x7f ? PacketKind::quic_short
                                 : first >= 0xc0                  ? PacketKind::quic_long
                                                                  : PacketKind::unknown;
@@ -48,12 +48,33 @@ TEST(Packet, ARelayFrameCarriesAnythingUntouched) {
   EXPECT_TRUE(parse_relay_frame(make_relay_frame(1, {}))->payload.empty());
 }
 
+TEST(Packet, ADialBackAndItsEchoCarryOneNonceAndAreOfOneSize) {
+  ProofNonce nonce{};
+  nonce[0] = 1;
+  nonce[15] = 0xff;
+  const Bytes dial = make_dialback(nonce), echo = make_dialback_echo(nonce);
+  EXPECT_EQ(dial.size(), dialback_size);
+  EXPECT_EQ(echo.size(), dial.size()) << "nobody gets more than he sent";
+  EXPECT_EQ(classify(dial), PacketKind::dialback);
+  EXPECT_EQ(classify(echo), PacketKind::dialback_echo);
+  EXPECT_EQ(*parse_dialback(dial), nonce);
+  EXPECT_EQ(*parse_dialback_echo(echo), nonce);
+  EXPECT_EQ(parse_dialback(echo).error(), Error::malformed);
+  EXPECT_EQ(parse_dialback_echo(dial).error(), Error::malformed);
+
+  Bytes longer = dial;
+  longer.push_back(0);
+  EXPECT_EQ(parse_dialback(longer).error(), Error::too_large);
+}
+
 TEST(Packet, EveryLengthShortOfItsHeaderIsTruncated) {
   const std::pair<PacketKind, std::size_t> least[] = {{PacketKind::handshake1, handshake1_overhead},
                                                       {PacketKind::handshake2, handshake2_overhead},
                                                       {PacketKind::cookie, cookie_packet_size},
                                                       {PacketKind::sealed, sealed_overhead},
-                                                      {PacketKind::relay, relay_header_size}};
+                                                      {PacketKind::relay, relay_header_size},
+                                                      {PacketKind::dialback, dialback_size},
+                                                      {PacketKind::dialback_echo, dialback_size}};
   const auto outcome = [](PacketKind kind, ByteView datagram) -> boost::system::error_code {
     switch (kind) {
       case PacketKind::handshake1:
@@ -64,6 +85,10 @@ TEST(Packet, EveryLengthShortOfItsHeaderIsTruncated) {
         return parse_cookie(datagram).error();
       case PacketKind::sealed:
         return parse_sealed(datagram).error();
+      case PacketKind::dialback:
+        return parse_dialback(datagram).error();
+      case PacketKind::dialback_echo:
+        return parse_dialback_echo(datagram).error();
       default:
         return parse_relay_frame(datagram).error();
     }

@@ -1,0 +1,174 @@
+// The directory: our leaves' records at their holders, records of others here, and look-ups for
+// introductions to nodes that are registered elsewhere.
+#include "overlay/conductor.h"
+#include "protocol/codec.h"
+
+namespace byway {
+namespace {
+
+template <class... Cases>
+struct Match : Cases... {
+  using Cases::operator()...;
+};
+template <class... Cases>
+Match(Cases...) -> Match<Cases...>;
+
+}  // namespace
+
+Overlay::Conductor::Outcome Overlay::Conductor::on_directory(TimePoint now, Peer& from,
+                                                             ByteView body) {
+  if (!is_supernode()) return Drop::unexpected;
+  const auto message = decode_directory(body);
+  if (!message) return Drop::undecodable;
+  on_directory_message(now, from.id, *message);
+  pump_directory(now);
+  return used;
+}
+
+void Overlay::Conductor::on_directory_message(TimePoint now, const NodeId& from,
+                                              const DirectoryMessage& message) {
+  const auto answer = [&](const DirectoryMessage& reply) {
+    if (from == id()) on_directory_message(now, from, reply);
+    else post(now, from, Area::directory, encode(reply));
+  };
+  std::visit(
+      Match{
+          [&](const Place& place) {
+            const RecordPtr home = member(from);
+            answer(store_.on_place(now, from, home.get(), place));
+          },
+          [&](const Placed& placed) { keeper_.on_placed(now, from, placed); },
+          [&](const Find& find) { answer(store_.on_find(now, from, find)); },
+          [&](const Found& found) { lookup_.on_found(now, from, found); },
+          [&](const Locate& locate) {
+            answer(Located{locate.number, registrar_.has(locate.target)});
+          },
+          [&](const Located& located) { lookup_.on_located(now, from, located); },
+      },
+      message);
+}
+
+void Overlay::Conductor::pump_directory(TimePoint now) {
+  const auto deliver = [&](const NodeId& to, const DirectoryMessage& message) {
+    if (to == id()) {
+      on_directory_message(now, to, message);
+    } else if (!post(now, to, Area::directory, encode(message))) {
+      lookup_.on_unsent(now, message);
+    }
+  };
+  for (;;) {
+    if (const auto place = keeper_.poll_message(now)) {
+      deliver(place->to, place->message);
+    } else if (const auto question = lookup_.poll_message()) {
+      deliver(question->to, question->message);
+    } else if (const auto finding = lookup_.poll_finding()) {
+      on_finding(now, *finding);
+    } else {
+      return;
+    }
+  }
+}
+
+// --- introductions to nodes that are registered elsewhere -----------------------------------------
+
+void Overlay::Conductor::seek(TimePoint now, const NodeId& caller, const Introduce& introduce) {
+  auto& waiting = waiting_[introduce.target];
+  const auto same = [&](const Waiting& w) {
+    return w.caller == caller && w.introduce.lane == introduce.lane;
+  };
+  std::erase_if(waiting, same);
+  if (waiting.size() >= limits::waiting_per_target || waiting_.size() > limits::waiting_targets) {
+    tell_outcome(caller, introduce, IntroduceOutcome::busy);
+    if (waiting.empty()) waiting_.erase(introduce.target);
+    return;
+  }
+  waiting.push_back({caller, introduce});
+  lookup_.find(now, introduce.target);
+  pump_directory(now);
+}
+
+void Overlay::Conductor::on_finding(TimePoint now, const Lookup::Finding& finding) {
+  step(finding.target, "looked up: " + std::string(to_string(finding.outcome)) +
+                           (finding.home.is_nobody() ? "" : " at " + finding.home.short_string()));
+  const auto found = waiting_.find(finding.target);
+  if (found == waiting_.end()) return;
+  const auto waiting = std::move(found->second);
+  waiting_.erase(found);
+  for (const Waiting& w : waiting) {
+    if (w.caller == id()) {
+      on_own_finding(now, finding);
+      continue;
+    }
+    switch (finding.outcome) {
+      case Lookup::Outcome::found: forward(now, w.caller, w.introduce, finding.home); break;
+      case Lookup::Outcome::busy:
+        tell_outcome(w.caller, w.introduce, IntroduceOutcome::busy);
+        break;
+      default: tell_outcome(w.caller, w.introduce, IntroduceOutcome::not_here);
+    }
+  }
+}
+
+// We look for it ourselves: its home, if it has one, is asked as any caller asks.
+void Overlay::Conductor::on_own_finding(TimePoint now, const Lookup::Finding& finding) {
+  Peer* peer = find(finding.target);
+  if (!peer || !peer->talk) return;
+  if (finding.outcome == Lookup::Outcome::found && finding.home != id())
+    peer->talk->call.start(now, {finding.home});
+  else
+    peer->talk->call.on_result(id(), finding.outcome == Lookup::Outcome::busy
+                                         ? IntroduceOutcome::busy
+                                         : IntroduceOutcome::not_here);
+  touch(*peer);
+}
+
+// Home to home. The lane goes through both of us until the two have found a better way: so the
+// message needs no round trip of its own, and neither end has to dial anybody first.
+void Overlay::Conductor::forward(TimePoint now, const NodeId& caller_id,
+                                 const Introduce& introduce, const NodeId& home) {
+  Peer* caller = find(caller_id);
+  const Path* from = caller ? caller->paths.best() : nullptr;
+  const auto endpoint = supernode_endpoint(home);
+  if (!from) return;
+  if (!endpoint || home == id())
+    return tell_outcome(caller_id, introduce, IntroduceOutcome::not_here);
+
+  const auto opened =
+      config_.relay ? relay_.open(now, introduce.lane, caller_id, {caller_id, from->route},
+                                  {home, Route{.endpoint = *endpoint}})
+                    : Relay::Opened::full;
+  if (opened != Relay::Opened::yes)
+    return tell_outcome(caller_id, introduce, IntroduceOutcome::busy);
+  Introduce onward = introduce;
+  onward.caller = caller_id;
+  onward.caller_endpoint = from->route.endpoint;
+  onward.caller_rtt_us = static_cast<std::uint32_t>(rtt_to(*caller) / 1us);
+  step(introduce.target, "asking its home " + home.short_string() + " to introduce " +
+                             caller_id.short_string());
+  post(now, home, Area::link, encode(Message(onward)));
+}
+
+void Overlay::Conductor::tell_outcome(const NodeId& caller_id, const Introduce& introduce,
+                                      IntroduceOutcome outcome) {
+  Peer* caller = find(caller_id);
+  if (caller)
+    send(*caller, IntroduceResult{.target = introduce.target,
+                                  .lane = introduce.lane,
+                                  .outcome = outcome});
+}
+
+// The home that we asked for one of our leaves has answered.
+Overlay::Conductor::Outcome Overlay::Conductor::pass_on_result(TimePoint now, Peer& home,
+                                                               const IntroduceResult& result) {
+  const NodeId caller_id = relay_.other_end(result.lane, home.id);
+  Peer* caller = caller_id.is_nobody() ? nullptr : find(caller_id);
+  if (!caller || !caller->is_leaf) return Drop::unexpected;
+  if (result.outcome != IntroduceOutcome::passed) relay_.close(result.lane);
+  // What we remembered is wrong: the caller asks again soon, and then we look afresh.
+  if (result.outcome == IntroduceOutcome::not_here) lookup_.find(now, result.target, true);
+  send(*caller, result);
+  pump_directory(now);
+  return used;
+}
+
+}  // namespace byway

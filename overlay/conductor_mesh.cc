@@ -1,0 +1,272 @@
+// Among supernodes: who is a member, and links made when there is something to say.
+#include "overlay/conductor.h"
+#include "protocol/codec.h"
+
+namespace byway {
+namespace {
+
+template <class... Cases>
+struct Match : Cases... {
+  using Cases::operator()...;
+};
+template <class... Cases>
+Match(Cases...) -> Match<Cases...>;
+
+constexpr std::size_t sponsors = 3;
+
+}  // namespace
+
+// --- links on demand -----------------------------------------------------------------------------
+
+// Says this to a supernode. Where there is no link yet it is dialled, and what is to be said waits.
+bool Overlay::Conductor::post(TimePoint now, const NodeId& to, Area area, ByteView body) {
+  Peer* known = find(to);
+  if (known && known->link.confirmed())
+    if (const Path* path = known->paths.best()) {
+      keep_for_a_while(now, *known);
+      known->paths.on_data_sent(now, path->route);
+      return send_body(*known, path->route, area, body);
+    }
+  const auto endpoint = supernode_endpoint(to);
+  if (!endpoint || leaving_) return false;
+  Peer& peer = known ? *known : ensure_peer(to);
+  if (peer.outbox.size() >= limits::outbox) return false;
+  keep_for_a_while(now, peer);
+  peer.outbox.push_back({area, to_bytes(body)});
+  if (!peer.link.dialing()) dial(now, peer, Route{.endpoint = *endpoint}, Greet{});
+  return true;
+}
+
+// To whom there is a link, or to a supernode.
+bool Overlay::Conductor::tell(TimePoint now, const NodeId& to, Area area, ByteView body) {
+  Peer* peer = find(to);
+  const Path* path = peer && peer->link.confirmed() ? peer->paths.best() : nullptr;
+  return path ? send_body(*peer, path->route, area, body) : post(now, to, area, body);
+}
+
+void Overlay::Conductor::keep_for_a_while(TimePoint now, Peer& peer) {
+  peer.wanted_until = now + limits::mesh_link_idle;
+  touch(peer);
+}
+
+void Overlay::Conductor::flush_outbox(TimePoint now, Peer& peer) {
+  for (const auto& letter : std::exchange(peer.outbox, {}))
+    post(now, peer.id, letter.area, letter.body);
+}
+
+std::optional<Endpoint> Overlay::Conductor::supernode_endpoint(const NodeId& supernode) const {
+  if (const RecordPtr record = membership_.record_of(supernode);
+      record && !record->record().endpoints.empty())
+    return record->record().endpoints.front();
+  return homes_.endpoint_of(supernode);
+}
+
+// --- membership ----------------------------------------------------------------------------------
+
+RecordPtr Overlay::Conductor::member(const NodeId& supernode) const {
+  return membership_.view().is_admitted(supernode) ? membership_.record_of(supernode) : nullptr;
+}
+
+std::vector<NodeId> Overlay::Conductor::membership_members() const {
+  std::vector<NodeId> ids;
+  membership_.view().each_admitted([&](const View::Member& m) { ids.push_back(m.id()); });
+  return ids;
+}
+
+RecordSource Overlay::Conductor::record_source() {
+  return [archive = archive_](ByteView exact_bytes) { return archive->record(exact_bytes); };
+}
+
+std::vector<Endpoint> Overlay::Conductor::own_endpoints() const {
+  std::vector<Endpoint> endpoints(proved_.begin(), proved_.end());
+  const auto add = [&](const Endpoint& endpoint) {
+    if (std::find(endpoints.begin(), endpoints.end(), endpoint) == endpoints.end())
+      endpoints.push_back(endpoint);
+  };
+  for (const Endpoint& endpoint : self_.local())
+    if (endpoint.address.scope() == Scope::public_net) add(endpoint);
+  if (endpoints.empty())
+    for (const Endpoint& endpoint : self_.local()) add(endpoint);  // a network on one machine
+  if (endpoints.size() > max_record_endpoints) endpoints.resize(max_record_endpoints);
+  return endpoints;
+}
+
+void Overlay::Conductor::sign_own_record(TimePoint now, std::uint64_t above) {
+  record_sequence_ = std::max({record_sequence_ + 1, above + 1, unix_ms(wall(now))});
+  const Record record{.id = id(),
+                      .sequence = record_sequence_,
+                      .role = Record::Role::supernode,
+                      .endpoints = own_endpoints(),
+                      .agent = "byway"};
+  if (record.endpoints.empty()) return;
+  const auto own = SignedRecord::sign(identity_, record);
+  if (const auto shared = archive_->record(own.exact_bytes()))
+    membership_.on_own_record(now, *shared);
+}
+
+void Overlay::Conductor::join_mesh(TimePoint now) {
+  sign_own_record(now);
+  rejoin_at_.reset();
+  std::size_t asked = 0;
+  for (const NodeId& known : homes_.all())
+    if (known != id() && asked++ < sponsors) membership_.join(now, known);
+  pump_mesh(now);
+}
+
+void Overlay::Conductor::leave_mesh(TimePoint now) {
+  record_sequence_ = std::max(record_sequence_ + 1, unix_ms(wall(now)));
+  const Record farewell{.id = id(), .sequence = record_sequence_, .agent = "byway"};
+  const auto signed_farewell = SignedRecord::sign(identity_, farewell);
+  if (const auto shared = archive_->record(signed_farewell.exact_bytes()))
+    membership_.leave(now, *shared);
+  pump_mesh(now);
+}
+
+Overlay::Conductor::Outcome Overlay::Conductor::on_mesh(TimePoint now, Peer& from, ByteView body) {
+  if (!is_supernode()) return Drop::unexpected;
+  const auto message = decode_mesh(body);
+  if (!message) return Drop::undecodable;
+  keep_for_a_while(now, from);
+  membership_.on_message(now, from.id, *message);
+  pump_mesh(now);
+  return used;
+}
+
+void Overlay::Conductor::pump_mesh(TimePoint now) {
+  if (rejoin_at_ && now >= *rejoin_at_) return join_mesh(now);
+  for (;;) {
+    if (const auto message = membership_.poll_message()) {
+      post(now, message->to, Area::mesh, encode(message->message));
+    } else if (const auto event = membership_.poll_event()) {
+      on_mesh_event(now, *event);
+    } else {
+      break;
+    }
+  }
+  assess_needs(now);
+  pump_directory(now);
+}
+
+void Overlay::Conductor::on_mesh_event(TimePoint now, const MeshEvent& event) {
+  std::visit(
+      Match{
+          [&](const Examine& wish) { examine(now, wish.record); },
+          [&](const Probe& wish) { probe(now, wish.id); },
+          [&](const Renew& wish) { sign_own_record(now, wish.above); },
+          [&](const MemberAdmitted& admitted) {
+            step(admitted.record->record().id, "is a member of the mesh");
+            if (placement_.add(admitted.record)) keeper_.on_joined(now, *admitted.record);
+          },
+          [&](const MemberUpdated& updated) {
+            // Perhaps started anew: what it held may be gone.
+            placement_.add(updated.record);
+            keeper_.on_joined(now, *updated.record);
+          },
+          [&](const MemberDropped& dropped) {
+            step(dropped.record->record().id,
+                 "is no member any more: " + std::string(to_string(dropped.why)));
+            if (placement_.remove(*dropped.record)) keeper_.on_left(now, *dropped.record);
+          },
+          [&](const Joined& joined) {
+            step({}, "joined the mesh of " + std::to_string(joined.members) + " supernodes");
+          },
+          [&](const JoinFailed&) {
+            rejoin_at_ = now + random_.jittered(limits::rejoin);
+            step({}, "no supernode answered; trying again to join");
+          },
+          [&](const Alone&) {
+            rejoin_at_ = now + random_.jittered(limits::rejoin);
+            step({}, "nobody was heard for a minute; joining again");
+          },
+      },
+      event);
+}
+
+// Is it really there, at the address it claims? A handshake with it at that address, begun by us,
+// says so: a NAT in front of it would not have let us in.
+void Overlay::Conductor::examine(TimePoint now, const RecordPtr& record) {
+  Peer& peer = ensure_peer(record->record().id);
+  peer.examining = true;
+  keep_for_a_while(now, peer);
+  dial(now, peer, Route{.endpoint = record->record().endpoints.front()}, Greet{});
+}
+
+void Overlay::Conductor::probe(TimePoint now, const NodeId& target) {
+  const auto endpoint = supernode_endpoint(target);
+  if (!endpoint) return membership_.on_probe_timeout(now, target);
+  Peer& peer = ensure_peer(target);
+  keep_for_a_while(now, peer);
+  const Path* path = peer.link.confirmed() ? peer.paths.best() : nullptr;
+  if (path) {
+    if (const auto ping = peer.paths.ping(now, path->route)) send(peer, path->route, *ping);
+  } else if (!peer.link.dialing()) {
+    dial(now, peer, Route{.endpoint = *endpoint}, Greet{});
+  }
+}
+
+void Overlay::Conductor::on_alive(TimePoint now, Peer& peer) {
+  membership_.on_probe_answer(now, peer.id);
+  pump_mesh(now);
+}
+
+void Overlay::Conductor::on_mesh_dial_failed(TimePoint now, Peer& peer) {
+  peer.outbox.clear();
+  peer.wanted_until.reset();
+  if (!is_supernode()) return;
+  if (std::exchange(peer.examining, false)) membership_.on_examined(now, peer.id, false);
+  membership_.on_probe_timeout(now, peer.id);
+  pump_mesh(now);
+}
+
+// --- what follows from the view ------------------------------------------------------------------
+
+void Overlay::Conductor::assess_needs(TimePoint now) {
+  Promotion::Needs needs;
+  if (is_supernode()) {
+    const std::size_t all = membership_.view().size();
+    needs.supernodes = all - (membership_.view().is_admitted(id()) ? 1 : 0);
+    needs.mean_load = membership_.mean_load_nearby().value_or(0);
+    registrar_.set_limit(promotion_.admission_limit(now));
+    const std::size_t limit = std::max<std::size_t>(1, config_.max_leaves);
+    membership_.set_load(static_cast<std::uint8_t>(std::min<std::size_t>(
+        7, registrar_.size() * 8 / limit)));
+  } else {
+    needs.supernodes = homes_.known();
+  }
+  promotion_.on_needs(now, needs);
+}
+
+void Overlay::Conductor::send_samples(Peer& leaf) {
+  std::vector<NodeId> chosen = membership_.nearest(leaf.id, limits::samples);
+  Samples samples;
+  std::size_t size = 0;
+  const auto flush = [&] {
+    if (!samples.records.empty()) send(leaf, samples);
+    samples.records.clear();
+    size = 0;
+  };
+  for (const NodeId& supernode : chosen) {
+    const RecordPtr record = membership_.record_of(supernode);
+    if (!record || supernode == id()) continue;
+    const ByteView bytes = record->exact_bytes();
+    if (size + bytes.size() > 1000 || samples.records.size() >= max_samples) flush();
+    samples.records.push_back(to_bytes(bytes));
+    size += bytes.size();
+  }
+  flush();
+}
+
+void Overlay::Conductor::on_samples(TimePoint now, Peer& from, const Samples& samples) {
+  if (!homes_.is_home(from.id) && !homes_.is_dialing(from.id)) return;
+  for (const Bytes& bytes : samples.records) {
+    const auto record = archive_->record(bytes);
+    if (!record || (*record)->record().role != Record::Role::supernode) continue;
+    const Record& supernode = (*record)->record();
+    if (supernode.endpoints.empty() || supernode.id == id()) continue;
+    homes_.add_supernode(now, supernode.id, supernode.endpoints.front());
+  }
+  assess_needs(now);
+  pump_roles(now);
+}
+
+}  // namespace byway

@@ -1,0 +1,196 @@
+// Roles: proving that strangers can reach us, helping others to prove it, stepping up and down.
+#include "overlay/conductor.h"
+#include "protocol/codec.h"
+
+namespace byway {
+namespace {
+
+template <class... Cases>
+struct Match : Cases... {
+  using Cases::operator()...;
+};
+template <class... Cases>
+Match(Cases...) -> Match<Cases...>;
+
+}  // namespace
+
+bool Overlay::Conductor::seeks_proof() const { return config_.role != Role::leaf; }
+
+// --- proofs --------------------------------------------------------------------------------------
+
+Overlay::Conductor::Outcome Overlay::Conductor::on_dialback(TimePoint now,
+                                                            const Datagram& datagram) {
+  const bool asked_for = classify(datagram.bytes) == PacketKind::dialback
+                             ? prover_.on_dialback(now, datagram)
+                             : dialler_.on_echo(now, wall(now), datagram);
+  if (!asked_for) return Drop::unwanted_dialback;
+  pump_roles(now);
+  return used;
+}
+
+Overlay::Conductor::Outcome Overlay::Conductor::on_proof(TimePoint now, Peer& from,
+                                                         const Route& route, ByteView body) {
+  const auto message = decode_proof(body);
+  if (!message) return Drop::undecodable;
+  if (route.relayed()) return Drop::unexpected;
+  Outcome outcome = used;
+  std::visit(Match{
+                 [&](const ProveRequest& request) {
+                   if (is_supernode()) help_to_prove(now, from, route, request);
+                   else outcome = Drop::unexpected;
+                 },
+                 [&](const DialOrder& order) {
+                   const bool known = member(from.id) || homes_.is_home(from.id);
+                   dialler_.on_order(now, {from.id, route.endpoint.address, known}, order);
+                 },
+                 [&](const DialResult& result) {
+                   if (!proof_helper_.on_result(from.id, result)) outcome = Drop::unexpected;
+                 },
+                 [&](const ProveResult& result) {
+                   if (!prover_.on_result(now, wall(now), from.id, result))
+                     outcome = Drop::unexpected;
+                 },
+             },
+             *message);
+  pump_roles(now);
+  return outcome;
+}
+
+void Overlay::Conductor::help_to_prove(TimePoint now, Peer& asker, const Route& route,
+                                       const ProveRequest& request) {
+  std::vector<NodeId> named;
+  if (const RecordPtr record = registrar_.record_of(asker.id)) named = record->record().homes;
+  const bool v6 = request.endpoint.address.is_v6();
+  const auto address_in_family = [v6](const std::optional<Endpoint>& endpoint)
+      -> std::optional<IpAddress> {
+    if (!endpoint || endpoint->address.is_v6() != v6) return {};
+    return endpoint->address;
+  };
+  const auto members = membership_members();
+  const auto& leaves = registrar_.ids();
+  ProofHelper::Candidates candidates;
+  candidates.supernodes = members.size();
+  candidates.supernode = [&](std::size_t i) -> std::optional<ProofHelper::Candidate> {
+    const auto address = address_in_family(supernode_endpoint(members[i]));
+    if (!address) return {};
+    return ProofHelper::Candidate{members[i], *address};
+  };
+  candidates.leaves = leaves.size();
+  candidates.leaf = [&](std::size_t i) -> std::optional<ProofHelper::Candidate> {
+    const Peer* leaf = find(leaves[i]);
+    const Path* path = leaf ? leaf->paths.best() : nullptr;
+    if (!path) return {};
+    const auto address = address_in_family(path->route.endpoint);
+    if (!address) return {};
+    return ProofHelper::Candidate{leaves[i], *address};
+  };
+  IpAddress own;
+  for (const Endpoint& endpoint : own_endpoints())
+    if (endpoint.address.is_v6() == v6) own = endpoint.address;
+  proof_helper_.on_request(now, {asker.id, route.endpoint, named}, request, own, candidates);
+}
+
+// A supernode that we are linked with sees us at this endpoint.
+void Overlay::Conductor::on_seen_by(TimePoint now, const NodeId& supernode, const Endpoint& at,
+                                    const Endpoint& observed) {
+  if (!seeks_proof() || !observed.is_set()) return;
+  prover_.on_linked(supernode, at.address);
+  // Where supernodes disagree there is a NAT that nobody can dial through; the first one's word
+  // is as good as another's.
+  if (seen_by_.is_nobody()) seen_by_ = supernode;
+  if (seen_by_ == supernode) prover_.on_claim(now, observed, Proto::udp);
+  std::set<IpAddress> netgroups;
+  for (const Endpoint& endpoint : homes_.endpoints())
+    netgroups.insert(endpoint.address.prefix(endpoint.address.is_v4() ? config_.netgroup_bits_v4
+                                                                      : config_.netgroup_bits_v6));
+  prover_.on_netgroups(now, std::max<std::size_t>(netgroups.size(), 2) - 1);
+}
+
+void Overlay::Conductor::on_unseen_by(TimePoint now, const NodeId& supernode) {
+  prover_.on_unlinked(now, supernode);
+  proof_helper_.on_lost(supernode);
+  if (seen_by_ == supernode) seen_by_ = {};
+}
+
+// --- what comes out of all of them -----------------------------------------------------------------
+
+void Overlay::Conductor::pump_roles(TimePoint now) {
+  const auto deliver = [&](const ProofLetter& letter) {
+    if (!tell(now, letter.to, Area::proof, encode(letter.message))) proof_helper_.on_lost(letter.to);
+  };
+  while (const auto ask = prover_.poll_ask(now))
+    tell(now, ask->helper, Area::proof, encode(ProofMessage(ask->request)));
+  while (auto echo = prover_.poll_transmit()) transmit_raw(now, std::move(*echo));
+  while (auto dial = dialler_.poll_transmit(now)) transmit_raw(now, std::move(*dial));
+  while (const auto letter = proof_helper_.poll_letter()) deliver(*letter);
+  while (const auto letter = dialler_.poll_letter()) deliver(*letter);
+  while (const auto event = prover_.poll_event()) {
+    if (const auto* proved = std::get_if<Prover::Proved>(&*event)) {
+      step({}, "proved reachable at " + proved->endpoint.to_string() + " by " +
+                   std::to_string(proved->diallers) + " diallers");
+      if (proved_.insert(proved->endpoint).second && is_supernode()) sign_own_record(now);
+      promotion_.on_proved(now);
+    } else {
+      const auto& lost = std::get<Prover::Lost>(*event);
+      step({}, "no longer proved at " + lost.endpoint.to_string() + ": " + lost.why);
+      proved_.erase(lost.endpoint);
+      if (lost.moved) promotion_.on_address_changed(now);
+      else promotion_.on_proof_lost(now);
+    }
+  }
+  while (const auto event = promotion_.poll_event()) on_promotion(now, *event);
+}
+
+void Overlay::Conductor::on_promotion(TimePoint now, Promotion::Event event) {
+  switch (event) {
+    case Promotion::Event::became_reserve: break;
+    case Promotion::Event::became_supernode: become_supernode(now); break;
+    case Promotion::Event::hand_over: hand_over(now); break;
+    case Promotion::Event::became_leaf: become_leaf(now); break;
+  }
+  events_.push_back(RoleChanged{role_word(), promotion_.why(now, prover_.status())});
+}
+
+std::string Overlay::Conductor::role_word() const {
+  switch (promotion_.state()) {
+    case Promotion::State::leaf: return "leaf";
+    case Promotion::State::reserve: return "reserve";
+    case Promotion::State::supernode:
+    case Promotion::State::handing_over: return "supernode";
+  }
+  return "leaf";
+}
+
+void Overlay::Conductor::become_supernode(TimePoint now) {
+  if (std::exchange(serving_, true)) return;
+  if (!std::exchange(ready_, true)) events_.push_back(Ready{});
+  // Who serves needs no homes: whoever looks for it finds it among the members.
+  for (const NodeId& home_id : homes_.ids())
+    if (Peer* home = find(home_id)) {
+      send(*home, Bye{ByeReason::leaving});
+      homes_.on_failed(now, home_id);
+      keep_for_a_while(now, *home);
+    }
+  join_mesh(now);
+}
+
+// Its leaves learn of other homes before this one closes.
+void Overlay::Conductor::hand_over(TimePoint now) {
+  for (const NodeId& leaf_id : registrar_.ids())
+    if (Peer* leaf = find(leaf_id)) {
+      send_samples(*leaf);
+      send(*leaf, Bye{ByeReason::leaving});
+    }
+  (void)now;
+}
+
+void Overlay::Conductor::become_leaf(TimePoint now) {
+  if (!std::exchange(serving_, false)) return;
+  const auto leaves = registrar_.ids();
+  for (const NodeId& leaf_id : leaves)
+    if (Peer* leaf = find(leaf_id)) lose_leaf(now, *leaf);
+  leave_mesh(now);
+  homes_.on_network_change(now);
+}
+
+}  // namespace byway

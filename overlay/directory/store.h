@@ -1,0 +1,87 @@
+// As a holder: the records of leaves that hash to us, for their homes to find.
+//
+// What an attacker may want here, and what stands against it:
+//
+//   - to make us lie about a leaf: records are signed, the newest sequence wins, and nothing older
+//     ever replaces it;
+//   - to put records of others about, or keep old ones alive: only a supernode that the record
+//     itself names as home may place it;
+//   - to use us as free storage: we keep only what we are a plausible holder for, for 30 days, and
+//     so many records of a home;
+//   - to fill us until others fall out: records are charged to the netgroup of the home that placed
+//     them, and when there is no room, the netgroup that has the most loses its oldest. Whoever has
+//     few netgroups pushes out his own. A record that homes of two netgroups place is charged to
+//     the one that has less, so nobody can draw another's record to where it would fall out;
+//   - to keep us busy with signatures: who is asked is checked first, then rates, then signatures.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <set>
+
+#include "overlay/core/rate_limiter.h"
+#include "overlay/directory/placement.h"
+#include "protocol/directory_message.h"
+
+namespace byway {
+
+// Verifies a record's bytes and gives the shared copy of it: RecordPool::get, or a test's own.
+using RecordSource = std::function<Result<RecordPtr>(ByteView exact_bytes)>;
+
+class Store {
+ public:
+  // The bounds, as parameters so that a test can be short.
+  struct Room {
+    std::size_t records = limits::stored_records;
+    std::size_t bytes = limits::stored_bytes;
+    std::size_t per_home = limits::stored_per_home;
+  };
+
+  // `placement` outlives the store and knows ourselves as well.
+  Store(const NodeId& self, const Placement& placement, RecordSource source, Room room);
+  Store(const NodeId& self, const Placement& placement, RecordSource source)
+      : Store(self, placement, std::move(source), Room{}) {}
+
+  // `home`: the sender's own record, where it is a supernode of our view; null otherwise.
+  Placed on_place(TimePoint now, const NodeId& from, const SignedRecord* home, const Place& place);
+  Found on_find(TimePoint now, const NodeId& from, const Find& find);
+  void on_timeout(TimePoint now);  // forgets what is too old
+  std::optional<TimePoint> next_timeout() const;
+
+  RecordPtr find(const NodeId& target) const;
+  std::size_t size() const { return entries_.size(); }
+  std::size_t bytes() const { return bytes_; }
+
+ private:
+  struct Entry {
+    RecordPtr record;
+    TimePoint received;
+    NodeId home;         // that placed it
+    IpAddress netgroup;  // of that home: who is charged
+  };
+  using Entries = std::map<NodeId, Entry>;
+  using ByAge = std::set<std::pair<TimePoint, NodeId>>;
+
+  void charge(const NodeId& target, const Entry& entry);
+  void discharge(const NodeId& target, const Entry& entry);
+  void erase(Entries::iterator entry);
+  void make_room();
+  std::size_t charged_to(const IpAddress& netgroup) const;
+
+  NodeId self_;
+  const Placement& placement_;
+  RecordSource source_;
+  Room room_;
+  RateLimiter<NodeId> places_;
+  RateLimiter<NodeId> finds_;
+  TokenBucket verifications_;
+
+  Entries entries_;
+  std::size_t bytes_ = 0;
+  ByAge ages_;                                           // of all, the oldest first
+  std::map<IpAddress, ByAge> netgroups_;                 // who is charged with what
+  std::set<std::pair<std::size_t, IpAddress>> burdens_;  // how much, the least first
+  std::map<NodeId, std::size_t> per_home_;
+};
+
+}  // namespace byway

@@ -1,0 +1,433 @@
+#include "overlay/mesh/membership.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace byway {
+
+std::string_view to_string(Departure why) {
+  switch (why) {
+    case Departure::left:
+      return "left";
+    case Departure::gone:
+      return "does not answer any more";
+    case Departure::lost_touch:
+      return "nobody answers us";
+    case Departure::crowded_out:
+      return "its netgroup is full";
+    case Departure::moved:
+      return "moved to another address";
+    case Departure::unvouched:
+      return "not vouched for by two netgroups";
+  }
+  return "unknown";
+}
+
+WallTime agreed(std::vector<WallTime> stamps) {
+  std::sort(stamps.begin(), stamps.end());
+  return stamps[stamps.size() > 1 ? 1 : 0];
+}
+
+Membership::Membership(MembershipConfig config, const Identity& identity, const Crypto& crypto,
+                       Archive& archive, Random random, TimePoint now, WallTime wall)
+    : config_(config),
+      identity_(identity),
+      self_(identity.id()),
+      position_(position_of(identity.id())),
+      crypto_(crypto),
+      archive_(archive),
+      random_(std::move(random)),
+      wall_known_at_(now),
+      wall_known_(wall),
+      view_(config.netgroup_bits_v4, config.netgroup_bits_v6),
+      examinations_(limits::examinations_per_address, limits::examinations_burst,
+                    limits::addresses_remembered),
+      detector_(random_.fork()),
+      still_since_(now),
+      next_sync_(now),
+      requests_(limits::requests_per_node, limits::requests_burst, limits::tracked_neighbours),
+      announcers_(limits::announcements_per_node, limits::announcements_per_node_burst,
+                  limits::tracked_neighbours),
+      announcements_(limits::announcements_per_second, limits::announcements_burst),
+      told_(1.0 / std::chrono::duration<double>(limits::told_again).count(), 1,
+            limits::tracked_neighbours) {}
+
+WallTime Membership::wall(TimePoint now) const {
+  return wall_known_ + std::chrono::duration_cast<WallTime::duration>(now - wall_known_at_);
+}
+
+void Membership::on_wall_clock(TimePoint now, WallTime wall) {
+  wall_known_at_ = now;
+  wall_known_ = wall;
+}
+
+// --- facts ---------------------------------------------------------------------------------------
+
+void Membership::on_own_record(TimePoint now, RecordPtr record) {
+  ensure(record->record().id == self_ && !record->record().endpoints.empty() &&
+         record->record().role == Record::Role::supernode &&
+         record->exact_bytes().size() <= max_mesh_record);
+  own_ = record;
+  accusations_.erase(self_);
+
+  const View::Member* member = view_.find(self_);
+  const IpAddress address = record->record().endpoints.front().address;
+  if (member && member->dossier->address() == address) {
+    view_.put(archive_.dossier(record, member->dossier->vouchers), member->since, member->strong);
+  } else {
+    // Nobody vouched for us there yet; whoever was a member before keeps his place.
+    established_ = false;
+    view_.remove(self_);
+    view_.put(archive_.dossier(record, {}), wall(now), false);
+  }
+  rumours_.add({self_, Rumours::Kind::record, {}}, times());
+  for (const NodeId& accuser : accusers_) tell(accuser, {whole_news(*view_.find(self_)->dossier)});
+  accusers_.clear();
+  after_changes(now);
+}
+
+void Membership::join(TimePoint now, const NodeId& sponsor) {
+  if (!own_ || sponsor == self_) return;
+  if (std::find(sponsors_.begin(), sponsors_.end(), sponsor) == sponsors_.end())
+    sponsors_.push_back(sponsor);
+  if (sponsors_.size() > limits::neighbours_each_side) sponsors_.erase(sponsors_.begin());
+  tell(sponsor, {whole_news(*view_.find(self_)->dossier)});
+  if (!pulling_) start_pull(now, sponsor, true);
+  after_changes(now);
+}
+
+void Membership::leave(TimePoint now, RecordPtr farewell) {
+  if (!own_ || leaving_) return;
+  after_changes(now);
+  const News news{self_, to_bytes(farewell->exact_bytes()), {}, {}};
+  std::set<NodeId> told(partners_.begin(), partners_.end());
+  for (const auto& [guest, _] : guests_) told.insert(guest);
+  for (const NodeId& id : told) tell(id, {news});
+  leaving_ = true;
+}
+
+void Membership::adopt(TimePoint now, const std::vector<DossierPtr>& members) {
+  for (const DossierPtr& dossier : members) {
+    if (dossier->id() == self_ && own_ && dossier->sequence() != own_->record().sequence) continue;
+    std::vector<WallTime> stamps;
+    for (const VoucherPtr& voucher : dossier->vouchers) stamps.push_back(voucher->since);
+    view_.put(dossier, stamps.empty() ? wall(now) : agreed(stamps), stamps.size() > 1);
+  }
+  after_changes(now);
+}
+
+void Membership::on_message(TimePoint now, const NodeId& from, const MeshMessage& message) {
+  if (!own_ || leaving_ || from == self_) return;
+  on_alive(now, from);
+  const View::Member* member = view_.find(from);
+  const bool heartbeat = member && std::holds_alternative<Gossip>(message);
+  if (!heartbeat && !std::holds_alternative<Page>(message) && !requests_.take(now, from)) return;
+
+  if (const auto* gossip = std::get_if<Gossip>(&message)) {
+    if (member) {
+      view_.set_load(from, gossip->load);
+      if (std::find(partners_.begin(), partners_.end(), from) == partners_.end() &&
+          (guests_.size() < limits::guests || guests_.contains(from)))
+        guests_[from] = now + limits::guest_lifetime;
+    }
+    for (const News& news : gossip->news) hear(now, from, news);
+    if (member) consider_sync(now, from, gossip->root);
+  } else if (const auto* compare = std::get_if<Compare>(&message)) {
+    on_compare(now, from, *compare);
+  } else if (const auto* want = std::get_if<Want>(&message)) {
+    on_want(from, *want);
+  } else if (const auto* pull = std::get_if<Pull>(&message)) {
+    on_pull(from, *pull);
+  } else if (const auto* page = std::get_if<Page>(&message)) {
+    on_page(now, from, *page);
+  } else if (!view_.is_admitted(from)) {
+    return;  // strangers have nobody probed
+  } else if (const auto* ask = std::get_if<ProbeFor>(&message)) {
+    on_probe_for(now, from, *ask);
+  } else if (const auto* found = std::get_if<ProbeFound>(&message)) {
+    detector_.on_helper(now, from, found->target, found->alive);
+  } else if (const auto* suspect = std::get_if<Suspect>(&message)) {
+    on_suspect(now, from, *suspect);
+  }
+  after_changes(now);
+}
+
+void Membership::on_timeout(TimePoint now) {
+  if (!own_ || leaving_) return;
+  const auto due = [&](std::optional<TimePoint>& at) {
+    if (!at || now < *at) return false;
+    at.reset();
+    return true;
+  };
+  detector_.on_timeout(now);
+  run_detector(now);
+  while (const auto target = asked_ends_.pop_due(now)) answer_askers(*target, false);
+  while (const auto id = candidate_ends_.pop_due(now)) forget_candidate(*id);
+  while (const auto id = departed_ends_.pop_due(now)) forget_departed(*id);
+  while (const auto id = examining_.pop_due(now)) on_examined(now, *id, false);
+  while (const auto id = duties_.pop_due(now)) do_duty(now, *id);
+  if (heard_any_ && view_.size() > 1 && now >= *heard_any_ + limits::lost_touch) lose_touch(now);
+  if (pulling_ && now >= pulling_->deadline) pull_timed_out(now);
+  if (due(feel_at_)) feel(now);
+  if (due(wander_at_)) wander();
+  if (due(refresh_at_)) refresh_partners(now);
+  if (due(announce_at_)) announce(now);
+  if (due(push_at_)) push(now);
+  after_changes(now);
+}
+
+std::optional<TimePoint> Membership::next_timeout() const {
+  if (!own_ || leaving_) return std::nullopt;
+  std::optional<TimePoint> next = detector_.next_timeout();
+  for (const Timers<NodeId>* timers :
+       {&asked_ends_, &candidate_ends_, &departed_ends_, &examining_, &duties_})
+    next = earlier(next, timers->next());
+  for (const auto& at : {push_at_, refresh_at_, wander_at_, announce_at_, feel_at_})
+    next = earlier(next, at);
+  if (heard_any_ && view_.size() > 1) next = earlier(next, *heard_any_ + limits::lost_touch);
+  if (pulling_) next = earlier(next, pulling_->deadline);
+  return next;
+}
+
+std::optional<MeshTransmit> Membership::poll_message() {
+  if (messages_.empty()) return std::nullopt;
+  MeshTransmit first = std::move(messages_.front());
+  messages_.pop_front();
+  return first;
+}
+
+std::optional<MeshEvent> Membership::poll_event() {
+  if (events_.empty()) return std::nullopt;
+  MeshEvent first = std::move(events_.front());
+  events_.pop_front();
+  return first;
+}
+
+// --- what follows from a fact --------------------------------------------------------------------
+
+void Membership::report_changes(TimePoint now, Departure why) {
+  while (const auto change = view_.poll_change()) {
+    const Dossier& dossier = *change->dossier;
+    if (change->admitted)
+      events_.push_back(MemberAdmitted{dossier.record});
+    else
+      events_.push_back(MemberDropped{dossier.record, view_.find(dossier.id())
+                                                          ? Departure::crowded_out
+                                                          : why});
+    if (!change->admitted) detector_.forget(dossier.id());
+    judge_again_ = judge_again_ || change->admitted;
+    const bool neighbour = view_.steps_between(dossier.position, position_) <=
+                           2 * limits::neighbours_each_side;
+    const bool partner =
+        std::find(partners_.begin(), partners_.end(), dossier.id()) != partners_.end();
+    if ((neighbour || partner) && !refresh_at_)
+      refresh_at_ = now + random_.upto(limits::push_spread);
+  }
+}
+
+void Membership::after_changes(TimePoint now) {
+  report_changes(now, Departure::crowded_out);
+  consider_maturity(now);
+  while (std::exchange(judge_again_, false)) {
+    judge_candidates();
+    report_changes(now, Departure::crowded_out);
+    consider_maturity(now);
+  }
+  if (view_.tree().root() != last_root_) {
+    last_root_ = view_.tree().root();
+    still_since_ = now;
+    sync_pause_ = limits::sync_pause;
+  }
+  if (view_.size() > 1 && !heard_any_) heard_any_ = now;
+  if (view_.size() <= 1) heard_any_.reset();
+  const View::Member* ourselves = view_.find(self_);
+  if (ourselves && !ourselves->dossier->vouchers.empty() && (ourselves->strong || !mature_))
+    established_ = true;
+  if (!established_ && !announce_at_ && (view_.size() > 1 || pulling_))
+    announce_at_ = now + random_.jittered(limits::announce_every);
+  if (rumours_.has_fresh() && !push_at_ && !partners_.empty())
+    push_at_ = now + random_.upto(limits::push_spread);
+}
+
+int Membership::times() const {
+  const double doublings = std::log2(static_cast<double>(view_.size()) + 1);
+  return static_cast<int>(std::ceil(limits::sends_per_doubling * doublings)) + 1;
+}
+
+// --- partners ------------------------------------------------------------------------------------
+
+void Membership::refresh_partners(TimePoint now) {
+  const std::vector<NodeId> neighbours =
+      view_.beside(position_, limits::neighbours_each_side);
+  const auto is_neighbour = [&](const NodeId& id) {
+    return std::find(neighbours.begin(), neighbours.end(), id) != neighbours.end();
+  };
+  std::erase_if(wanderers_,
+                [&](const NodeId& id) { return is_neighbour(id) || !view_.is_admitted(id); });
+  for (int tries = 0; tries < 8 && wanderers_.size() < limits::wandering_partners; ++tries) {
+    const auto id = view_.random_member(random_, self_);
+    if (!id || is_neighbour(*id)) continue;
+    if (std::find(wanderers_.begin(), wanderers_.end(), *id) != wanderers_.end()) continue;
+    wanderers_.push_back(*id);
+  }
+  partners_ = neighbours;
+  partners_.insert(partners_.end(), wanderers_.begin(), wanderers_.end());
+  detector_.set_partners(now, partners_);
+  std::erase_if(guests_, [&](const auto& guest) { return guest.second <= now; });
+  for (const NodeId& id : partners_) guests_.erase(id);
+  if (!wander_at_ && !wanderers_.empty()) wander_at_ = now + random_.jittered(limits::wander);
+
+  for (const NodeId& id : neighbours) consider_duty(now, id);
+  for (const auto& [id, _] : candidates_) consider_duty(now, id);
+}
+
+// One of the others makes room for somebody new.
+void Membership::wander() {
+  if (!wanderers_.empty())
+    wanderers_.erase(wanderers_.begin() +
+                     static_cast<std::ptrdiff_t>(random_.below(wanderers_.size())));
+  // At once, with the timer that is due behind this one.
+  refresh_at_ = TimePoint::min();
+}
+
+void Membership::send(const NodeId& to, MeshMessage message) {
+  if (to != self_) messages_.push_back({to, std::move(message)});
+}
+
+void Membership::tell(const NodeId& to, std::vector<News> news) {
+  for (std::vector<News>& some : in_datagrams(std::move(news)))
+    send(to, Gossip{view_.tree().root(), load_, std::move(some)});
+}
+
+void Membership::heartbeat(const NodeId& to) {
+  tell(to, gather(max_mesh_message - empty_mesh_message));
+}
+
+// The same news to three at once: fresh news is not to wait for a heartbeat.
+void Membership::push(TimePoint now) {
+  std::vector<NodeId> targets = partners_;
+  for (const auto& [guest, until] : guests_)
+    if (until > now) targets.push_back(guest);
+  if (targets.empty()) return;
+  for (std::size_t i = 0; i < std::min(limits::fresh_pushes, targets.size()); ++i)
+    std::swap(targets[i], targets[i + random_.below(targets.size() - i)]);
+  targets.resize(std::min(limits::fresh_pushes, targets.size()));
+
+  const std::vector<News> news = gather(max_mesh_message - empty_mesh_message);
+  if (!news.empty())
+    for (const NodeId& to : targets) tell(to, news);
+}
+
+// Says that we are here, until somebody vouched for us.
+void Membership::announce(TimePoint) {
+  if (established_) return;
+  const std::vector<News> news{whole_news(*view_.find(self_)->dossier)};
+  for (const NodeId& id : view_.beside(position_, limits::neighbours_each_side)) tell(id, news);
+  if (pulling_) tell(pulling_->from, news);
+}
+
+// --- examining newcomers -------------------------------------------------------------------------
+
+bool Membership::is_near(const NodeId& subject) const {
+  const auto near = view_.beside(position_of(subject), limits::neighbours_each_side);
+  return std::find(near.begin(), near.end(), self_) != near.end();
+}
+
+bool Membership::may_vouch() const {
+  return established_ || view_.with_vouchers() == 0;
+}
+
+bool Membership::lacks_vouchers(const NodeId& subject) const {
+  const auto by_us = [&](const std::vector<VoucherPtr>& vouchers) {
+    return std::any_of(vouchers.begin(), vouchers.end(),
+                       [&](const VoucherPtr& v) { return v->by == self_; });
+  };
+  if (const View::Member* member = view_.find(subject)) {
+    const auto& vouchers = member->dossier->vouchers;
+    return vouchers.size() < limits::vouchers_kept && !by_us(vouchers);
+  }
+  const auto candidate = candidates_.find(subject);
+  if (candidate == candidates_.end()) return false;
+  const auto& vouchers = candidate->second.vouchers;
+  const auto of_members =
+      std::count_if(vouchers.begin(), vouchers.end(),
+                    [&](const VoucherPtr& v) { return view_.find(v->by) != nullptr; });
+  return static_cast<std::size_t>(of_members) < limits::vouchers_kept && !by_us(vouchers);
+}
+
+void Membership::consider_duty(TimePoint now, const NodeId& subject) {
+  if (subject == self_ || on_duty_.contains(subject)) return;
+  if (!lacks_vouchers(subject) || !is_near(subject)) return;
+  on_duty_.insert(subject);
+  duties_.set(subject, now + random_.upto(limits::examine_spread));
+}
+
+void Membership::do_duty(TimePoint now, const NodeId& subject) {
+  const RecordPtr record = record_of(subject);
+  if (!record || !lacks_vouchers(subject) || !is_near(subject)) {
+    on_duty_.erase(subject);
+    return;
+  }
+  if (!may_vouch()) return duties_.set(subject, now + limits::examine_recheck);
+  const IpAddress address = record->record().endpoints.front().address;
+  if (const auto failed = back_offs_.find(address);
+      failed != back_offs_.end() && failed->second.until > now)
+    return duties_.set(subject, failed->second.until);
+  if (!examinations_.take(now, address))
+    return duties_.set(subject, now + limits::examine_patience);
+  examining_.set(subject, now + limits::examine_patience);
+  events_.push_back(Examine{record});
+}
+
+void Membership::on_examined(TimePoint now, const NodeId& id, bool ok) {
+  const RecordPtr record = record_of(id);
+  examining_.set(id, std::nullopt);
+  const bool asked = on_duty_.erase(id) > 0;
+  if (!asked || !record || departed_.contains(id)) return;
+  const IpAddress address = record->record().endpoints.front().address;
+  if (!ok) {
+    if (back_offs_.size() >= limits::addresses_remembered) back_offs_.erase(back_offs_.begin());
+    BackOff& back_off = back_offs_[address];
+    back_off.pause = std::clamp(2 * back_off.pause, limits::examine_back_off_first,
+                                limits::examine_back_off_last);
+    back_off.until = now + random_.jittered(back_off.pause);
+    consider_duty(now, id);
+    return after_changes(now);
+  }
+  back_offs_.erase(address);
+  on_alive(now, id);
+  const View::Member* member = view_.find(id);
+  hear_voucher(now, id,
+               Voucher::sign(identity_, id, address, member ? member->since : wall(now)));
+  after_changes(now);
+}
+
+void Membership::forget_candidate(const NodeId& id) {
+  const auto candidate = candidates_.find(id);
+  if (candidate == candidates_.end()) return;
+  const IpAddress& address = candidate->second.record->record().endpoints.front().address;
+  const auto pair = candidate_pairs_.find(
+      address.prefix(address.is_v4() ? limits::pair_bits_v4 : limits::pair_bits_v6));
+  if (--pair->second == 0) candidate_pairs_.erase(pair);
+  candidates_.erase(candidate);
+  candidate_ends_.set(id, std::nullopt);
+}
+
+// --- what is known -------------------------------------------------------------------------------
+
+RecordPtr Membership::record_of(const NodeId& id) const {
+  if (const View::Member* member = view_.find(id)) return member->dossier->record;
+  if (const auto candidate = candidates_.find(id); candidate != candidates_.end())
+    return candidate->second.record;
+  if (const auto departed = departed_.find(id); departed != departed_.end())
+    return departed->second.dossier->record;
+  return nullptr;
+}
+
+std::optional<double> Membership::mean_load_nearby() const {
+  const auto load = view_.mean_load(position_, 16, self_);
+  if (!load) return std::nullopt;
+  return *load / max_load;
+}
+
+}  // namespace byway

@@ -1,0 +1,430 @@
+// What is heard about others: records, vouchers, and what follows from them.
+#include <algorithm>
+
+#include "overlay/mesh/membership.h"
+
+namespace byway {
+namespace {
+
+bool is_present(const Record& record) {
+  return record.role == Record::Role::supernode && !record.endpoints.empty();
+}
+const IpAddress& address_of(const RecordPtr& record) {
+  return record->record().endpoints.front().address;
+}
+IpAddress pair_of(const IpAddress& address) {
+  return address.prefix(address.is_v4() ? limits::pair_bits_v4 : limits::pair_bits_v6);
+}
+bool has_voucher_by(const std::vector<VoucherPtr>& vouchers, const NodeId& id) {
+  return std::any_of(vouchers.begin(), vouchers.end(),
+                     [&](const VoucherPtr& voucher) { return voucher->by == id; });
+}
+
+}  // namespace
+
+void Membership::hear(TimePoint now, const NodeId& from, const News& news) {
+  if (news.subject == self_) return hear_of_ourselves(now, from, news);
+  if (!news.record.empty()) {
+    const View::Member* member = view_.find(news.subject);
+    const bool old = member && std::ranges::equal(member->dossier->record->exact_bytes(),
+                                                  news.record);
+    if (!old) {
+      const auto record = archive_.record(news.record);
+      if (!record || (*record)->record().id != news.subject) return;
+      hear_record(now, from, *record);
+    } else if (from == news.subject && lacks_vouchers(news.subject)) {
+      introduce(now, news.subject, member->dossier->record);
+    }
+  }
+  for (const Voucher& voucher : news.vouchers) hear_voucher(now, news.subject, voucher);
+  for (const Gone& gone : news.gones) hear_gone(now, news.subject, gone);
+}
+
+// --- records -------------------------------------------------------------------------------------
+
+void Membership::hear_record(TimePoint now, const NodeId& from, const RecordPtr& record) {
+  const NodeId& id = record->record().id;
+  if (view_.find(id))
+    hear_as_member(now, from, record);
+  else if (departed_.contains(id))
+    hear_as_departed(now, from, record);
+  else
+    hear_as_candidate(now, from, record);
+}
+
+void Membership::hear_as_member(TimePoint now, const NodeId& from, const RecordPtr& record) {
+  const View::Member& member = *view_.find(record->record().id);
+  const NodeId id = member.id();
+  if (record->record().sequence <= member.dossier->sequence()) return;
+  if (!is_present(record->record())) return depart(now, id, Departure::left, record, {});
+
+  accusations_.erase(id);
+  if (address_of(record) == member.dossier->address()) {
+    const bool admitted = member.admitted;
+    view_.put(archive_.dossier(record, member.dossier->vouchers), member.since, member.strong);
+    rumours_.add({id, Rumours::Kind::record, {}}, times());
+    if (admitted) events_.push_back(MemberUpdated{record});
+    return;
+  }
+  // What was vouched for was the address.
+  rumours_.forget(id);
+  view_.remove(id);
+  report_changes(now, Departure::moved);
+  drop_vouchers_by(now, id);
+  hear_as_candidate(now, from, record);
+}
+
+// Only its own newer record brings back who was declared gone.
+void Membership::hear_as_departed(TimePoint now, const NodeId& from, const RecordPtr& record) {
+  const NodeId id = record->record().id;
+  Departed& departed = departed_.at(id);
+  const std::uint64_t last = departed.record->record().sequence;
+  const bool newer = record->record().sequence > last;
+  if (!newer && !(departed.why == Departure::lost_touch && record->record().sequence == last))
+    return;
+  if (!is_present(record->record())) {
+    departed.record = record;
+    departed.why = Departure::left;
+    departed.gones.clear();
+    return;
+  }
+  const Departed before = departed;
+  forget_departed(id);
+  if (address_of(record) != before.dossier->address())
+    return hear_as_candidate(now, from, record);
+
+  std::vector<VoucherPtr> vouchers = before.dossier->vouchers;
+  std::erase_if(vouchers, [&](const VoucherPtr& v) { return !view_.find(v->by); });
+  const DossierPtr dossier = archive_.dossier(record, std::move(vouchers));
+  view_.put(dossier, before.since, before.strong);
+  spread(*dossier);
+}
+
+void Membership::hear_as_candidate(TimePoint now, const NodeId& from, const RecordPtr& record) {
+  const NodeId& id = record->record().id;
+  if (!is_present(record->record())) return;
+  std::vector<VoucherPtr> vouchers;
+  const auto known = candidates_.find(id);
+  const bool is_new = known == candidates_.end();
+  if (!is_new) {
+    if (record->record().sequence <= known->second.record->record().sequence) {
+      if (from == id && !is_near(id)) introduce(now, id, known->second.record);
+      return;
+    }
+    if (address_of(record) == address_of(known->second.record)) vouchers = known->second.vouchers;
+    forget_candidate(id);
+  }
+  if (view_.known() + candidates_.size() >= limits::members_known) return;
+  if (candidates_.size() >= limits::candidates) return;
+  std::size_t& pair = candidate_pairs_[pair_of(address_of(record))];
+  if (pair >= limits::candidates_per_pair) return;
+  ++pair;
+  candidates_[id] = {record, std::move(vouchers)};
+  candidate_ends_.set(id, now + limits::candidate_lifetime);
+  if (from == id && (is_new || !is_near(id))) introduce(now, id, record);
+  consider_duty(now, id);
+}
+
+// Takes a newcomer to those who are to examine it.
+void Membership::introduce(TimePoint now, const NodeId& newcomer, const RecordPtr& record) {
+  if (!announcers_.take(now, newcomer) || !announcements_.take(now)) return;
+  const News news{newcomer, to_bytes(record->exact_bytes()), {}, {}};
+  for (const NodeId& id : view_.beside(position_of(newcomer), limits::neighbours_each_side))
+    tell(id, {news});
+}
+
+// While we join, our sponsor's word is enough; the signatures have to be right all the same.
+void Membership::adopt_news(TimePoint now, const NodeId& from, const News& news) {
+  if (news.subject == self_ || view_.find(news.subject) || departed_.contains(news.subject))
+    return hear(now, from, news);
+  const auto record = archive_.record(news.record);
+  if (!record || (*record)->record().id != news.subject || !is_present((*record)->record()))
+    return;
+  if (view_.known() >= limits::members_known) return;
+  std::vector<VoucherPtr> vouchers;
+  std::vector<WallTime> stamps;
+  for (const Voucher& voucher : news.vouchers) {
+    if (voucher.address != address_of(*record) || has_voucher_by(vouchers, voucher.by)) continue;
+    const VoucherPtr shared = archive_.voucher(news.subject, voucher);
+    if (!shared) continue;
+    vouchers.push_back(shared);
+    stamps.push_back(voucher.since);
+  }
+  keep_nearest(position_of(news.subject), vouchers, limits::vouchers_kept);
+  const WallTime since = stamps.empty() ? wall(now) : agreed(stamps);
+  forget_candidate(news.subject);
+  view_.put(archive_.dossier(*record, std::move(vouchers)), since, stamps.size() > 1);
+}
+
+void Membership::hear_of_ourselves(TimePoint now, const NodeId& from, const News& news) {
+  for (const Voucher& voucher : news.vouchers) hear_voucher(now, self_, voucher);
+
+  std::uint64_t above = 0;
+  std::vector<Gone>& accusations = accusations_[self_];
+  for (const Gone& gone : news.gones) {
+    const bool known = std::any_of(accusations.begin(), accusations.end(),
+                                   [&](const Gone& other) { return other.by == gone.by; });
+    if (known || accusations.size() >= max_news_gones) continue;
+    if (gone.sequence < own_->record().sequence) continue;
+    if (!view_.find(gone.by) && !departed_.contains(gone.by)) continue;
+    if (gone.is_true(crypto_, self_)) accusations.push_back(gone);
+  }
+  if (accusations.size() >= limits::gones_needed)
+    for (const Gone& gone : accusations) above = std::max(above, gone.sequence);
+  // A record of ours from a former life, with a clock that was ahead.
+  if (!news.record.empty() && !std::ranges::equal(news.record, own_->exact_bytes()))
+    if (const auto record = archive_.record(news.record);
+        record && (*record)->record().id == self_ &&
+        (*record)->record().sequence > own_->record().sequence)
+      above = std::max(above, (*record)->record().sequence);
+  if (accusations.empty()) accusations_.erase(self_);
+  if (above == 0) return;
+
+  if (accusers_.size() < max_news_gones &&
+      std::find(accusers_.begin(), accusers_.end(), from) == accusers_.end())
+    accusers_.push_back(from);
+  if (renewed_at_ && now < *renewed_at_ + limits::renew_pause) return;
+  renewed_at_ = now;
+  events_.push_back(Renew{above});
+}
+
+// --- vouchers ------------------------------------------------------------------------------------
+
+void Membership::hear_voucher(TimePoint now, const NodeId& subject, const Voucher& voucher) {
+  if (voucher.by == subject) return;
+  const bool of_member = view_.find(voucher.by) != nullptr;
+
+  if (const View::Member* member = view_.find(subject)) {
+    const Dossier& dossier = *member->dossier;
+    if (!of_member || voucher.address != dossier.address() || dossier.voucher_by(voucher.by))
+      return;
+    if (dossier.vouchers.size() >= limits::vouchers_kept &&
+        ring_distance(dossier.position, position_of(voucher.by)) >=
+            ring_distance(dossier.position, position_of(dossier.vouchers.back()->by)))
+      return;  // four stand nearer
+    const VoucherPtr shared = archive_.voucher(subject, voucher);
+    if (!shared) return;
+    std::vector<VoucherPtr> vouchers = dossier.vouchers;
+    vouchers.push_back(shared);
+    keep_nearest(dossier.position, vouchers, limits::vouchers_kept);
+    const Standing standing = this->standing(vouchers);
+    view_.put(archive_.dossier(dossier.record, std::move(vouchers)), standing.since,
+              member->strong || standing.netgroups >= 2);
+    rumours_.add({subject, Rumours::Kind::voucher, voucher.by}, times());
+    judge_again_ = true;
+    return;
+  }
+
+  const auto found = candidates_.find(subject);
+  if (found == candidates_.end()) return;
+  Candidate& candidate = found->second;
+  if (voucher.address != address_of(candidate.record)) return;
+  if (has_voucher_by(candidate.vouchers, voucher.by)) return;
+  if (candidate.vouchers.size() >= max_news_vouchers) {
+    if (!of_member) return;
+    // Whoever is no member may not keep a member's word out.
+    const auto weak = std::find_if(candidate.vouchers.begin(), candidate.vouchers.end(),
+                                   [&](const VoucherPtr& v) { return !view_.find(v->by); });
+    if (weak == candidate.vouchers.end()) return;
+    candidate.vouchers.erase(weak);
+  }
+  const VoucherPtr shared = archive_.voucher(subject, voucher);
+  if (!shared) return;
+  candidate.vouchers.push_back(shared);
+  if (of_member) {
+    // From its first voucher on a newcomer is worth talking of.
+    rumours_.add({subject, Rumours::Kind::record, {}}, times());
+    rumours_.add({subject, Rumours::Kind::voucher, voucher.by}, times());
+  }
+  consider_duty(now, subject);
+  judge(subject);
+}
+
+// Members' vouchers by netgroup: how many, and since when two of them (or the one) say so.
+Membership::Standing Membership::standing(const std::vector<VoucherPtr>& vouchers) const {
+  std::map<IpAddress, WallTime> oldest;
+  for (const VoucherPtr& voucher : vouchers) {
+    const View::Member* by = view_.find(voucher->by);
+    if (!by) continue;
+    const auto [entry, is_new] =
+        oldest.emplace(view_.netgroup_of(by->dossier->address()), voucher->since);
+    if (!is_new) entry->second = std::min(entry->second, voucher->since);
+  }
+  if (oldest.empty()) return {};
+  std::vector<WallTime> stamps;
+  for (const auto& [_, since] : oldest) stamps.push_back(since);
+  return {stamps.size(), agreed(stamps)};
+}
+
+void Membership::judge(const NodeId& subject) {
+  const auto found = candidates_.find(subject);
+  if (found == candidates_.end()) return;
+  const Standing standing = this->standing(found->second.vouchers);
+  if (standing.netgroups < vouchers_needed()) return;
+
+  std::vector<VoucherPtr> vouchers = found->second.vouchers;
+  std::erase_if(vouchers, [&](const VoucherPtr& v) { return !view_.find(v->by); });
+  keep_nearest(position_of(subject), vouchers, limits::vouchers_kept);
+  const DossierPtr dossier = archive_.dossier(found->second.record, std::move(vouchers));
+  forget_candidate(subject);
+  view_.put(dossier, standing.since, standing.netgroups >= 2);
+  spread(*dossier);
+  judge_again_ = true;
+}
+
+void Membership::judge_candidates() {
+  std::vector<NodeId> vouched;
+  for (const auto& [id, candidate] : candidates_)
+    if (!candidate.vouchers.empty()) vouched.push_back(id);
+  for (const NodeId& id : vouched) judge(id);
+}
+
+// The departed vouch for nobody; whom they brought in stays, and is vouched for anew.
+void Membership::drop_vouchers_by(TimePoint now, const NodeId& id) {
+  for (const NodeId& subject :
+       view_.around(position_of(id), 4 * limits::neighbours_each_side)) {
+    const View::Member& member = *view_.find(subject);
+    if (!member.dossier->voucher_by(id)) continue;
+    std::vector<VoucherPtr> vouchers = member.dossier->vouchers;
+    std::erase_if(vouchers, [&](const VoucherPtr& v) { return v->by == id; });
+    const Standing standing = this->standing(vouchers);
+    view_.put(archive_.dossier(member.dossier->record, std::move(vouchers)),
+              standing.netgroups > 0 ? standing.since : member.since, member.strong);
+    consider_duty(now, subject);
+  }
+}
+
+// Grown up or grown small again: whether one voucher is enough.
+void Membership::consider_maturity(TimePoint now) {
+  if (pulling_ && pulling_->adopt) return;  // we do not know the half of it yet
+  const bool mature = view_.has_strong_netgroups(limits::mature_netgroups);
+  if (mature == mature_) return;
+  mature_ = mature;
+  judge_again_ = true;
+  if (!mature) return;
+
+  std::vector<DossierPtr> weak;
+  view_.each(0, ~Position{0}, [&](const View::Member& member) {
+    if (!member.strong && member.id() != self_) weak.push_back(member.dossier);
+    return true;
+  });
+  for (const DossierPtr& dossier : weak) view_.remove(dossier->id());
+  report_changes(now, Departure::unvouched);
+  for (const DossierPtr& dossier : weak) {
+    hear_as_candidate(now, self_, dossier->record);
+    if (const auto candidate = candidates_.find(dossier->id()); candidate != candidates_.end())
+      candidate->second.vouchers = dossier->vouchers;
+    consider_duty(now, dossier->id());
+  }
+}
+
+// --- telling -------------------------------------------------------------------------------------
+
+void Membership::spread(const Dossier& dossier) {
+  rumours_.add({dossier.id(), Rumours::Kind::record, {}}, times());
+  for (const VoucherPtr& voucher : dossier.vouchers)
+    rumours_.add({dossier.id(), Rumours::Kind::voucher, voucher->by}, times());
+}
+
+News Membership::whole_news(const Dossier& dossier) const {
+  News news{dossier.id(), to_bytes(dossier.record->exact_bytes()), {}, {}};
+  for (const VoucherPtr& voucher : dossier.vouchers) news.vouchers.push_back(*voucher);
+  return news;
+}
+
+std::size_t Membership::bound_of(const News& news) {
+  return news_bound(news.record.size(), news.vouchers.size(), news.gones.size());
+}
+
+// One list for each datagram, and one (empty) at least. What is told of a node with an unusually
+// long record takes two.
+std::vector<std::vector<News>> Membership::in_datagrams(std::vector<News> news) {
+  constexpr std::size_t most = max_mesh_message - empty_mesh_message;
+  std::vector<std::vector<News>> datagrams(1);
+  std::size_t room = most;
+  const auto place = [&](News piece) {
+    const std::size_t size = bound_of(piece);
+    if (size > room || datagrams.back().size() == max_news) {
+      if (!datagrams.back().empty()) datagrams.emplace_back();
+      room = most;
+    }
+    room -= std::min(room, size);
+    datagrams.back().push_back(std::move(piece));
+  };
+  for (News& one : news) {
+    if (bound_of(one) > most && !one.record.empty()) {
+      place(News{one.subject, std::exchange(one.record, {}), {}, {}});
+    }
+    place(std::move(one));
+  }
+  return datagrams;
+}
+
+// All we know of somebody; of the departed, how they went.
+std::optional<News> Membership::news_about(const NodeId& id) const {
+  if (const View::Member* member = view_.find(id)) return whole_news(*member->dossier);
+  const auto departed = departed_.find(id);
+  if (departed == departed_.end()) return std::nullopt;
+  if (departed->second.why == Departure::left)
+    return News{id, to_bytes(departed->second.record->exact_bytes()), {}, {}};
+  if (departed->second.gones.empty()) return std::nullopt;
+  return News{id, {}, {}, departed->second.gones};
+}
+
+// What is spreading, as much as fits.
+std::vector<News> Membership::gather(std::size_t room) {
+  std::vector<News> all;
+  using Kind = Rumours::Kind;
+  using Taken = Rumours::Taken;
+  const auto gones_of = [&](const NodeId& id) -> const std::vector<Gone>* {
+    if (const auto open = accusations_.find(id); open != accusations_.end()) return &open->second;
+    if (const auto closed = departed_.find(id); closed != departed_.end())
+      return &closed->second.gones;
+    return nullptr;
+  };
+  rumours_.offer([&](const Rumours::Topic& topic) {
+    auto news = std::find_if(all.begin(), all.end(),
+                             [&](const News& n) { return n.subject == topic.subject; });
+    const bool is_new = news == all.end();
+    if (is_new && all.size() >= max_news) return Taken::no_room;
+    News piece{topic.subject, {}, {}, {}};
+    if (topic.kind == Kind::record) {
+      const auto departed = departed_.find(topic.subject);
+      const RecordPtr record =
+          departed != departed_.end() ? departed->second.record : record_of(topic.subject);
+      if (!record) return Taken::nothing_left;
+      piece.record = to_bytes(record->exact_bytes());
+      if (piece.record.size() > max_mesh_record) return Taken::nothing_left;
+    } else if (topic.kind == Kind::voucher) {
+      const Voucher* voucher = nullptr;
+      if (const View::Member* member = view_.find(topic.subject))
+        voucher = member->dossier->voucher_by(topic.by);
+      else if (const auto c = candidates_.find(topic.subject); c != candidates_.end())
+        for (const VoucherPtr& v : c->second.vouchers)
+          if (v->by == topic.by) voucher = v.get();
+      if (!voucher) return Taken::nothing_left;
+      piece.vouchers.push_back(*voucher);
+    } else {
+      const std::vector<Gone>* gones = gones_of(topic.subject);
+      if (!gones) return Taken::nothing_left;
+      for (const Gone& gone : *gones)
+        if (gone.by == topic.by) piece.gones.push_back(gone);
+      if (piece.gones.empty()) return Taken::nothing_left;
+    }
+    const std::size_t size =
+        news_bound(piece.record.size(), piece.vouchers.size(), piece.gones.size());
+    if (size > room) return Taken::no_room;
+    room -= size;
+    if (is_new) {
+      all.push_back(std::move(piece));
+      return Taken::yes;
+    }
+    if (!piece.record.empty()) news->record = std::move(piece.record);
+    news->vouchers.insert(news->vouchers.end(), piece.vouchers.begin(), piece.vouchers.end());
+    news->gones.insert(news->gones.end(), piece.gones.begin(), piece.gones.end());
+    return Taken::yes;
+  });
+  return all;
+}
+
+}  // namespace byway

@@ -1,0 +1,81 @@
+// The numbers of proving that we can be reached, each beside the sentence that chose it.
+#pragma once
+
+#include <cstddef>
+
+#include "protocol/time.h"
+
+namespace byway::limits::proof {
+
+// --- what makes a proof ---
+
+// Three diallers from three netgroups: one could be mistaken, or the asker's friend.
+inline constexpr std::size_t diallers = 3;
+// An attestation is good for a day; an hourly dial notices sooner that it became untrue.
+inline constexpr Duration lifetime = 24h;
+inline constexpr Duration again = 1h;
+// Three failures of the last five: one dial may fail for its dialler's sake, three do not.
+inline constexpr std::size_t remembered_outcomes = 5;
+inline constexpr std::size_t failures_to_lose = 3;
+// Successes kept: enough that losing some to age does not lose the proof.
+inline constexpr std::size_t kept_successes = 8;
+// When more netgroups come to exist than a proof was made with (or one of its three grew old),
+// there is an hour to find the missing diallers before it counts as lost.
+inline constexpr Duration time_to_complete = 1h;
+// How far a dialler's clock may be from ours: as far as a handshake's.
+inline constexpr auto clock_skew = 24h;
+
+// --- strangers to a NAT ---
+
+// Longer than any NAT's UDP mapping lives without traffic that is worth being called closed
+// (RFC 4787 asks for at least two minutes, five are recommended; ten is beyond what is met).
+inline constexpr Duration silence = 10min;
+// Addresses sent to in that time that are remembered, about 100 B each and only while they are
+// fresh: as many as the largest supernode has leaves, since where this overflows nothing can be
+// proved for ten minutes.
+inline constexpr std::size_t contacted = 131'072;
+// Two known supernodes are left uncontacted, so that somebody remains who can dial us; homes
+// come first: once a node is known not to be reachable, so many supernodes are its homes' anyway.
+inline constexpr std::size_t reserved = 2;
+inline constexpr std::size_t left_for_homes = 3;
+
+// --- asking ---
+
+// The answer to a request carries an attestation. Padding makes the request larger than that
+// and than the three dials together with their headers, so that nobody gets out more than he
+// put in.
+inline constexpr std::size_t request_padding = 192;
+// A dial takes dial_patience, and a link to the dialler may have to be made first.
+inline constexpr Duration ask_patience = 12s;
+inline constexpr Duration helper_patience = 9s;
+inline constexpr Duration dial_patience = 3s;
+// A helper lets one address be dialled once a minute; the next request a second after that.
+inline constexpr Duration helper_gap = 61s;
+inline constexpr Duration helper_gap_last = 1h;
+// A dial that proved nothing (nobody to dial, or one we know) is repeated soon, then less often.
+inline constexpr Duration inconclusive_first = 10s;
+inline constexpr Duration inconclusive_last = 10min;
+// A dial unanswered most often means a NAT, which is not worth more than a try an hour.
+inline constexpr Duration unanswered_first = 30s;
+inline constexpr Duration unanswered_last = 1h;
+// But a proof that begins to fail is decided within minutes.
+inline constexpr Duration doubtful = 60s;
+// Supernodes that are remembered as helpers: it takes three, and a spare for each that is busy.
+inline constexpr std::size_t helpers = 16;
+
+// --- helping and dialling ---
+
+// A bucket that holds 4 and refills by 8 a minute never lets more than 12 pass in one.
+inline constexpr double dials_burst = 4;
+inline constexpr double dials_per_second = 8.0 / 60;
+inline constexpr double dials_per_target_per_second = 1.0 / 60;
+inline constexpr std::size_t tracked_targets = 1024;
+inline constexpr std::size_t pending = 32;  // a guard: the buckets allow about four at once
+// The same datagram again, should one be lost: with 5 % loss each way all three fail once in a
+// thousand times, and the request is still larger than all of them.
+inline constexpr int dial_sends = 3;
+inline constexpr Duration dial_resend = 600ms;
+// Diallers looked at before the best so far is taken.
+inline constexpr std::size_t looks = 64;
+
+}  // namespace byway::limits::proof

@@ -1,0 +1,382 @@
+#include "overlay/reach/prover.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "overlay/core/timers.h"
+#include "overlay/reach/proof_limits.h"
+
+namespace byway {
+namespace {
+
+namespace proof = limits::proof;
+
+std::string counted(std::size_t n, std::string_view what) {
+  return std::to_string(n) + " " + std::string(what) + (n == 1 ? "" : "s");
+}
+
+// How near `other` is to us in a space in which every node stands somewhere else.
+std::uint64_t distance(const NodeId& self, const NodeId& other) {
+  const ByteView a = self.key(), b = other.key();
+  return load_be<std::uint64_t>(a.first(8)) ^ load_be<std::uint64_t>(b.first(8));
+}
+
+}  // namespace
+
+Prover::Prover(const NodeId& self, const Crypto& crypto, Random random, int netgroup_bits_v4,
+               int netgroup_bits_v6)
+    : self_(self),
+      crypto_(crypto),
+      random_(std::move(random)),
+      bits_v4_(netgroup_bits_v4),
+      bits_v6_(netgroup_bits_v6),
+      contacted_(proof::silence, proof::contacted) {}
+
+IpAddress Prover::netgroup(const IpAddress& address) const {
+  return address.prefix(address.is_v4() ? bits_v4_ : bits_v6_);
+}
+
+std::size_t Prover::needed() const {
+  return std::clamp<std::size_t>(netgroups_, 1, proof::diallers);
+}
+
+// --- facts -------------------------------------------------------------------------------------
+
+void Prover::on_claim(TimePoint now, const Endpoint& endpoint, Proto proto) {
+  const Door door = door_of(endpoint, proto);
+  Claim& claim = claims_[door];
+  if (claim.endpoint == endpoint) return;
+  lose(door, claim, true, "our address is now " + endpoint.to_string());
+  claim = Claim{.endpoint = endpoint, .next_ask = now};
+}
+
+void Prover::on_claim_gone(Door door) {
+  const auto claim = claims_.find(door);
+  if (claim == claims_.end()) return;
+  lose(door, claim->second, true, "we no longer have this address");
+  claims_.erase(claim);
+}
+
+void Prover::on_linked(const NodeId& supernode, const IpAddress& at) {
+  if (const auto known = helpers_.find(supernode); known != helpers_.end()) {
+    known->second.at = at;
+    return;
+  }
+  if (helpers_.size() < proof::helpers) helpers_.emplace(supernode, Helper{at});
+}
+
+void Prover::on_unlinked(TimePoint now, const NodeId& supernode) {
+  helpers_.erase(supernode);
+  for (auto& [door, claim] : claims_)
+    if (claim.asking && claim.asking->helper == supernode) on_inconclusive(now, claim);
+}
+
+void Prover::on_netgroups(TimePoint now, std::size_t known) {
+  const std::size_t before = std::exchange(netgroups_, known);
+  if (known == before) return;
+  for (auto& [door, claim] : claims_) {
+    const bool waits_for_somebody = claim.nobody_to_dial && known > before;
+    if (waits_for_somebody) claim.back_off = {};
+    if (waits_for_somebody || (claim.proved && claim.successes.size() < needed()))
+      claim.next_ask = std::min(claim.next_ask, now);
+    review(now, door, claim);
+  }
+}
+
+bool Prover::on_dialback(TimePoint now, const Datagram& datagram) {
+  const auto nonce = parse_dialback(datagram.bytes);
+  const auto asked = claims_.find(door_of(datagram.from, datagram.proto));
+  if (!nonce || asked == claims_.end()) return false;
+  auto& asking = asked->second.asking;
+  if (!asking || asking->nonce != *nonce) return false;
+  // A helper that dials us itself, over the hole we made for it, proves nothing.
+  if (datagram.from.address == asking->helper_at) return false;
+
+  if (!asking->dialled_by) {
+    asking->dialled_by = datagram.from;
+    asking->counts = contacted_.is_quiet(now, datagram.from.address);
+  }
+  if (*asking->dialled_by != datagram.from || asking->echoes >= proof::dial_sends) return false;
+  // An echo to one that cannot count would only make sure that it cannot count the next time.
+  if (!asking->counts) return true;
+  ++asking->echoes;
+  contacted_.on_sent(now, datagram.from.address);
+  transmits_.push_back({.to = datagram.from,
+                        .bytes = make_dialback_echo(*nonce),
+                        .socket = datagram.socket,
+                        .proto = datagram.proto});
+  return true;
+}
+
+bool Prover::on_result(TimePoint now, WallTime wall, const NodeId& helper,
+                       const ProveResult& result) {
+  const auto asked = std::find_if(claims_.begin(), claims_.end(), [&](const auto& entry) {
+    const auto& asking = entry.second.asking;
+    return asking && asking->helper == helper && asking->nonce == result.nonce;
+  });
+  if (asked == claims_.end()) return false;
+  auto& [door, claim] = *asked;
+  claim.nobody_to_dial = result.outcome == ProofOutcome::no_dialler;
+
+  switch (result.outcome) {
+    case ProofOutcome::proved: {
+      const auto attestation = Attestation::parse(crypto_, result.attestation);
+      const auto says = attestation ? attestation->attested() : Attested{};
+      const auto skew = says.at > wall ? says.at - wall : wall - says.at;
+      const bool true_to_us = attestation && says.subject == self_ &&
+                              says.endpoint == claim.endpoint && says.proto == door.proto &&
+                              says.dialler != helper && skew <= proof::clock_skew;
+      if (true_to_us && claim.asking->dialled_by && claim.asking->counts)
+        on_reached(now, door, claim, *attestation);
+      else
+        on_inconclusive(now, claim);
+      return true;
+    }
+    case ProofOutcome::timed_out:
+      // Where the dial arrived but its echo was lost, we know better than the dialler.
+      if (claim.asking->dialled_by)
+        on_inconclusive(now, claim);
+      else
+        on_unanswered(now, door, claim);
+      return true;
+    case ProofOutcome::refused:
+      if (const auto known = helpers_.find(helper); known != helpers_.end()) {
+        const Duration wait = std::chrono::seconds{result.retry_s};
+        known->second.ready_at =
+            now +
+            std::max(proof::helper_gap, random_.jittered(std::min(wait, proof::helper_gap_last)));
+      }
+      on_inconclusive(now, claim);
+      return true;
+    case ProofOutcome::no_dialler:
+      on_inconclusive(now, claim);
+      return true;
+  }
+  return true;
+}
+
+void Prover::on_timeout(TimePoint now) {
+  for (auto& [door, claim] : claims_) {
+    if (claim.asking && now >= claim.asking->deadline) on_inconclusive(now, claim);
+    review(now, door, claim);
+  }
+}
+
+// --- what became of a dial ---------------------------------------------------------------------
+
+Duration Prover::back_off(Claim& claim, Duration first, Duration last) {
+  claim.back_off = std::clamp(2 * claim.back_off, first, last);
+  return random_.jittered(claim.back_off);
+}
+
+void Prover::on_reached(TimePoint now, const Door& door, Claim& claim,
+                        const Attestation& attestation) {
+  const NodeId& dialler = attestation.attested().dialler;
+  const IpAddress group = netgroup(claim.asking->dialled_by->address);
+  const std::size_t before = claim.successes.size();
+  std::erase_if(claim.successes, [&](const Success& success) {
+    return success.netgroup == group || success.dialler == dialler;
+  });
+  claim.successes.insert(claim.successes.begin(), {group, dialler, now, attestation.exact_bytes()});
+  if (claim.successes.size() > proof::kept_successes) claim.successes.pop_back();
+
+  claim.reached.push_back(true);
+  if (claim.reached.size() > proof::remembered_outcomes) claim.reached.pop_front();
+  claim.unreachable = false;
+  claim.asking.reset();
+  claim.next_ask = now;
+  review(now, door, claim);
+  const bool one_more = claim.successes.size() > before;
+  const bool enough = claim.successes.size() >= needed();
+  if (one_more || enough) claim.back_off = {};
+  // The next one at once, unless we only meet the same diallers again.
+  if (enough)
+    claim.next_ask = now + random_.jittered(proof::again);
+  else if (!one_more)
+    claim.next_ask = now + back_off(claim, proof::inconclusive_first, proof::inconclusive_last);
+}
+
+void Prover::on_unanswered(TimePoint now, const Door& door, Claim& claim) {
+  claim.asking.reset();
+  claim.reached.push_back(false);
+  if (claim.reached.size() > proof::remembered_outcomes) claim.reached.pop_front();
+  const auto failures = std::count(claim.reached.begin(), claim.reached.end(), false);
+  if (static_cast<std::size_t>(failures) >= proof::failures_to_lose) {
+    claim.unreachable = true;
+    lose(door, claim, false,
+         "of the last " + counted(claim.reached.size(), "dial") + " " + std::to_string(failures) +
+             " were not answered");
+    claim.successes.clear();
+  }
+  claim.next_ask =
+      now + (claim.proved ? random_.jittered(proof::doubtful)
+                          : back_off(claim, proof::unanswered_first, proof::unanswered_last));
+}
+
+void Prover::on_inconclusive(TimePoint now, Claim& claim) {
+  claim.asking.reset();
+  claim.next_ask = now + back_off(claim, proof::inconclusive_first,
+                                  std::max(proof::inconclusive_last,
+                                           std::min(claim.back_off, proof::unanswered_last)));
+}
+
+// Whether the successes that are left make a proof.
+void Prover::review(TimePoint now, const Door& door, Claim& claim) {
+  while (!claim.successes.empty() && now - claim.successes.back().at >= proof::lifetime)
+    claim.successes.pop_back();
+
+  if (claim.successes.size() >= needed()) {
+    claim.complete_by.reset();
+    if (std::exchange(claim.proved, true)) return;
+    events_.push_back(Proved{claim.endpoint, door.proto, claim.successes.size()});
+    return;
+  }
+  if (!claim.proved) return;
+  if (!claim.complete_by) {
+    claim.complete_by = now + proof::time_to_complete;
+    claim.next_ask = std::min(claim.next_ask, now);
+  }
+  if (claim.successes.empty() || now >= *claim.complete_by)
+    lose(door, claim, false,
+         "only " + counted(claim.successes.size(), "dialler") + " of " + std::to_string(needed()) +
+             " reached us within a day");
+}
+
+void Prover::lose(const Door& door, Claim& claim, bool moved, std::string why) {
+  claim.complete_by.reset();
+  if (!std::exchange(claim.proved, false)) return;
+  events_.push_back(Lost{claim.endpoint, door.proto, moved, std::move(why)});
+}
+
+// --- decisions ---------------------------------------------------------------------------------
+
+const Prover::Helper* Prover::helper_for(const Door& door) const {
+  const Helper* best = nullptr;
+  for (const auto& [id, helper] : helpers_)
+    if (helper.at.is_v6() == door.v6 && (!best || helper.ready_at < best->ready_at)) best = &helper;
+  return best;
+}
+
+std::optional<TimePoint> Prover::ask_at(const Door& door, const Claim& claim) const {
+  const Helper* helper = helper_for(door);
+  if (claim.asking || !helper) return {};
+  return std::max(claim.next_ask, helper->ready_at);
+}
+
+std::optional<Prover::Ask> Prover::poll_ask(TimePoint now) {
+  for (auto& [door, claim] : claims_) {
+    const auto at = ask_at(door, claim);
+    if (!at || now < *at) continue;
+    // Of those who are ready, whoever was not asked for the longest time; the first time, anyone.
+    std::vector<std::pair<const NodeId, Helper>*> ready;
+    TimePoint longest = TimePoint::max();
+    for (auto& entry : helpers_) {
+      const Helper& helper = entry.second;
+      if (helper.at.is_v6() != door.v6 || helper.ready_at > longest) continue;
+      if (helper.ready_at < longest) ready.clear();
+      longest = helper.ready_at;
+      ready.push_back(&entry);
+    }
+    auto& [id, helper] = *ready[random_.below(ready.size())];
+    helper.ready_at = now + proof::helper_gap;
+    claim.asking = Asking{.helper = id,
+                          .helper_at = helper.at,
+                          .nonce = random_.bytes<16>(),
+                          .deadline = now + proof::ask_patience,
+                          .dialled_by = std::nullopt};
+    return Ask{id, ProveRequest{claim.asking->nonce, claim.endpoint, door.proto,
+                                static_cast<std::uint16_t>(proof::request_padding)}};
+  }
+  return {};
+}
+
+std::optional<Transmit> Prover::poll_transmit() {
+  if (transmits_.empty()) return {};
+  Transmit transmit = std::move(transmits_.front());
+  transmits_.pop_front();
+  return transmit;
+}
+
+std::optional<Prover::Event> Prover::poll_event() {
+  if (events_.empty()) return {};
+  Event event = std::move(events_.front());
+  events_.pop_front();
+  return event;
+}
+
+std::optional<TimePoint> Prover::next_timeout() const {
+  std::optional<TimePoint> next;
+  for (const auto& [door, claim] : claims_) {
+    next = earlier(next, claim.asking ? claim.asking->deadline : ask_at(door, claim));
+    next = earlier(next, claim.complete_by);
+    if (!claim.successes.empty()) next = earlier(next, claim.successes.back().at + proof::lifetime);
+  }
+  return next;
+}
+
+// --- what is known -----------------------------------------------------------------------------
+
+bool Prover::is_proved(Door door) const {
+  const auto claim = claims_.find(door);
+  return claim != claims_.end() && claim->second.proved;
+}
+
+bool Prover::is_proved() const {
+  return std::any_of(claims_.begin(), claims_.end(),
+                     [](const auto& entry) { return entry.second.proved; });
+}
+
+std::vector<Bytes> Prover::attestations(Door door) const {
+  std::vector<Bytes> all;
+  if (const auto claim = claims_.find(door); claim != claims_.end())
+    for (const Success& success : claim->second.successes) all.push_back(success.attestation);
+  return all;
+}
+
+std::vector<NodeId> Prover::reserved(std::span<const NodeId> known) const {
+  if (claims_.empty()) return {};
+  const bool hopeless = std::all_of(claims_.begin(), claims_.end(), [](const auto& entry) {
+    return entry.second.unreachable && !entry.second.proved;
+  });
+  const std::size_t others_need = hopeless ? proof::left_for_homes : 1;
+  if (known.size() <= others_need) return {};
+  const std::size_t count = std::min(proof::reserved, known.size() - others_need);
+
+  std::vector<NodeId> chosen;
+  const auto nearer = [&](const NodeId& a, const NodeId& b) {
+    return std::pair(distance(self_, a), a) < std::pair(distance(self_, b), b);
+  };
+  for (const NodeId& id : known) {
+    if (helpers_.contains(id)) continue;
+    chosen.insert(std::lower_bound(chosen.begin(), chosen.end(), id, nearer), id);
+    if (chosen.size() > count) chosen.pop_back();
+  }
+  return chosen;
+}
+
+std::string Prover::status(Door door) const {
+  const auto known = claims_.find(door);
+  if (known == claims_.end()) return "no address to prove is known yet";
+  const Claim& claim = known->second;
+  const std::string where = claim.endpoint.to_string();
+  if (claim.proved)
+    return "proved at " + where + " by " + counted(claim.successes.size(), "dialler");
+  if (claim.unreachable) return "strangers cannot reach " + where + ": nobody's dial was answered";
+  if (claim.nobody_to_dial) return "nobody to dial: the network has no third address";
+  if (!claim.asking && !helper_for(door)) return "no supernode to ask for a proof of " + where;
+  return "having " + where + " proved: " + std::to_string(claim.successes.size()) + " of " +
+         counted(needed(), "dialler") + " got through";
+}
+
+std::string Prover::status() const {
+  // As in the map's order where two are equally far: IPv4 first, and UDP before TCP.
+  const auto rank = [](const Claim& claim) {
+    return claim.proved ? 3 : claim.unreachable ? 0 : claim.nobody_to_dial ? 1 : 2;
+  };
+  const auto furthest = std::max_element(
+      claims_.begin(), claims_.end(),
+      [&](const auto& a, const auto& b) { return rank(a.second) < rank(b.second); });
+  return status(furthest == claims_.end() ? Door{} : furthest->first);
+}
+
+}  // namespace byway

@@ -1,0 +1,169 @@
+// Can strangers reach us? The asker's side of a proof.
+//
+// We ask a supernode (the helper) to have somebody dial an address of ours whom we do not know
+// and have not sent to for ten minutes. So no NAT in front of us was opened for that dialler, and
+// if its datagram arrives all the same, anybody's would. We echo it; the dialler signs that it was
+// answered. Three diallers from three netgroups prove an endpoint, or as many as there are
+// netgroups in a smaller network.
+//
+// Each door (IPv4 or IPv6, UDP or TCP) is proved by itself:
+//
+//               .--inconclusive: again, with back-off--.
+//               v                                      |
+//   claimed --ask a helper--> asking ------------------'
+//               ^              | | '--reached, by enough netgroups--> proved --an hour--> asking
+//               |--reached <---' |                                      |
+//               '--not reached <-'      3 of 5 not reached, or a day old, or another address
+//                  (a minute … an hour)                                 |
+//                                                        claimed <------'
+//
+// A failure is only what a dialler says: "I dialled and nothing came back". A helper that is busy
+// or silent, a network with nobody to dial, a dialler that we know already: these say nothing about
+// the endpoint. And what we have seen arrive has arrived, whatever the helper says.
+//
+// Sources: DESIGN §4; the filtering behaviours told apart here are those of RFC 4787, section 5.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "overlay/core/io.h"
+#include "overlay/reach/contacted.h"
+#include "protocol/attestation.h"
+#include "protocol/proof_message.h"
+#include "protocol/random.h"
+
+namespace byway {
+
+class Prover {
+ public:
+  Prover(const NodeId& self, const Crypto& crypto, Random random, int netgroup_bits_v4,
+         int netgroup_bits_v6);
+
+  // One of the four doors.
+  struct Door {
+    bool v6 = false;
+    Proto proto = Proto::udp;
+    auto operator<=>(const Door&) const = default;
+  };
+  static Door door_of(const Endpoint& endpoint, Proto proto) {
+    return {endpoint.address.is_v6(), proto};
+  }
+
+  // --- facts ---
+  // Supernodes see us at this endpoint, or our router mapped it. Another one than before for the
+  // same door: what was proved is forgotten, and proved anew at once.
+  void on_claim(TimePoint now, const Endpoint& endpoint, Proto proto);
+  void on_claim_gone(Door door);
+  // A supernode that can be asked over its link, and the address it is linked at: it helps with
+  // doors of that family. Those over the limit are not needed.
+  void on_linked(const NodeId& supernode, const IpAddress& at);
+  void on_unlinked(TimePoint now, const NodeId& supernode);
+  // How many netgroups the network is known to have somebody in who could dial us.
+  void on_netgroups(TimePoint now, std::size_t known);
+  // Something of ours was sent there; all traffic counts, whatever socket it left from.
+  void on_sent(TimePoint now, const IpAddress& address) { contacted_.on_sent(now, address); }
+  // True: it was asked for; the echo is ready to be sent, if it can prove anything.
+  bool on_dialback(TimePoint now, const Datagram& datagram);
+  // True: we waited for it.
+  bool on_result(TimePoint now, WallTime wall, const NodeId& helper, const ProveResult& result);
+  void on_timeout(TimePoint now);
+
+  // --- decisions; drain after every input ---
+  struct Ask {
+    NodeId helper;
+    ProveRequest request;
+  };
+  std::optional<Ask> poll_ask(TimePoint now);
+  std::optional<Transmit> poll_transmit();
+  struct Proved {
+    Endpoint endpoint;
+    Proto proto;
+    std::size_t diallers;
+  };
+  struct Lost {
+    Endpoint endpoint;
+    Proto proto;
+    bool moved;  // no failure: the address is another one now, or gone
+    std::string why;
+  };
+  using Event = std::variant<Proved, Lost>;
+  std::optional<Event> poll_event();
+  std::optional<TimePoint> next_timeout() const;
+
+  // --- what is known ---
+  bool is_proved(Door door) const;
+  bool is_proved() const;  // some door is
+  // What to show to those who are to vouch for us: exact bytes, the newest first.
+  std::vector<Bytes> attestations(Door door) const;
+  // Of the supernodes known, which to leave alone for now, so that they can dial us: the same
+  // ones for the same list, others for another node. Linear in `known`: call it when that
+  // changes, with a fixed part of it where it is long.
+  std::vector<NodeId> reserved(std::span<const NodeId> known) const;
+  // One sentence about the door that is furthest, without a full stop.
+  std::string status() const;
+  std::string status(Door door) const;
+
+ private:
+  struct Success {
+    IpAddress netgroup;
+    NodeId dialler;
+    TimePoint at;
+    Bytes attestation;
+  };
+  struct Asking {
+    NodeId helper;
+    IpAddress helper_at;
+    ProofNonce nonce;
+    TimePoint deadline;
+    std::optional<Endpoint> dialled_by;
+    bool counts = false;  // the dialler was a stranger to any NAT of ours
+    int echoes = 0;
+  };
+  struct Claim {
+    Endpoint endpoint;
+    std::optional<Asking> asking;
+    TimePoint next_ask;
+    Duration back_off{};
+    std::vector<Success> successes;  // newest first, a netgroup and a dialler once each
+    std::deque<bool> reached;        // the last conclusive dials
+    bool proved = false;
+    bool unreachable = false;  // 3 of the last 5 dials said so
+    bool nobody_to_dial = false;
+    std::optional<TimePoint> complete_by;  // proved, but a dialler short of it
+  };
+  struct Helper {
+    IpAddress at;
+    TimePoint ready_at{};
+  };
+
+  IpAddress netgroup(const IpAddress& address) const;
+  std::size_t needed() const;
+  const Helper* helper_for(const Door& door) const;  // the one to be ready first
+  std::optional<TimePoint> ask_at(const Door& door, const Claim& claim) const;
+  void on_reached(TimePoint now, const Door& door, Claim& claim, const Attestation& attestation);
+  void on_unanswered(TimePoint now, const Door& door, Claim& claim);
+  void on_inconclusive(TimePoint now, Claim& claim);
+  void review(TimePoint now, const Door& door, Claim& claim);
+  void lose(const Door& door, Claim& claim, bool moved, std::string why);
+  Duration back_off(Claim& claim, Duration first, Duration last);
+
+  NodeId self_;
+  const Crypto& crypto_;
+  Random random_;
+  int bits_v4_;
+  int bits_v6_;
+  std::map<Door, Claim> claims_;
+  std::map<NodeId, Helper> helpers_;
+  std::size_t netgroups_ = 0;
+  Contacted contacted_;
+  std::deque<Transmit> transmits_;
+  std::deque<Event> events_;
+};
+
+}  // namespace byway

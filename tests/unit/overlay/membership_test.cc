@@ -1,0 +1,391 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/overlay/mesh_cluster.h"
+
+namespace byway {
+namespace {
+
+using testing::Contains;
+using testing::Pair;
+
+// `count` nodes that join one after the other, each through the first.
+struct SmallNetwork : MeshCluster {
+  explicit SmallNetwork(std::size_t count) : MeshCluster(1) {
+    for (std::size_t i = 0; i < count; ++i) {
+      add();
+      if (i > 0) join(i, 0);
+      run_for(10s);
+    }
+  }
+};
+
+TEST(Membership, ANetworkOfOneIsItsOwnMember) {
+  MeshCluster cluster(1);
+  cluster.add();
+  cluster.run_for(5min);
+  EXPECT_EQ(cluster.mesh(0).view().size(), 1u);
+  EXPECT_TRUE(cluster.sees(0, 0));
+  EXPECT_EQ(cluster.node(0).messages, 0u) << "there is nobody to talk to";
+}
+
+TEST(Membership, TheSecondNodeNeedsTheFirstOnesVoucher) {
+  MeshCluster cluster(1);
+  cluster.add();
+  cluster.add();
+  cluster.join(1, 0);
+  ASSERT_TRUE(cluster.run_until([&] { return cluster.agrees(); }, 10s));
+  ASSERT_TRUE(cluster.run_until([&] { return cluster.mesh(0).is_established(); }, 10s));
+  EXPECT_TRUE(cluster.mesh(1).is_established());
+  EXPECT_EQ(cluster.mesh(0).view().find(cluster.id(1))->dossier->vouchers.size(), 1u);
+  EXPECT_EQ(cluster.mesh(0).view().tree().root(), cluster.mesh(1).view().tree().root());
+}
+
+class MembershipInSmallNetworks : public testing::TestWithParam<std::size_t> {};
+
+TEST_P(MembershipInSmallNetworks, EveryoneComesToKnowEveryoneAndTheSameOfThem) {
+  SmallNetwork cluster(GetParam());
+  ASSERT_TRUE(cluster.run_until([&] { return cluster.agrees(); }, 60s));
+  cluster.run_for(60s);
+  for (std::size_t i = 0; i < cluster.size(); ++i) {
+    EXPECT_TRUE(cluster.mesh(i).is_established());
+    EXPECT_EQ(cluster.mesh(i).view().tree().root(), cluster.mesh(0).view().tree().root());
+  }
+  EXPECT_EQ(cluster.buried_alive(), 0u);
+}
+INSTANTIATE_TEST_SUITE_P(OfSize, MembershipInSmallNetworks, testing::Values(2, 3, 5, 12));
+
+TEST(Membership, TwoWhoBeginAtOnceWithOneAnotherAsSeedsFindTogether) {
+  MeshCluster cluster(1);
+  cluster.add();
+  cluster.add();
+  cluster.join(0, 1);
+  cluster.join(1, 0);
+  ASSERT_TRUE(cluster.run_until([&] { return cluster.agrees(); }, 10s));
+  EXPECT_TRUE(cluster.run_until(
+      [&] { return cluster.mesh(0).is_established() && cluster.mesh(1).is_established(); }, 10s));
+}
+
+TEST(Membership, WhomNobodyReachesIsNotAdmittedAndNotTalkedOf) {
+  SmallNetwork cluster(8);
+  ASSERT_TRUE(cluster.run_until([&] { return cluster.agrees(); }, 60s));
+  const auto claimed = IpAddress::v4({99, 1, 1, 1});
+  const auto liar = cluster.add();
+  cluster.node(liar).address = claimed;
+  cluster.start(liar);
+  cluster.node(liar).address = IpAddress::v4({98, 1, 1, 1});  // where it is not
+  cluster.join(liar, 0);
+  cluster.run_for(60s);
+  EXPECT_EQ(cluster.seen_by(liar), 0u);
+  EXPECT_FALSE(cluster.mesh(liar).is_established());
+}
+
+TEST(Membership, InAGrownNetworkOneVoucherIsNotEnough) {
+  SmallNetwork cluster(8);
+  ASSERT_TRUE(cluster.run_until([&] { return cluster.agrees(); }, 60s));
+  cluster.run_for(30s);
+  // Member 3 says that it met somebody whom nobody else can reach.
+  Random random(99);
+  const Identity ghost = Identity::generate(random);
+  const auto address = IpAddress::v4({99, 1, 1, 1});
+  const Record record{.id = ghost.id(), .sequence = 1, .role = Record::Role::supernode,
+                      .endpoints = {{address, 7000}}};
+  const Bytes bytes = to_bytes(SignedRecord::sign(ghost, record).exact_bytes());
+  const auto vouched_by = [&](std::size_t i) {
+    return Voucher::sign(cluster.node(i).identity, ghost.id(), address, cluster.wall());
+  };
+  cluster.deliver(0, cluster.id(3), Gossip{0, 0, {News{ghost.id(), bytes, {vouched_by(3)}, {}}}});
+  cluster.run_for(30s);
+  EXPECT_FALSE(cluster.mesh(0).view().find(ghost.id()));
+
+  cluster.deliver(0, cluster.id(3), Gossip{0, 0, {News{ghost.id(), {}, {vouched_by(4)}, {}}}});
+  EXPECT_TRUE(cluster.mesh(0).view().find(ghost.id())) << "with two it would have been";
+}
+
+TEST(Membership, VouchersOfPeopleNobodyVouchedForCountNothing) {
+  SmallNetwork cluster(8);
+  ASSERT_TRUE(cluster.run_until([&] { return cluster.agrees(); }, 60s));
+  Random random(99);
+  std::vector<Identity> ghosts;
+  for (int i = 0; i < 4; ++i) ghosts.push_back(Identity::generate(random));
+  std::vector<News> news;
+  for (std::uint8_t i = 0; i < 4; ++i) {
+    const auto address = IpAddress::v4({99, i, 1, 1});
+    const Record record{.id = ghosts[i].id(), .sequence = 1, .role = Record::Role::supernode,
+                        .endpoints = {{address, 7000}}};
+    News one{ghosts[i].id(), to_bytes(SignedRecord::sign(ghosts[i], record).exact_bytes()), {}, {}};
+    for (const Identity& other : ghosts)
+      if (other.id() != ghosts[i].id())
+        one.vouchers.push_back(
+            Voucher::sign(other, ghosts[i].id(), address, cluster.wall() - 1000h));
+    news.push_back(one);
+  }
+  cluster.deliver(0, cluster.id(1), Gossip{0, 0, news});
+  cluster.deliver(0, cluster.id(1), Page{0, 0, false, news});
+  cluster.run_for(60s);
+  for (const Identity& ghost : ghosts) EXPECT_FALSE(cluster.mesh(0).view().find(ghost.id()));
+}
+
+TEST(Membership, AFarewellIsHeardByAllAndKeepsOldRecordsOut) {
+  SmallNetwork cluster(8);
+  ASSERT_TRUE(cluster.run_until([&] { return cluster.agrees(); }, 60s));
+  const Bytes before = to_bytes(cluster.record(5)->exact_bytes());
+  cluster.leave(5);
+  ASSERT_TRUE(cluster.run_until([&] { return cluster.seen_by(5) == 0; }, 15s));
+  EXPECT_THAT(cluster.node(2).dropped, Contains(Pair(cluster.id(5), Departure::left)));
+
+  cluster.deliver(2, cluster.id(1), Gossip{0, 0, {News{cluster.id(5), before, {}, {}}}});
+  EXPECT_FALSE(cluster.sees(2, 5));
+
+  ++cluster.node(5).sequence;
+  cluster.start(5);
+  cluster.join(5, 1);
+  EXPECT_TRUE(cluster.run_until([&] { return cluster.agrees(); }, 20s));
+}
+
+TEST(Membership, OneVoiceAloneBuriesNobody) {
+  SmallNetwork cluster(8);
+  ASSERT_TRUE(cluster.run_until([&] { return cluster.agrees(); }, 60s));
+  cluster.run_for(30s);
+  for (std::size_t accuser = 1; accuser < 8; ++accuser) {
+    if (accuser == 5) continue;
+    const Gone gone = Gone::sign(cluster.node(accuser).identity, cluster.id(5),
+                                 cluster.node(5).sequence);
+    cluster.deliver(0, cluster.id(accuser), Gossip{0, 0, {News{cluster.id(5), {}, {}, {gone}}}});
+    EXPECT_TRUE(cluster.sees(0, 5));
+    cluster.deliver(0, cluster.id(accuser), Gossip{0, 0, {News{cluster.id(5), {}, {}, {gone}}}});
+    EXPECT_TRUE(cluster.sees(0, 5)) << "nor by saying it twice";
+    break;
+  }
+  Random random(99);
+  const Identity stranger = Identity::generate(random);
+  const Gone gone = Gone::sign(stranger, cluster.id(5), cluster.node(5).sequence);
+  cluster.deliver(0, cluster.id(1), Gossip{0, 0, {News{cluster.id(5), {}, {}, {gone}}}});
+  EXPECT_TRUE(cluster.sees(0, 5)) << "nor does a stranger's word count";
+}
+
+TEST(Membership, WhoIsDeclaredGoneWronglyComesBackByItself) {
+  SmallNetwork cluster(8);
+  ASSERT_TRUE(cluster.run_until([&] { return cluster.agrees(); }, 60s));
+  cluster.run_for(30s);
+  const std::uint64_t sequence = cluster.node(5).sequence;
+  const Bytes before = to_bytes(cluster.record(5)->exact_bytes());
+  std::vector<Gone> gones{Gone::sign(cluster.node(1).identity, cluster.id(5), sequence),
+                          Gone::sign(cluster.node(2).identity, cluster.id(5), sequence)};
+  cluster.deliver(0, cluster.id(1), Gossip{0, 0, {News{cluster.id(5), {}, {}, gones}}});
+  EXPECT_FALSE(cluster.sees(0, 5));
+  cluster.deliver(0, cluster.id(1), Gossip{0, 0, {News{cluster.id(5), before, {}, {}}}});
+  EXPECT_FALSE(cluster.sees(0, 5)) << "others cannot speak for it";
+
+  EXPECT_TRUE(cluster.run_until([&] { return cluster.agrees(); }, 60s));
+  EXPECT_GT(cluster.node(5).sequence, sequence);
+  EXPECT_GE(cluster.told<Renew>(5), 1u);
+}
+
+TEST(Membership, WhoMovesHasToBeVouchedForAnew) {
+  SmallNetwork cluster(8);
+  ASSERT_TRUE(cluster.run_until([&] { return cluster.agrees(); }, 60s));
+  cluster.run_for(30s);
+  cluster.move(5, IpAddress::v4({99, 1, 1, 1}));
+  ASSERT_TRUE(cluster.run_until(
+      [&] { return cluster.node(0).dropped.contains(cluster.id(5)); }, 10s));
+  EXPECT_EQ(cluster.node(0).dropped[cluster.id(5)], Departure::moved);
+  ASSERT_TRUE(cluster.run_until([&] { return cluster.agrees(); }, 60s));
+  const View::Member* member = cluster.mesh(0).view().find(cluster.id(5));
+  for (const VoucherPtr& voucher : member->dossier->vouchers)
+    EXPECT_EQ(voucher->address, IpAddress::v4({99, 1, 1, 1}));
+}
+
+TEST(Membership, StrangersCannotFillOurMemory) {
+  SmallNetwork cluster(2);
+  ASSERT_TRUE(cluster.run_until([&] { return cluster.agrees(); }, 60s));
+  Random random(99);
+  std::size_t sent = 0;
+  for (std::uint32_t i = 0; i < limits::candidates_per_pair * 4; ++i) {
+    const Identity ghost = Identity::generate(random);
+    const Record record{
+        .id = ghost.id(), .sequence = 1, .role = Record::Role::supernode,
+        .endpoints = {{IpAddress::v4({99, 1, 1, static_cast<std::uint8_t>(i)}), 7000}}};
+    cluster.deliver(0, cluster.id(1),
+                    Gossip{0, 0,
+                           {News{ghost.id(),
+                                 to_bytes(SignedRecord::sign(ghost, record).exact_bytes()),
+                                 {},
+                                 {}}}});
+    ++sent;
+  }
+  EXPECT_GT(sent, limits::candidates_per_pair);
+  EXPECT_EQ(cluster.mesh(0).candidates(), limits::candidates_per_pair);
+  cluster.run_for(limits::candidate_lifetime + 1min);
+  EXPECT_EQ(cluster.mesh(0).candidates(), 0u) << "and are forgotten";
+}
+
+TEST(Membership, TheHalvesOfASplitNetworkFindEachOtherAgain) {
+  MeshCluster cluster(4);
+  cluster.add_old_network(24);
+  cluster.run_for(1min);
+  ASSERT_TRUE(cluster.agrees());
+  for (std::size_t i = 0; i < 24; ++i) cluster.node(i).side = static_cast<int>(i % 2);
+  ASSERT_TRUE(cluster.run_until(
+      [&] {
+        for (std::size_t i = 0; i < 24; ++i)
+          if (cluster.mesh(i).view().size() != 12) return false;
+        return true;
+      },
+      5min));
+  for (std::size_t i = 0; i < 24; ++i) cluster.node(i).side = 0;
+  EXPECT_TRUE(cluster.run_until([&] { return cluster.agrees(); }, 5min));
+}
+
+TEST(Membership, WhoHearsNobodyKnowsThatItIsAloneAndBuriesNobody) {
+  MeshCluster cluster(4);
+  cluster.add_old_network(24);
+  cluster.run_for(1min);
+  cluster.node(7).side = 1;
+  cluster.run_for(limits::lost_touch + 5s);
+  EXPECT_EQ(cluster.told<Alone>(7), 1u);
+  EXPECT_EQ(cluster.mesh(7).view().size(), 1u);
+  for (const auto& [_, why] : cluster.node(7).dropped) EXPECT_EQ(why, Departure::lost_touch);
+
+  cluster.node(7).side = 0;
+  cluster.join(7, 3);
+  EXPECT_TRUE(cluster.run_until([&] { return cluster.agrees(); }, 2min));
+}
+
+TEST(Membership, ASilentSponsorIsGivenUp) {
+  SmallNetwork cluster(3);
+  const auto newcomer = cluster.add();
+  cluster.crash(1);
+  cluster.join(newcomer, 1);
+  cluster.run_for(30s);
+  EXPECT_EQ(cluster.told<JoinFailed>(newcomer), 1u);
+  cluster.join(newcomer, 2);
+  EXPECT_TRUE(cluster.run_until([&] { return cluster.told<Joined>(newcomer) == 1; }, 10s));
+}
+
+TEST(Membership, TwoOfOneNetgroupAreOneVoice) {
+  // 6, 7 and 8 live where 0, 1 and 2 do.
+  MeshCluster cluster(1);
+  for (std::size_t i = 0; i < 9; ++i) {
+    cluster.add(6);
+    if (i > 0) cluster.join(i, 0);
+    cluster.run_for(10s);
+  }
+  ASSERT_TRUE(cluster.run_until([&] { return cluster.agrees(); }, 60s));
+  cluster.run_for(30s);
+  const auto says_gone = [&](std::size_t who) {
+    return Gone::sign(cluster.node(who).identity, cluster.id(4), cluster.node(4).sequence);
+  };
+  cluster.deliver(3, cluster.id(1),
+                  Gossip{0, 0, {News{cluster.id(4), {}, {}, {says_gone(0), says_gone(6)}}}});
+  EXPECT_TRUE(cluster.sees(3, 4));
+  cluster.deliver(3, cluster.id(1),
+                  Gossip{0, 0, {News{cluster.id(4), {}, {}, {says_gone(1)}}}});
+  EXPECT_FALSE(cluster.sees(3, 4)) << "with one of another netgroup it would have been";
+}
+
+TEST(Membership, TwoOfOneNetgroupVouchAsOne) {
+  MeshCluster cluster(1);
+  for (std::size_t i = 0; i < 9; ++i) {
+    cluster.add(6);
+    if (i > 0) cluster.join(i, 0);
+    cluster.run_for(10s);
+  }
+  ASSERT_TRUE(cluster.run_until([&] { return cluster.agrees(); }, 60s));
+  cluster.run_for(30s);
+  Random random(99);
+  const Identity ghost = Identity::generate(random);
+  const auto address = IpAddress::v4({99, 1, 1, 1});
+  const Record record{.id = ghost.id(), .sequence = 1, .role = Record::Role::supernode,
+                      .endpoints = {{address, 7000}}};
+  News news{ghost.id(), to_bytes(SignedRecord::sign(ghost, record).exact_bytes()), {}, {}};
+  for (const std::size_t who : {0u, 6u})
+    news.vouchers.push_back(
+        Voucher::sign(cluster.node(who).identity, ghost.id(), address, cluster.wall()));
+  cluster.deliver(3, cluster.id(0), Gossip{0, 0, {news}});
+  EXPECT_FALSE(cluster.mesh(3).view().find(ghost.id()));
+}
+
+TEST(Membership, WhoeverIsSuspectedAllTheTimeStaysAndStaysWell) {
+  SmallNetwork cluster(12);
+  ASSERT_TRUE(cluster.run_until([&] { return cluster.agrees(); }, 60s));
+  for (int second = 0; second < 120; ++second) {
+    const Suspect suspect{cluster.id(5), cluster.node(5).sequence};
+    for (std::size_t i = 0; i < 12; ++i)
+      if (i != 3) cluster.deliver(i, cluster.id(3), suspect);
+    cluster.run_for(1s);
+  }
+  EXPECT_TRUE(cluster.agrees());
+  EXPECT_LT(cluster.mesh(5).health(), limits::unfit_to_judge);
+  EXPECT_EQ(cluster.buried_alive(), 0u);
+}
+
+TEST(Membership, ANodeOnABadLineBuriesNobodyAndIsNotBuried) {
+  MeshCluster cluster(4);
+  cluster.add_old_network(24);
+  cluster.node(7).loss = 0.5;
+  cluster.run_for(1h);
+  EXPECT_EQ(cluster.buried_alive(), 0u);
+  EXPECT_EQ(cluster.living(), 24u);
+}
+
+TEST(Membership, LongRecordsAreToldInPieces) {
+  MeshCluster cluster(1);
+  cluster.on_the_wire();
+  for (std::size_t i = 0; i < 10; ++i) {
+    cluster.add();
+    cluster.node(i).padding = 7;
+    cluster.start(i);
+    if (i > 0) cluster.join(i, 0);
+    cluster.run_for(10s);
+  }
+  EXPECT_TRUE(cluster.run_until([&] { return cluster.agrees(); }, 60s));
+  EXPECT_TRUE(cluster.run_until(
+      [&] {
+        return cluster.mesh(9).view().tree().root() == cluster.mesh(0).view().tree().root();
+      },
+      2min));
+  EXPECT_GT(cluster.record(0)->exact_bytes().size(), 400u);
+  EXPECT_LE(cluster.largest(), max_mesh_message);
+}
+
+TEST(Membership, AnyAnswerOfNobodyKnowsWhatOnlyCostsTime) {
+  SmallNetwork cluster(6);
+  ASSERT_TRUE(cluster.run_until([&] { return cluster.agrees(); }, 60s));
+  Random random(13);
+  const auto anybody = [&] { return cluster.id(random.below(6)); };
+  const std::uint64_t root = cluster.mesh(0).view().tree().root();
+  for (int i = 0; i < 3000; ++i) {
+    Compare compare{static_cast<std::uint32_t>(random.below(20)), {}, {}};
+    for (std::uint64_t k = random.below(5); k > 0; --k) {
+      const auto level = static_cast<std::uint8_t>(random.below(3));
+      Sums sums{level, static_cast<std::uint16_t>(random.below(1u << (4 * level))), {}};
+      for (std::uint64_t& part : sums.parts) part = random.chance(0.5) ? 0 : random.u64();
+      compare.sums.push_back(sums);
+    }
+    for (std::uint64_t k = random.below(4); k > 0; --k) {
+      const auto position = position_of(anybody());
+      compare.buckets.push_back({static_cast<std::uint16_t>(position >> 52),
+                                 {{position, random.u64()}}});
+    }
+    const MeshMessage messages[] = {
+        compare,
+        Want{{position_of(anybody()), random.u64()}},
+        Pull{random.u64()},
+        Page{0, random.u64(), random.chance(0.5), {News{anybody(), Bytes(100), {}, {}}}},
+        ProbeFor{anybody()},
+        ProbeFound{anybody(), random.chance(0.5)},
+        Gossip{random.u64(), 3, {News{anybody(), {}, {Voucher{.by = anybody()}},
+                                      {Gone{.by = anybody(), .sequence = 9}}}}}};
+    cluster.deliver(0, random.chance(0.2) ? node(random.below(9)) : anybody(),
+                    messages[random.below(std::size(messages))]);
+    if (i % 20 == 0) cluster.run_for(50ms);
+  }
+  cluster.run_for(1min);
+  EXPECT_TRUE(cluster.agrees());
+  EXPECT_EQ(cluster.mesh(0).view().tree().root(), root);
+  EXPECT_EQ(cluster.mesh(0).candidates(), 0u);
+}
+
+}  // namespace
+}  // namespace byway
