@@ -32,6 +32,8 @@ struct ControlServer::Shared {
   std::function<void()> settle;
   std::set<Connection*> clients;
   bool open = true;
+
+  std::vector<std::shared_ptr<Connection>> all() const;
 };
 
 class ControlServer::Connection final : public Replies,
@@ -71,6 +73,11 @@ class ControlServer::Connection final : public Replies,
     if (over_) return;
     if (const auto tell = std::exchange(on_gone_, nullptr)) tell();
     if (!over_) fail(sentence);
+  }
+  // Nobody will answer any more. What was to be told of its end holds on to this connection.
+  void abandon() {
+    over_ = true;
+    on_gone_ = on_drained_ = nullptr;
   }
   bool has_room() const override { return waiting_bytes_ < room_below; }
   void on_gone(std::function<void()> tell) override {
@@ -187,6 +194,13 @@ class ControlServer::Connection final : public Replies,
   std::function<void(Socket)> take_;
 };
 
+// Held, as what is done to one may be the end of it.
+std::vector<std::shared_ptr<ControlServer::Connection>> ControlServer::Shared::all() const {
+  std::vector<std::shared_ptr<Connection>> held;
+  for (Connection* client : clients) held.push_back(client->shared_from_this());
+  return held;
+}
+
 Outcome<std::unique_ptr<ControlServer>> ControlServer::open(boost::asio::io_context& io,
                                                             const std::string& path, Handle handle,
                                                             std::function<void()> settle) {
@@ -220,13 +234,12 @@ ControlServer::ControlServer(boost::asio::io_context& io, std::string path,
 ControlServer::~ControlServer() {
   shared_->open = false;
   shared_->handle = nullptr;
+  for (const auto& client : shared_->all()) client->abandon();
   if (acceptor_.is_open()) ::unlink(path_.c_str());
 }
 
 void ControlServer::dismiss(const std::string& sentence) {
-  std::vector<std::shared_ptr<Connection>> all;
-  for (Connection* client : shared_->clients) all.push_back(client->shared_from_this());
-  for (const auto& client : all) client->dismiss(sentence);
+  for (const auto& client : shared_->all()) client->dismiss(sentence);
 }
 
 void ControlServer::accept() {

@@ -48,8 +48,8 @@ Overlay::Conductor::Conductor(OverlayConfig config, const Identity& identity, co
       handshake_load_(limits::handshakes_per_second, limits::handshake_burst),
       stun_rate_(limits::stun_per_prefix, limits::stun_per_prefix, limits::tracked_strangers),
       archive_(config_.archive ? config_.archive : std::make_shared<Archive>(crypto)),
-      membership_({config_.netgroup_bits_v4, config_.netgroup_bits_v6}, identity_, crypto, *archive_,
-                  random_.fork(), now, wall),
+      membership_({config_.netgroup_bits_v4, config_.netgroup_bits_v6}, identity_, crypto,
+                  *archive_, random_.fork(), now, wall),
       placement_(crypto, config_.netgroup_bits_v4, config_.netgroup_bits_v6),
       store_(id(), placement_, record_source()),
       keeper_(id(), placement_, random_.fork()),
@@ -174,7 +174,8 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_sealed(TimePoint now, const R
   if (opened->plaintext.empty()) return Drop::undecodable;
   const ByteView body = ByteView(opened->plaintext).subspan(1);
   switch (static_cast<Area>(opened->plaintext[0])) {
-    case Area::link: break;
+    case Area::link:
+      break;
     case Area::directory:
       heard_from(now, *peer, route);
       return on_directory(now, *peer, body);
@@ -184,7 +185,8 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_sealed(TimePoint now, const R
     case Area::proof:
       heard_from(now, *peer, route);
       return on_proof(now, *peer, route, body);
-    default: return Drop::undecodable;
+    default:
+      return Drop::undecodable;
   }
   const auto message = decode_message(body);
   if (!message) return Drop::undecodable;
@@ -227,11 +229,11 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_message(TimePoint now, Peer& 
 Overlay::Conductor::Outcome Overlay::Conductor::on_ping(TimePoint now, Peer& peer,
                                                         const Route& route, const Ping& ping,
                                                         std::size_t size) {
-  (void)now;
   if (ping.rtt_us > 0) peer.rtt_hint = std::chrono::microseconds{ping.rtt_us};
   Pong pong{ping.nonce, route.relayed() ? Endpoint{} : route.endpoint};
   if (1 + encode(pong).size() + sealed_overhead > size) return Drop::oversize_answer;
   send(peer, route, pong);
+  if (peer.is_leaf) look_after_leaf(now, peer);
   return used;
 }
 
@@ -358,6 +360,7 @@ void Overlay::Conductor::pump_paths(TimePoint now, Peer& peer) {
   while (const auto probe = peer.paths.poll_ping(now)) send(peer, probe->route, probe->ping);
   const auto lost = peer.paths.take_lost();
   if (!lost.empty()) on_paths_lost(now, peer, lost);
+  if (homes_.is_home(peer.id)) worry_about_homes(now, peer);
   if (peer.wanted_until && now >= *peer.wanted_until) peer.wanted_until.reset();
 }
 
@@ -453,10 +456,14 @@ std::optional<Event> Overlay::Conductor::poll_event() {
 
 void Overlay::Conductor::leave(TimePoint now) {
   leaving_ = true;
-  for (auto& [id, peer] : peers_) {
-    if (peer.talk) end_talk(now, peer, "this node is leaving");
+  const auto say_goodbye = [&](Peer& peer) {
     send(peer, Bye{ByeReason::leaving});
-  }
+    if (peer.talk) end_talk(now, peer, "this node is leaving");
+  };
+  // Those behind a lane first: whoever carries it closes it when it hears that we go.
+  for (auto& [id, peer] : peers_)
+    if (const Path* path = peer.paths.best(); path && path->route.relayed()) say_goodbye(peer);
+  for (auto& [id, peer] : peers_) say_goodbye(peer);
 }
 
 }  // namespace byway

@@ -91,7 +91,7 @@ class Overlay::Conductor {
   bool send(Peer& peer, const Route& route, const Message& message);
   bool send(Peer& peer, const Message& message);  // over the best path
   bool send_body(Peer& peer, const Route& route, Area area, ByteView body);
-  void settle(TimePoint now);                     // pumps every peer touched
+  void settle(TimePoint now);  // pumps every peer touched
   void touch(const Peer& peer) { touched_.insert(peer.id); }
   void pump(TimePoint now, Peer& peer);
   void pump_paths(TimePoint now, Peer& peer);
@@ -133,8 +133,7 @@ class Overlay::Conductor {
   void announce_record(TimePoint now);
   Outcome on_new_record(TimePoint now, Peer& leaf, const Registration& registration);
   Outcome on_introduce(TimePoint now, Peer& caller, const Introduce& introduce);
-  Outcome introduced_to_us(TimePoint now, Peer& home, const Path& from,
-                           const Introduce& introduce);
+  Outcome introduced_to_us(TimePoint now, Peer& home, const Path& from, const Introduce& introduce);
   Outcome on_introduction(TimePoint now, Peer& home, const Introduction& introduction);
   Outcome on_introduce_result(TimePoint now, Peer& home, const IntroduceResult& result);
   Duration rtt_to(const Peer& peer) const;
@@ -159,7 +158,9 @@ class Overlay::Conductor {
   void leave_mesh(TimePoint now);
   std::vector<NodeId> membership_members() const;
   std::vector<Endpoint> own_endpoints() const;
-  void send_samples(Peer& leaf);
+  void send_samples(TimePoint now, Peer& leaf);
+  void look_after_leaf(TimePoint now, Peer& leaf);
+  void worry_about_homes(TimePoint now, Peer& home);
   bool tell(TimePoint now, const NodeId& to, Area area, ByteView body);
   bool post(TimePoint now, const NodeId& to, Area area, ByteView body);
   void keep_for_a_while(TimePoint now, Peer& peer);
@@ -189,8 +190,7 @@ class Overlay::Conductor {
   void seek(TimePoint now, const NodeId& caller, const Introduce& introduce);
   void on_own_finding(TimePoint now, const Lookup::Finding& finding);
   void on_finding(TimePoint now, const Lookup::Finding& finding);
-  void forward(TimePoint now, const NodeId& caller, const Introduce& introduce,
-               const NodeId& home);
+  void forward(TimePoint now, const NodeId& caller, const Introduce& introduce, const NodeId& home);
   void tell_outcome(const NodeId& caller, const Introduce& introduce, IntroduceOutcome outcome);
   Outcome pass_on_result(TimePoint now, Peer& home, const IntroduceResult& result);
 
@@ -290,7 +290,7 @@ class Overlay::Conductor {
   Promotion promotion_;
   bool serving_ = false;  // as a supernode
   std::set<Endpoint> proved_;
-  NodeId seen_by_;        // the supernode whose view of our address counts
+  NodeId seen_by_;  // the supernode whose view of our address counts
 
   struct OwnLane {
     NodeId peer;

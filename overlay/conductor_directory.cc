@@ -28,24 +28,25 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_directory(TimePoint now, Peer
 void Overlay::Conductor::on_directory_message(TimePoint now, const NodeId& from,
                                               const DirectoryMessage& message) {
   const auto answer = [&](const DirectoryMessage& reply) {
-    if (from == id()) on_directory_message(now, from, reply);
-    else post(now, from, Area::directory, encode(reply));
+    if (from == id())
+      on_directory_message(now, from, reply);
+    else
+      post(now, from, Area::directory, encode(reply));
   };
-  std::visit(
-      Match{
-          [&](const Place& place) {
-            const RecordPtr home = member(from);
-            answer(store_.on_place(now, from, home.get(), place));
-          },
-          [&](const Placed& placed) { keeper_.on_placed(now, from, placed); },
-          [&](const Find& find) { answer(store_.on_find(now, from, find)); },
-          [&](const Found& found) { lookup_.on_found(now, from, found); },
-          [&](const Locate& locate) {
-            answer(Located{locate.number, registrar_.has(locate.target)});
-          },
-          [&](const Located& located) { lookup_.on_located(now, from, located); },
-      },
-      message);
+  std::visit(Match{
+                 [&](const Place& place) {
+                   const RecordPtr home = member(from);
+                   answer(store_.on_place(now, from, home.get(), place));
+                 },
+                 [&](const Placed& placed) { keeper_.on_placed(now, from, placed); },
+                 [&](const Find& find) { answer(store_.on_find(now, from, find)); },
+                 [&](const Found& found) { lookup_.on_found(now, from, found); },
+                 [&](const Locate& locate) {
+                   answer(Located{locate.number, registrar_.has(locate.target)});
+                 },
+                 [&](const Located& located) { lookup_.on_located(now, from, located); },
+             },
+             message);
 }
 
 void Overlay::Conductor::pump_directory(TimePoint now) {
@@ -69,7 +70,8 @@ void Overlay::Conductor::pump_directory(TimePoint now) {
   }
 }
 
-// --- introductions to nodes that are registered elsewhere -----------------------------------------
+// --- introductions to nodes that are registered elsewhere
+// -----------------------------------------
 
 void Overlay::Conductor::seek(TimePoint now, const NodeId& caller, const Introduce& introduce) {
   auto& waiting = waiting_[introduce.target];
@@ -100,11 +102,14 @@ void Overlay::Conductor::on_finding(TimePoint now, const Lookup::Finding& findin
       continue;
     }
     switch (finding.outcome) {
-      case Lookup::Outcome::found: forward(now, w.caller, w.introduce, finding.home); break;
+      case Lookup::Outcome::found:
+        forward(now, w.caller, w.introduce, finding.home);
+        break;
       case Lookup::Outcome::busy:
         tell_outcome(w.caller, w.introduce, IntroduceOutcome::busy);
         break;
-      default: tell_outcome(w.caller, w.introduce, IntroduceOutcome::not_here);
+      default:
+        tell_outcome(w.caller, w.introduce, IntroduceOutcome::not_here);
     }
   }
 }
@@ -124,8 +129,8 @@ void Overlay::Conductor::on_own_finding(TimePoint now, const Lookup::Finding& fi
 
 // Home to home. The lane goes through both of us until the two have found a better way: so the
 // message needs no round trip of its own, and neither end has to dial anybody first.
-void Overlay::Conductor::forward(TimePoint now, const NodeId& caller_id,
-                                 const Introduce& introduce, const NodeId& home) {
+void Overlay::Conductor::forward(TimePoint now, const NodeId& caller_id, const Introduce& introduce,
+                                 const NodeId& home) {
   Peer* caller = find(caller_id);
   const Path* from = caller ? caller->paths.best() : nullptr;
   const auto endpoint = supernode_endpoint(home);
@@ -133,18 +138,18 @@ void Overlay::Conductor::forward(TimePoint now, const NodeId& caller_id,
   if (!endpoint || home == id())
     return tell_outcome(caller_id, introduce, IntroduceOutcome::not_here);
 
-  const auto opened =
-      config_.relay ? relay_.open(now, introduce.lane, caller_id, {caller_id, from->route},
-                                  {home, Route{.endpoint = *endpoint}})
-                    : Relay::Opened::full;
+  const auto opened = config_.relay
+                          ? relay_.open(now, introduce.lane, caller_id, {caller_id, from->route},
+                                        {home, Route{.endpoint = *endpoint}})
+                          : Relay::Opened::full;
   if (opened != Relay::Opened::yes)
     return tell_outcome(caller_id, introduce, IntroduceOutcome::busy);
   Introduce onward = introduce;
   onward.caller = caller_id;
   onward.caller_endpoint = from->route.endpoint;
   onward.caller_rtt_us = static_cast<std::uint32_t>(rtt_to(*caller) / 1us);
-  step(introduce.target, "asking its home " + home.short_string() + " to introduce " +
-                             caller_id.short_string());
+  step(introduce.target,
+       "asking its home " + home.short_string() + " to introduce " + caller_id.short_string());
   post(now, home, Area::link, encode(Message(onward)));
 }
 
@@ -152,9 +157,8 @@ void Overlay::Conductor::tell_outcome(const NodeId& caller_id, const Introduce& 
                                       IntroduceOutcome outcome) {
   Peer* caller = find(caller_id);
   if (caller)
-    send(*caller, IntroduceResult{.target = introduce.target,
-                                  .lane = introduce.lane,
-                                  .outcome = outcome});
+    send(*caller,
+         IntroduceResult{.target = introduce.target, .lane = introduce.lane, .outcome = outcome});
 }
 
 // The home that we asked for one of our leaves has answered.

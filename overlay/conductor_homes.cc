@@ -84,8 +84,8 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_introduction(TimePoint now, P
   return answer(now, route, introduction.handshake, &introduction, home.id);
 }
 
-Overlay::Conductor::Outcome Overlay::Conductor::on_introduce_result(
-    TimePoint now, Peer& home, const IntroduceResult& result) {
+Overlay::Conductor::Outcome Overlay::Conductor::on_introduce_result(TimePoint now, Peer& home,
+                                                                    const IntroduceResult& result) {
   if (is_supernode() && !relay_.other_end(result.lane, home.id).is_nobody())
     return pass_on_result(now, home, result);
   Peer* peer = find(result.target);
@@ -133,12 +133,11 @@ Overlay::Conductor::Outcome Overlay::Conductor::introduced_to_us(TimePoint now, 
                                                                  const Introduce& introduce) {
   Route route = from.route;
   route.lane = introduce.lane;
-  const Introduction introduction{
-      .lane = introduce.lane,
-      .handshake = introduce.handshake,
-      .caller_endpoint = introduce.caller_endpoint,
-      .caller_rtt_us = introduce.caller_rtt_us,
-      .target_rtt_us = static_cast<std::uint32_t>(rtt_to(home) / 1us)};
+  const Introduction introduction{.lane = introduce.lane,
+                                  .handshake = introduce.handshake,
+                                  .caller_endpoint = introduce.caller_endpoint,
+                                  .caller_rtt_us = introduce.caller_rtt_us,
+                                  .target_rtt_us = static_cast<std::uint32_t>(rtt_to(home) / 1us)};
   return answer(now, route, introduce.handshake, &introduction, home.id);
 }
 
@@ -176,21 +175,20 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_introduce(TimePoint now, Peer
     return used;
   }
 
-  const auto opened = config_.relay
-                          ? relay_.open(now, introduce.lane, caller, {sender.id, from->route},
-                                        {target->id, to->route})
-                          : Relay::Opened::full;
+  const auto opened = config_.relay ? relay_.open(now, introduce.lane, caller,
+                                                  {sender.id, from->route}, {target->id, to->route})
+                                    : Relay::Opened::full;
   if (opened != Relay::Opened::yes) return answer_with(IntroduceOutcome::busy);
 
   const auto us = [](Duration d) { return static_cast<std::uint32_t>(d / 1us); };
   const auto caller_rtt =
       us(rtt_to(sender)) + (from_home ? std::min(introduce.caller_rtt_us, us(2s)) : 0);
-  send(*target, Introduction{.lane = introduce.lane,
-                             .handshake = introduce.handshake,
-                             .caller_endpoint = from_home ? introduce.caller_endpoint
-                                                          : from->route.endpoint,
-                             .caller_rtt_us = caller_rtt,
-                             .target_rtt_us = us(rtt_to(*target))});
+  send(*target,
+       Introduction{.lane = introduce.lane,
+                    .handshake = introduce.handshake,
+                    .caller_endpoint = from_home ? introduce.caller_endpoint : from->route.endpoint,
+                    .caller_rtt_us = caller_rtt,
+                    .target_rtt_us = us(rtt_to(*target))});
   ++counters_.introductions_passed;
   step(target->id, "introduced to " + caller.short_string());
   return answer_with(IntroduceOutcome::passed);

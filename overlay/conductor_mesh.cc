@@ -148,38 +148,37 @@ void Overlay::Conductor::pump_mesh(TimePoint now) {
 }
 
 void Overlay::Conductor::on_mesh_event(TimePoint now, const MeshEvent& event) {
-  std::visit(
-      Match{
-          [&](const Examine& wish) { examine(now, wish.record); },
-          [&](const Probe& wish) { probe(now, wish.id); },
-          [&](const Renew& wish) { sign_own_record(now, wish.above); },
-          [&](const MemberAdmitted& admitted) {
-            step(admitted.record->record().id, "is a member of the mesh");
-            if (placement_.add(admitted.record)) keeper_.on_joined(now, *admitted.record);
-          },
-          [&](const MemberUpdated& updated) {
-            // Perhaps started anew: what it held may be gone.
-            placement_.add(updated.record);
-            keeper_.on_joined(now, *updated.record);
-          },
-          [&](const MemberDropped& dropped) {
-            step(dropped.record->record().id,
-                 "is no member any more: " + std::string(to_string(dropped.why)));
-            if (placement_.remove(*dropped.record)) keeper_.on_left(now, *dropped.record);
-          },
-          [&](const Joined& joined) {
-            step({}, "joined the mesh of " + std::to_string(joined.members) + " supernodes");
-          },
-          [&](const JoinFailed&) {
-            rejoin_at_ = now + random_.jittered(limits::rejoin);
-            step({}, "no supernode answered; trying again to join");
-          },
-          [&](const Alone&) {
-            rejoin_at_ = now + random_.jittered(limits::rejoin);
-            step({}, "nobody was heard for a minute; joining again");
-          },
-      },
-      event);
+  std::visit(Match{
+                 [&](const Examine& wish) { examine(now, wish.record); },
+                 [&](const Probe& wish) { probe(now, wish.id); },
+                 [&](const Renew& wish) { sign_own_record(now, wish.above); },
+                 [&](const MemberAdmitted& admitted) {
+                   step(admitted.record->record().id, "is a member of the mesh");
+                   if (placement_.add(admitted.record)) keeper_.on_joined(now, *admitted.record);
+                 },
+                 [&](const MemberUpdated& updated) {
+                   // Perhaps started anew: what it held may be gone.
+                   placement_.add(updated.record);
+                   keeper_.on_joined(now, *updated.record);
+                 },
+                 [&](const MemberDropped& dropped) {
+                   step(dropped.record->record().id,
+                        "is no member any more: " + std::string(to_string(dropped.why)));
+                   if (placement_.remove(*dropped.record)) keeper_.on_left(now, *dropped.record);
+                 },
+                 [&](const Joined& joined) {
+                   step({}, "joined the mesh of " + std::to_string(joined.members) + " supernodes");
+                 },
+                 [&](const JoinFailed&) {
+                   rejoin_at_ = now + random_.jittered(limits::rejoin);
+                   step({}, "no supernode answered; trying again to join");
+                 },
+                 [&](const Alone&) {
+                   rejoin_at_ = now + random_.jittered(limits::rejoin);
+                   step({}, "nobody was heard for a minute; joining again");
+                 },
+             },
+             event);
 }
 
 // Is it really there, at the address it claims? A handshake with it at that address, begun by us,
@@ -228,15 +227,24 @@ void Overlay::Conductor::assess_needs(TimePoint now) {
     needs.mean_load = membership_.mean_load_nearby().value_or(0);
     registrar_.set_limit(promotion_.admission_limit(now));
     const std::size_t limit = std::max<std::size_t>(1, config_.max_leaves);
-    membership_.set_load(static_cast<std::uint8_t>(std::min<std::size_t>(
-        7, registrar_.size() * 8 / limit)));
+    membership_.set_load(
+        static_cast<std::uint8_t>(std::min<std::size_t>(7, registrar_.size() * 8 / limit)));
   } else {
     needs.supernodes = homes_.known();
   }
   promotion_.on_needs(now, needs);
 }
 
-void Overlay::Conductor::send_samples(Peer& leaf) {
+// A leaf that has fewer homes than it wants may not know where to look for more.
+void Overlay::Conductor::look_after_leaf(TimePoint now, Peer& leaf) {
+  const RecordPtr record = registrar_.record_of(leaf.id);
+  const bool content = record && record->record().homes.size() >= limits::homes_per_leaf;
+  if (now - leaf.sampled >= (content ? limits::samples_rarely : limits::samples_soon))
+    send_samples(now, leaf);
+}
+
+void Overlay::Conductor::send_samples(TimePoint now, Peer& leaf) {
+  leaf.sampled = now;
   std::vector<NodeId> chosen = membership_.nearest(leaf.id, limits::samples);
   Samples samples;
   std::size_t size = 0;
@@ -267,6 +275,22 @@ void Overlay::Conductor::on_samples(TimePoint now, Peer& from, const Samples& sa
   }
   assess_needs(now);
   pump_roles(now);
+}
+
+// One home is late. Where several died at once, waiting for each one's keepalive would take long.
+void Overlay::Conductor::worry_about_homes(TimePoint now, Peer& home) {
+  if (!home.paths.is_worried()) {
+    home.alarmed = false;
+    return;
+  }
+  if (std::exchange(home.alarmed, true)) return;
+  for (const NodeId& other_id : homes_.ids()) {
+    Peer* other = other_id == home.id ? nullptr : find(other_id);
+    const Path* path = other ? other->paths.best() : nullptr;
+    if (!path || other->paths.is_worried()) continue;
+    if (const auto ping = other->paths.ping(now, path->route)) send(*other, path->route, *ping);
+    touch(*other);
+  }
 }
 
 }  // namespace byway

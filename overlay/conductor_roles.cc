@@ -14,7 +14,9 @@ Match(Cases...) -> Match<Cases...>;
 
 }  // namespace
 
-bool Overlay::Conductor::seeks_proof() const { return config_.role != Role::leaf; }
+bool Overlay::Conductor::seeks_proof() const {
+  return config_.role != Role::leaf;
+}
 
 // --- proofs --------------------------------------------------------------------------------------
 
@@ -36,8 +38,10 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_proof(TimePoint now, Peer& fr
   Outcome outcome = used;
   std::visit(Match{
                  [&](const ProveRequest& request) {
-                   if (is_supernode()) help_to_prove(now, from, route, request);
-                   else outcome = Drop::unexpected;
+                   if (is_supernode())
+                     help_to_prove(now, from, route, request);
+                   else
+                     outcome = Drop::unexpected;
                  },
                  [&](const DialOrder& order) {
                    const bool known = member(from.id) || homes_.is_home(from.id);
@@ -61,8 +65,8 @@ void Overlay::Conductor::help_to_prove(TimePoint now, Peer& asker, const Route& 
   std::vector<NodeId> named;
   if (const RecordPtr record = registrar_.record_of(asker.id)) named = record->record().homes;
   const bool v6 = request.endpoint.address.is_v6();
-  const auto address_in_family = [v6](const std::optional<Endpoint>& endpoint)
-      -> std::optional<IpAddress> {
+  const auto address_in_family =
+      [v6](const std::optional<Endpoint>& endpoint) -> std::optional<IpAddress> {
     if (!endpoint || endpoint->address.is_v6() != v6) return {};
     return endpoint->address;
   };
@@ -112,11 +116,13 @@ void Overlay::Conductor::on_unseen_by(TimePoint now, const NodeId& supernode) {
   if (seen_by_ == supernode) seen_by_ = {};
 }
 
-// --- what comes out of all of them -----------------------------------------------------------------
+// --- what comes out of all of them
+// -----------------------------------------------------------------
 
 void Overlay::Conductor::pump_roles(TimePoint now) {
   const auto deliver = [&](const ProofLetter& letter) {
-    if (!tell(now, letter.to, Area::proof, encode(letter.message))) proof_helper_.on_lost(letter.to);
+    if (!tell(now, letter.to, Area::proof, encode(letter.message)))
+      proof_helper_.on_lost(letter.to);
   };
   while (const auto ask = prover_.poll_ask(now))
     tell(now, ask->helper, Area::proof, encode(ProofMessage(ask->request)));
@@ -134,8 +140,10 @@ void Overlay::Conductor::pump_roles(TimePoint now) {
       const auto& lost = std::get<Prover::Lost>(*event);
       step({}, "no longer proved at " + lost.endpoint.to_string() + ": " + lost.why);
       proved_.erase(lost.endpoint);
-      if (lost.moved) promotion_.on_address_changed(now);
-      else promotion_.on_proof_lost(now);
+      if (lost.moved)
+        promotion_.on_address_changed(now);
+      else
+        promotion_.on_proof_lost(now);
     }
   }
   while (const auto event = promotion_.poll_event()) on_promotion(now, *event);
@@ -143,20 +151,30 @@ void Overlay::Conductor::pump_roles(TimePoint now) {
 
 void Overlay::Conductor::on_promotion(TimePoint now, Promotion::Event event) {
   switch (event) {
-    case Promotion::Event::became_reserve: break;
-    case Promotion::Event::became_supernode: become_supernode(now); break;
-    case Promotion::Event::hand_over: hand_over(now); break;
-    case Promotion::Event::became_leaf: become_leaf(now); break;
+    case Promotion::Event::became_reserve:
+      break;
+    case Promotion::Event::became_supernode:
+      become_supernode(now);
+      break;
+    case Promotion::Event::hand_over:
+      hand_over(now);
+      break;
+    case Promotion::Event::became_leaf:
+      become_leaf(now);
+      break;
   }
   events_.push_back(RoleChanged{role_word(), promotion_.why(now, prover_.status())});
 }
 
 std::string Overlay::Conductor::role_word() const {
   switch (promotion_.state()) {
-    case Promotion::State::leaf: return "leaf";
-    case Promotion::State::reserve: return "reserve";
+    case Promotion::State::leaf:
+      return "leaf";
+    case Promotion::State::reserve:
+      return "reserve";
     case Promotion::State::supernode:
-    case Promotion::State::handing_over: return "supernode";
+    case Promotion::State::handing_over:
+      return "supernode";
   }
   return "leaf";
 }
@@ -178,10 +196,9 @@ void Overlay::Conductor::become_supernode(TimePoint now) {
 void Overlay::Conductor::hand_over(TimePoint now) {
   for (const NodeId& leaf_id : registrar_.ids())
     if (Peer* leaf = find(leaf_id)) {
-      send_samples(*leaf);
+      send_samples(now, *leaf);
       send(*leaf, Bye{ByeReason::leaving});
     }
-  (void)now;
 }
 
 void Overlay::Conductor::become_leaf(TimePoint now) {

@@ -69,10 +69,16 @@ void Overlay::Conductor::ask_home(TimePoint now, Peer& peer, const NodeId& home_
   LaneId& lane = talk.asked[home_id];
   while (lane == 0) lane = random_.u64();
   Route route = path ? path->route : Route{.endpoint = *endpoint};
+  // A home that has died since its last keepalive is found out now.
+  if (path) {
+    home->paths.on_data_sent(now, path->route);
+    touch(*home);
+  }
   route.lane = lane;
   remember_lane(peer, route, home_id);
 
-  tell(now, home_id, Area::link, encode(Message(Introduce{peer.id, lane, peer.link.dial_datagram()})));
+  tell(now, home_id, Area::link,
+       encode(Message(Introduce{peer.id, lane, peer.link.dial_datagram()})));
   step(peer.id, "asking " + home_id.short_string() + " to introduce us");
   if (talk.provisional) return;
   talk.provisional = route;
@@ -156,7 +162,8 @@ Paths::Traits Overlay::Conductor::traits_of(const Peer& peer, const Route& route
   // Between a leaf and its home the leaf keeps the path alive.
   if (peer.is_leaf && !peer.talk) return {Method::reverse, {}, {}};
   const bool ours_to_keep = peer.talk || homes_.is_home(peer.id) || homes_.is_dialing(peer.id);
-  return {method_of(peer, route.endpoint), {},
+  return {method_of(peer, route.endpoint),
+          {},
           ours_to_keep ? std::optional<Duration>(limits::keepalive) : std::nullopt};
 }
 

@@ -45,12 +45,12 @@ struct OverlayConfig {
   int netgroup_bits_v4 = 16;
   int netgroup_bits_v6 = 32;
   std::size_t max_leaves = 100'000;
-  bool relay = true;             // as a supernode: carry lanes for others
-  bool volunteers = true;        // becomes a supernode when it can and is needed
-  std::uint64_t relay_rate = 0;  // bytes/s over all lanes; 0: no limit
-  std::uint64_t lane_rate = 0;   // bytes/s of one lane; 0: no limit
-  std::shared_ptr<Archive> archive;       // shared by the nodes of a simulation; none: its own
-  bool cubic = false;            // congestion control of streams; default BBR
+  bool relay = true;                 // as a supernode: carry lanes for others
+  bool volunteers = true;            // becomes a supernode when it can and is needed
+  std::uint64_t relay_rate = 0;      // bytes/s over all lanes; 0: no limit
+  std::uint64_t lane_rate = 0;       // bytes/s of one lane; 0: no limit
+  std::shared_ptr<Archive> archive;  // shared by the nodes of a simulation; none: its own
+  bool cubic = false;                // congestion control of streams; default BBR
 };
 
 // --- what `status` shows --------------------------------------------------------------------

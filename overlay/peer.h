@@ -40,8 +40,8 @@ struct Conversation {
   std::vector<Candidate> candidates;  // the peer's, fit to be knocked at
   NatSummary nat;                     // the peer's
   NodeId introduced_by;
-  std::map<NodeId, LaneId> asked;     // the lane that each home was asked to open
-  std::vector<LaneId> lanes;          // all that lead to the peer, whoever asked; the last few
+  std::map<NodeId, LaneId> asked;    // the lane that each home was asked to open
+  std::vector<LaneId> lanes;         // all that lead to the peer, whoever asked; the last few
   std::optional<Route> provisional;  // where to send while no path is proved
 
   std::uint16_t round = 0;
@@ -70,10 +70,12 @@ struct Peer {
   Paths paths;
   std::uint64_t boot = 0;  // of its process; 0: not known
   bool is_leaf = false;    // registered here
+  TimePoint sampled{};     // when it was last told of other supernodes
+  bool alarmed = false;    // a home that is late: the others were asked too
   Duration rtt_hint{};     // as the node itself measured it
 
   // A handshake that we began.
-  std::optional<Route> dial_route;                        // none: homes carry it
+  std::optional<Route> dial_route;  // none: homes carry it
   TimePoint dialled_at{};
   std::optional<std::chrono::milliseconds> clock_offset;  // to ours, once it complained
   WallTime last_stamp{};                                  // by its clock

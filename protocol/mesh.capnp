@@ -50,8 +50,9 @@ struct Bucket {            # all that a 4096th of the tree holds
 struct Want {              # tell me of those
   positions @0 :List(UInt64);
 }
-struct Pull {              # tell me of everybody from here on
+struct Pull {              # tell me of everybody from here to there
   from @0 :UInt64;
+  to @1 :UInt64;           # not included; all ones: to the end
 }
 struct Page {              # everybody from here to there, the latter not included
   from @0 :UInt64;

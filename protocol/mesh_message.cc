@@ -64,7 +64,9 @@ void put(wire::MeshMessage::Builder to, const Want& want) {
   for (unsigned i = 0; i < positions.size(); ++i) positions.set(i, want.positions[i]);
 }
 void put(wire::MeshMessage::Builder to, const Pull& pull) {
-  to.initPull().setFrom(pull.from);
+  auto out = to.initPull();
+  out.setFrom(pull.from);
+  out.setTo(pull.to);
 }
 void put(wire::MeshMessage::Builder to, const Page& page) {
   auto out = to.initPage();
@@ -165,7 +167,7 @@ MeshMessage get(wire::MeshMessage::Reader from) {
     case wire::MeshMessage::WANT:
       return get(from.getWant());
     case wire::MeshMessage::PULL:
-      return Pull{from.getPull().getFrom()};
+      return Pull{from.getPull().getFrom(), from.getPull().getTo()};
     case wire::MeshMessage::PAGE:
       return get(from.getPage());
     case wire::MeshMessage::PROBE_FOR:

@@ -73,6 +73,7 @@ struct Want {
 };
 struct Pull {
   std::uint64_t from = 0;
+  std::uint64_t to = ~std::uint64_t{0};
   bool operator==(const Pull&) const = default;
 };
 struct Page {

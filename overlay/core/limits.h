@@ -111,6 +111,11 @@ inline constexpr std::size_t waiting_targets = 4096;
 inline constexpr std::size_t waiting_per_target = 16;
 inline constexpr double introductions_per_forwarder = 200;  // a second, from one supernode
 
+// How often a leaf is told of other supernodes, with its keepalives: while it has too few homes, and
+// once it has enough.
+inline constexpr Duration samples_soon = 10s;
+inline constexpr Duration samples_rarely = 30min;
+
 // --- relay ---
 
 inline constexpr Duration lane_idle = 60s;

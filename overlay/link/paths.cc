@@ -234,6 +234,11 @@ std::optional<TimePoint> Paths::next_timeout() const {
   return next;
 }
 
+bool Paths::is_worried() const {
+  return std::any_of(paths_.begin(), paths_.end(),
+                     [](const Path& path) { return path.proved && path.unanswered > 1; });
+}
+
 const Path* Paths::best() const {
   return best_ ? find(*best_) : nullptr;
 }

@@ -91,6 +91,8 @@ class Paths {
   void on_timeout(TimePoint now);
   std::optional<TimePoint> next_timeout() const;
 
+  // A proved path has not answered in time.
+  bool is_worried() const;
   const Path* best() const;
   const Path* best_of(PathKind kind) const;
   const Path* find(const Route& route) const;

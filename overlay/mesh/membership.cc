@@ -106,13 +106,11 @@ void Membership::leave(TimePoint now, RecordPtr farewell) {
   leaving_ = true;
 }
 
-void Membership::adopt(TimePoint now, const std::vector<DossierPtr>& members) {
-  for (const DossierPtr& dossier : members) {
-    if (dossier->id() == self_ && own_ && dossier->sequence() != own_->record().sequence) continue;
-    std::vector<WallTime> stamps;
-    for (const VoucherPtr& voucher : dossier->vouchers) stamps.push_back(voucher->since);
-    view_.put(dossier, stamps.empty() ? wall(now) : agreed(stamps), stamps.size() > 1);
+void Membership::adopt(TimePoint now, const View& view) {
+  view_ = view;
+  while (view_.poll_change()) {
   }
+  refresh_at_ = now + random_.upto(limits::push_spread);
   after_changes(now);
 }
 
@@ -131,7 +129,10 @@ void Membership::on_message(TimePoint now, const NodeId& from, const MeshMessage
         guests_[from] = now + limits::guest_lifetime;
     }
     for (const News& news : gossip->news) hear(now, from, news);
-    if (member) consider_sync(now, from, gossip->root);
+    if (member)
+      consider_sync(now, from, gossip->root);
+    else
+      on_stranger(from, *gossip);
   } else if (const auto* compare = std::get_if<Compare>(&message)) {
     on_compare(now, from, *compare);
   } else if (const auto* want = std::get_if<Want>(&message)) {
@@ -152,6 +153,17 @@ void Membership::on_message(TimePoint now, const NodeId& from, const MeshMessage
   after_changes(now);
 }
 
+// Somebody takes us for a fellow member, and we have never heard of it: one of us has missed
+// something. A newcomer, who says who it is, knows that we cannot know it.
+void Membership::on_stranger(const NodeId& from, const Gossip& gossip) {
+  for (const News& news : gossip.news)
+    if (news.subject == from) return;
+  if (departed_.contains(from)) return;
+  if (!candidates_.contains(from)) send(from, Want{{position_of(from)}});
+  const auto count = static_cast<std::uint32_t>(view_.known());
+  send(from, Compare{count, {Sums{0, 0, view_.tree().parts(0, 0)}}, {}});
+}
+
 void Membership::on_timeout(TimePoint now) {
   if (!own_ || leaving_) return;
   const auto due = [&](std::optional<TimePoint>& at) {
@@ -169,6 +181,7 @@ void Membership::on_timeout(TimePoint now) {
   if (heard_any_ && view_.size() > 1 && now >= *heard_any_ + limits::lost_touch) lose_touch(now);
   if (pulling_ && now >= pulling_->deadline) pull_timed_out(now);
   if (due(feel_at_)) feel(now);
+  if (due(look_at_)) look_ourselves(now);
   if (due(wander_at_)) wander();
   if (due(refresh_at_)) refresh_partners(now);
   if (due(announce_at_)) announce(now);
@@ -182,7 +195,7 @@ std::optional<TimePoint> Membership::next_timeout() const {
   for (const Timers<NodeId>* timers :
        {&asked_ends_, &candidate_ends_, &departed_ends_, &examining_, &duties_})
     next = earlier(next, timers->next());
-  for (const auto& at : {push_at_, refresh_at_, wander_at_, announce_at_, feel_at_})
+  for (const auto& at : {push_at_, refresh_at_, wander_at_, announce_at_, feel_at_, look_at_})
     next = earlier(next, at);
   if (heard_any_ && view_.size() > 1) next = earlier(next, *heard_any_ + limits::lost_touch);
   if (pulling_) next = earlier(next, pulling_->deadline);
@@ -245,6 +258,7 @@ void Membership::after_changes(TimePoint now) {
     established_ = true;
   if (!established_ && !announce_at_ && (view_.size() > 1 || pulling_))
     announce_at_ = now + random_.jittered(limits::announce_every);
+  if (!candidates_.empty() && !look_at_) look_at_ = now + random_.jittered(limits::look_every);
   if (rumours_.has_fresh() && !push_at_ && !partners_.empty())
     push_at_ = now + random_.upto(limits::push_spread);
 }
@@ -386,6 +400,7 @@ void Membership::on_examined(TimePoint now, const NodeId& id, bool ok) {
   if (!asked || !record || departed_.contains(id)) return;
   const IpAddress address = record->record().endpoints.front().address;
   if (!ok) {
+    if (first_hand_.erase(id) > 0) forget_candidate(id);
     if (back_offs_.size() >= limits::addresses_remembered) back_offs_.erase(back_offs_.begin());
     BackOff& back_off = back_offs_[address];
     back_off.pause = std::clamp(2 * back_off.pause, limits::examine_back_off_first,
@@ -396,10 +411,38 @@ void Membership::on_examined(TimePoint now, const NodeId& id, bool ok) {
   }
   back_offs_.erase(address);
   on_alive(now, id);
+  if (first_hand_.erase(id) > 0) {
+    if (candidates_.contains(id)) take_in(id, true, wall(now), true);
+    return after_changes(now);
+  }
   const View::Member* member = view_.find(id);
   hear_voucher(now, id,
                Voucher::sign(identity_, id, address, member ? member->since : wall(now)));
   after_changes(now);
+}
+
+void Membership::look_ourselves(TimePoint now) {
+  // Whom we are to examine anyway will get our voucher; unless we may not give any.
+  const auto is_cared_for = [&](const NodeId& id) {
+    return on_duty_.contains(id) && (may_vouch() || first_hand_.contains(id));
+  };
+  std::vector<NodeId> doubtful;
+  for (const auto& [id, candidate] : candidates_)
+    if (candidate.vouchers.size() >= vouchers_needed() && !is_cared_for(id) &&
+        now >= candidate.known_since + limits::look_after)
+      doubtful.push_back(id);
+  if (doubtful.empty()) return;
+  const NodeId id = doubtful[random_.below(doubtful.size())];
+  const RecordPtr record = candidates_.at(id).record;
+  const IpAddress& address = record->record().endpoints.front().address;
+  const auto failed = back_offs_.find(address);
+  if (failed != back_offs_.end() && failed->second.until > now) return;
+  if (!examinations_.take(now, address)) return;
+  on_duty_.insert(id);
+  duties_.set(id, std::nullopt);
+  first_hand_.insert(id);
+  examining_.set(id, now + limits::examine_patience);
+  events_.push_back(Examine{record});
 }
 
 void Membership::forget_candidate(const NodeId& id) {

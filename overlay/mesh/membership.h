@@ -13,7 +13,9 @@
 // everybody from its sponsor, whom it has to believe once: what it was told wrongly there, probes
 // and later comparisons with others mend. Below four netgroups one voucher will do, and as long as
 // nobody is vouched for at all anybody may vouch: so a network of one is its own member, of two is
-// two that vouch for each other, and from the fifth netgroup on it takes two.
+// two that vouch for each other, and from the fifth netgroup on it takes two. Where all begin at
+// once it may happen that others vouch in a circle that does not touch our view: such a candidate
+// we examine ourselves after a while, and what we have seen with our own eyes needs no voucher.
 //
 // Spreading. News is told at once to three partners and then rides on the heartbeats (rumours.h);
 // what was lost on the way is found by comparing hash trees (hash_tree.h), one datagram a step.
@@ -128,8 +130,9 @@ class Membership {
   void on_examined(TimePoint now, const NodeId& id, bool ok);
   void on_wall_clock(TimePoint now, WallTime wall);
   void set_load(std::uint8_t load) { load_ = load; }  // 0…7
-  // Members from our own memory or a simulation's beginning: believed.
-  void adopt(TimePoint now, const std::vector<DossierPtr>& members);
+  // A view that is right, for a simulation that begins with an old network: copied as it is, and
+  // nothing is told of those in it. We are one of them, with our own record.
+  void adopt(TimePoint now, const View& view);
   void on_timeout(TimePoint now);
 
   // --- to be drained after every fact ---
@@ -159,6 +162,7 @@ class Membership {
   struct Candidate {
     RecordPtr record;
     std::vector<VoucherPtr> vouchers;
+    TimePoint known_since;
   };
   struct Departed {
     DossierPtr dossier;  // as a member
@@ -177,6 +181,7 @@ class Membership {
     Position cursor = 0;
     std::map<Position, Page> ahead;  // what came before its turn, without its news
     std::size_t pages = 0;           // of this answer
+    bool filling = false;            // a gap before what is ahead
     int tries = 0;
     TimePoint deadline;
     bool adopt = false;  // joining: what it says is believed
@@ -190,6 +195,7 @@ class Membership {
   WallTime wall(TimePoint now) const;
   void send(const NodeId& to, MeshMessage message);
   void tell(const NodeId& to, std::vector<News> news);
+  void on_stranger(const NodeId& from, const Gossip& gossip);
   void after_changes(TimePoint now);
   void report_changes(TimePoint now, Departure why);
   void refresh_partners(TimePoint now);
@@ -203,6 +209,7 @@ class Membership {
   void do_duty(TimePoint now, const NodeId& subject);
   bool lacks_vouchers(const NodeId& subject) const;
   bool may_vouch() const;
+  void look_ourselves(TimePoint now);
   void forget_candidate(const NodeId& id);
 
   // --- membership_news.cc ---
@@ -219,6 +226,7 @@ class Membership {
   std::size_t vouchers_needed() const { return mature_ ? 2 : 1; }
   void judge(const NodeId& subject);
   void judge_candidates();
+  void take_in(const NodeId& subject, bool first_hand, WallTime since, bool strong);
   void drop_vouchers_by(TimePoint now, const NodeId& id);
   void consider_maturity(TimePoint now);
   void spread(const Dossier& dossier);
@@ -236,6 +244,7 @@ class Membership {
   void on_page(TimePoint now, const NodeId& from, const Page& page);
   void start_pull(TimePoint now, const NodeId& from, bool adopt);
   void ask_pages(TimePoint now);
+  void fill_gap(TimePoint now);
   void pull_timed_out(TimePoint now);
 
   void finish_pull(TimePoint now);
@@ -286,6 +295,7 @@ class Membership {
   std::set<NodeId> on_duty_;  // in one of these two
   Timers<NodeId> duties_;     // to be examined
   Timers<NodeId> examining_;  // being examined
+  std::set<NodeId> first_hand_;  // being examined to convince ourselves, nobody else
   RateLimiter<IpAddress> examinations_;
   std::map<IpAddress, BackOff> back_offs_;  // who failed an examination
 
@@ -303,6 +313,7 @@ class Membership {
   std::optional<TimePoint> wander_at_;
   std::optional<TimePoint> announce_at_;
   std::optional<TimePoint> feel_at_;
+  std::optional<TimePoint> look_at_;
   bool judge_again_ = false;
 
   std::vector<NodeId> sponsors_;

@@ -104,6 +104,7 @@ void Membership::hear_as_candidate(TimePoint now, const NodeId& from, const Reco
   const NodeId& id = record->record().id;
   if (!is_present(record->record())) return;
   std::vector<VoucherPtr> vouchers;
+  TimePoint known_since = now;
   const auto known = candidates_.find(id);
   const bool is_new = known == candidates_.end();
   if (!is_new) {
@@ -111,7 +112,10 @@ void Membership::hear_as_candidate(TimePoint now, const NodeId& from, const Reco
       if (from == id && !is_near(id)) introduce(now, id, known->second.record);
       return;
     }
-    if (address_of(record) == address_of(known->second.record)) vouchers = known->second.vouchers;
+    if (address_of(record) == address_of(known->second.record)) {
+      vouchers = known->second.vouchers;
+      known_since = known->second.known_since;
+    }
     forget_candidate(id);
   }
   if (view_.known() + candidates_.size() >= limits::members_known) return;
@@ -119,7 +123,7 @@ void Membership::hear_as_candidate(TimePoint now, const NodeId& from, const Reco
   std::size_t& pair = candidate_pairs_[pair_of(address_of(record))];
   if (pair >= limits::candidates_per_pair) return;
   ++pair;
-  candidates_[id] = {record, std::move(vouchers)};
+  candidates_[id] = {record, std::move(vouchers), known_since};
   candidate_ends_.set(id, now + limits::candidate_lifetime);
   if (from == id && (is_new || !is_near(id))) introduce(now, id, record);
   consider_duty(now, id);
@@ -262,12 +266,20 @@ void Membership::judge(const NodeId& subject) {
   const Standing standing = this->standing(found->second.vouchers);
   if (standing.netgroups < vouchers_needed()) return;
 
-  std::vector<VoucherPtr> vouchers = found->second.vouchers;
-  std::erase_if(vouchers, [&](const VoucherPtr& v) { return !view_.find(v->by); });
+  take_in(subject, false, standing.since, standing.netgroups >= 2);
+}
+
+// A candidate becomes a member. Who was seen with our own eyes keeps the vouchers of people we do
+// not know (yet): others know them, and everybody's dossiers are to be the same.
+void Membership::take_in(const NodeId& subject, bool first_hand, WallTime since, bool strong) {
+  const Candidate& candidate = candidates_.at(subject);
+  std::vector<VoucherPtr> vouchers = candidate.vouchers;
+  if (!first_hand)
+    std::erase_if(vouchers, [&](const VoucherPtr& v) { return !view_.find(v->by); });
   keep_nearest(position_of(subject), vouchers, limits::vouchers_kept);
-  const DossierPtr dossier = archive_.dossier(found->second.record, std::move(vouchers));
+  const DossierPtr dossier = archive_.dossier(candidate.record, std::move(vouchers));
   forget_candidate(subject);
-  view_.put(dossier, standing.since, standing.netgroups >= 2);
+  view_.put(dossier, since, strong);
   spread(*dossier);
   judge_again_ = true;
 }

@@ -31,12 +31,20 @@ void Membership::start_pull(TimePoint now, const NodeId& from, bool adopt) {
 
 void Membership::ask_pages(TimePoint now) {
   pulling_->pages = 0;
-  pulling_->ahead.clear();
+  pulling_->filling = false;
   pulling_->deadline = now + limits::pull_patience * (1 + pulling_->tries);
-  send(pulling_->from, Pull{pulling_->cursor});
+  send(pulling_->from, Pull{pulling_->cursor, everywhere});
+}
+
+void Membership::fill_gap(TimePoint now) {
+  pulling_->filling = true;
+  pulling_->deadline = now + limits::pull_patience * (1 + pulling_->tries);
+  send(pulling_->from, Pull{pulling_->cursor, pulling_->ahead.begin()->first});
 }
 
 void Membership::pull_timed_out(TimePoint now) {
+  if (!pulling_->ahead.empty() && !pulling_->filling) return fill_gap(now);
+  pulling_->ahead.clear();
   if (++pulling_->tries < limits::pull_tries) return ask_pages(now);
   const bool adopt = pulling_->adopt;
   const NodeId silent = pulling_->from;
@@ -59,9 +67,10 @@ void Membership::finish_pull(TimePoint now) {
 
 void Membership::on_page(TimePoint now, const NodeId& from, const Page& page) {
   const bool pulled = pulling_ && pulling_->from == from && (page.to > page.from || page.end);
-  // Only what was asked for; our own Want is answered by members.
-  if (!pulled && !view_.find(from)) return;
+  // Only what was asked for: members answer our Want, strangers speak for themselves.
+  const bool stranger = !pulled && !view_.find(from);
   for (const News& news : page.news) {
+    if (stranger && news.subject != from) continue;
     if (pulled && pulling_->adopt)
       adopt_news(now, from, news);
     else
@@ -69,26 +78,40 @@ void Membership::on_page(TimePoint now, const NodeId& from, const Page& page) {
   }
   if (!pulled || page.from < pulling_->cursor) return;
 
-  if (pulling_->ahead.size() < limits::pages_per_pull)
+  if (pulling_->ahead.size() < 2 * limits::pages_per_pull)
     pulling_->ahead[page.from] = Page{page.from, page.to, page.end, {}};
-  while (!pulling_->ahead.empty() && pulling_->ahead.begin()->first == pulling_->cursor) {
+  bool moved = false;
+  while (!pulling_->ahead.empty() && pulling_->ahead.begin()->first <= pulling_->cursor) {
     const Page next = std::move(pulling_->ahead.begin()->second);
     pulling_->ahead.erase(pulling_->ahead.begin());
     if (next.end) return finish_pull(now);
-    pulling_->cursor = next.to;
+    moved = moved || next.to > pulling_->cursor;
+    pulling_->cursor = std::max(pulling_->cursor, next.to);
+    ++pulling_->pages;
+  }
+  if (moved) {
     pulling_->tries = 0;
+    pulling_->filling = false;
     pulling_->deadline = now + limits::pull_patience;
-    if (++pulling_->pages == limits::pages_per_pull) ask_pages(now);
+  }
+  if (!pulling_->ahead.empty()) {
+    // A page overtook another, or that one is lost: asked for again, it alone.
+    if (!pulling_->filling)
+      pulling_->deadline = std::min(pulling_->deadline, now + limits::page_overdue);
+  } else if (pulling_->pages >= limits::pages_per_pull) {
+    ask_pages(now);
   }
 }
 
 void Membership::on_pull(const NodeId& from, const Pull& pull) {
+  if (pull.from >= pull.to) return;
   constexpr std::size_t most = max_mesh_message - empty_mesh_message;
   Page page{pull.from, pull.from, false, {}};
   std::size_t room = most;
   std::size_t pages = 0;
-  view_.each(pull.from, everywhere, [&](const View::Member& member) {
+  view_.each(pull.from, pull.to, [&](const View::Member& member) {
     News news = whole_news(*member.dossier);
+    if (member.position == pull.to && pull.to != everywhere) return true;  // not included
     if (bound_of(news) > most) news.vouchers.clear();  // too long: comparing brings the rest
     const std::size_t size = bound_of(news);
     if (size > room || page.news.size() == max_news) {
@@ -103,8 +126,8 @@ void Membership::on_pull(const NodeId& from, const Pull& pull) {
     return true;
   });
   if (pages == limits::pages_per_pull) return;
-  page.to = everywhere;
-  page.end = true;
+  page.to = pull.to;
+  page.end = pull.to == everywhere;
   send(from, page);
 }
 

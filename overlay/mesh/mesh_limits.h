@@ -27,6 +27,10 @@ inline constexpr std::size_t vouchers_kept = 4;
 inline constexpr Duration examine_spread = 1500ms;
 inline constexpr Duration examine_patience = 15s;
 inline constexpr Duration examine_recheck = 2s;  // may not vouch yet: not a member itself
+// Whom others vouched for, but nobody whom we know, we look at ourselves after a while; one at a
+// time, for whoever we take in may be the one who vouched for the rest.
+inline constexpr Duration look_after = 15s;
+inline constexpr Duration look_every = 4s;
 // An address is examined twice a minute at most, so that naming a stranger's does him no harm;
 // where nobody answers it is left alone for longer each time.
 inline constexpr double examinations_per_address = 1.0 / 60;
@@ -70,12 +74,13 @@ inline constexpr double announcements_per_node_burst = 2;
 inline constexpr Duration sync_quiet = 3s;
 inline constexpr Duration sync_latest = 20s;
 inline constexpr Duration sync_pause = 1s;
-// A newcomer pulls everybody, in answers of 16 datagrams with one or two members each: 10,000
-// supernodes in about a minute.
-inline constexpr std::size_t pages_per_pull = 16;
+// A newcomer pulls everybody, in answers of 32 datagrams with one or two members each: 10,000
+// supernodes in about two minutes where every twentieth datagram is lost.
+inline constexpr std::size_t pages_per_pull = 32;
 // A walk tells of so many datagrams of differences at once: about one in each answer is enough to
 // keep up, a few mend a split network sooner.
 inline constexpr std::size_t pages_per_walk = 4;
+inline constexpr Duration page_overdue = 100ms;  // when later ones have come
 inline constexpr Duration pull_patience = 700ms;
 inline constexpr int pull_tries = 5;
 // What others may ask of us, each alone: walks are four datagrams a second, pulls as above.

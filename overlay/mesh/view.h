@@ -92,6 +92,7 @@ class View {
  private:
   using Slot = std::uint32_t;
 
+  void grow();
   std::size_t lower(Position position) const;  // index in ring_
   std::optional<std::size_t> index_of(const NodeId& id) const;
   bool ages_before(Slot a, Slot b) const;  // order of ages_

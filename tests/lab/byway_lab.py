@@ -210,6 +210,10 @@ class Nodes:
         """Started; call ready() on it, after starting others beside it."""
         return self._start(host, "leaf", [s.seed if isinstance(s, Node) else s for s in seeds], options)
 
+    def start_auto(self, host, seeds, options=()):
+        """Started; it finds out by itself what it can be."""
+        return self._start(host, "auto", seeds, options)
+
     def leaves(self, *hosts, seeds):
         """Starts one leaf in each host, all at once, and waits for all of them."""
         return [leaf.ready() for leaf in [self.leaf(host, seeds) for host in hosts]]

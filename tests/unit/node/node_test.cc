@@ -227,6 +227,7 @@ TEST_F(Neighbourhood, EchoesThatNobodyAnswersAreToldOneByOne) {
   ASSERT_TRUE(until([&] { return answers->lines.back().contains("lost"); }));
   EXPECT_EQ(answers->lines.back().at("lost").as_bool(), true);
   EXPECT_GT(answers->lines.back().at("seq").to_number<std::uint32_t>(), 0u);
+  answers->go_away();
 }
 
 TEST_F(Neighbourhood, APingWithATimeoutEndsInTime) {

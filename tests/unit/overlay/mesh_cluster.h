@@ -110,8 +110,10 @@ class MeshCluster {
       keep_nearest(position_of(id(i)), vouchers, limits::vouchers_kept);
       dossiers.push_back(archive_.dossier(record(i), std::move(vouchers)));
     }
+    View view(MembershipConfig{}.netgroup_bits_v4, MembershipConfig{}.netgroup_bits_v6);
+    for (const DossierPtr& dossier : dossiers) view.put(dossier, wall() - 1h, true);
     for (std::size_t i = 0; i < count; ++i) {
-      node(i).mesh->adopt(now_, dossiers);
+      node(i).mesh->adopt(now_, view);
       settle(i);
     }
   }

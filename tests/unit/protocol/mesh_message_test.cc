@@ -34,7 +34,7 @@ std::vector<MeshMessage> one_of_each() {
           Gossip{},
           compare,
           Want{{1, 2, ~std::uint64_t{0}}},
-          Pull{random.u64()},
+          Pull{random.u64(), random.u64()},
           Page{3, 9, true, {some_news(random, 200, 4, 0)}},
           ProbeFor{person(1).id()},
           ProbeFound{person(1).id(), true},
