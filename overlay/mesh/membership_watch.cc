@@ -142,7 +142,6 @@ void Membership::sign_gone(TimePoint now, const NodeId& subject) {
 void Membership::hear_gone(TimePoint now, const NodeId& subject, const Gone& gone) {
   const View::Member* member = view_.find(subject);
   if (!member || gone.sequence < member->dossier->sequence()) return;
-  if (!view_.is_admitted(gone.by)) return;
   const auto believed = view_.beside(member->position, limits::believed_each_side);
   if (std::find(believed.begin(), believed.end(), gone.by) == believed.end()) return;
   const auto open = accusations_.find(subject);

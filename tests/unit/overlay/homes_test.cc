@@ -184,11 +184,14 @@ TEST_F(HomesStory, AfterANetworkChangeEverybodyIsWorthAnotherTry) {
   EXPECT_LE(*homes.next_timeout() - now, limits::home_retry_first);
 }
 
-TEST_F(HomesStory, ASupernodeIsKnownOnce) {
+TEST_F(HomesStory, ASupernodeIsKnownOnceAndMayMoveWhileItIsNoHome) {
   know(hub, "198.51.100.1:7000");
   know(hub, "203.0.113.9:7000");
   EXPECT_EQ(homes.known(), 1u);
-  EXPECT_EQ(homes.endpoint_of(hub), at("198.51.100.1:7000"));
+  EXPECT_EQ(homes.endpoint_of(hub), at("203.0.113.9:7000"));
+  ASSERT_TRUE(homes.poll_dial(noon));
+  know(hub, "192.0.2.77:7000");
+  EXPECT_EQ(homes.endpoint_of(hub), at("203.0.113.9:7000")) << "not while it is being dialled";
   EXPECT_EQ(homes.endpoint_of(mill), std::nullopt);
 }
 

@@ -20,6 +20,35 @@ struct SmallNetwork : MeshCluster {
   }
 };
 
+// Somebody who is not there.
+struct Ghost {
+  explicit Ghost(std::uint64_t seed, std::string_view where = "99.1.1.1")
+      : address(*IpAddress::parse(where)) {
+    Random random(seed);
+    identity = Identity::generate(random);
+    const Record record{.id = id(), .sequence = 1, .role = Record::Role::supernode,
+                        .endpoints = {{address, 7000}}};
+    bytes = to_bytes(SignedRecord::sign(*identity, record).exact_bytes());
+  }
+  const NodeId& id() const { return identity->id(); }
+  News news() const { return {id(), bytes, {}, {}}; }
+
+  IpAddress address;
+  std::optional<Identity> identity;
+  Bytes bytes;
+};
+
+// A network of `count` in which everybody is vouched for.
+struct SettledNetwork : SmallNetwork {
+  explicit SettledNetwork(std::size_t count) : SmallNetwork(count) {
+    EXPECT_TRUE(run_until([&] { return agrees(); }, 60s));
+    run_for(30s);
+  }
+  Voucher voucher(std::size_t by, const Ghost& ghost, const IpAddress& address) {
+    return Voucher::sign(node(by).identity, ghost.id(), address, wall());
+  }
+};
+
 TEST(Membership, ANetworkOfOneIsItsOwnMember) {
   MeshCluster cluster(1);
   cluster.add();
@@ -122,6 +151,7 @@ TEST(Membership, VouchersOfPeopleNobodyVouchedForCountNothing) {
   }
   cluster.deliver(0, cluster.id(1), Gossip{0, 0, news});
   cluster.deliver(0, cluster.id(1), Page{0, 0, false, news});
+  for (const Identity& ghost : ghosts) EXPECT_FALSE(cluster.mesh(0).view().find(ghost.id()));
   cluster.run_for(60s);
   for (const Identity& ghost : ghosts) EXPECT_FALSE(cluster.mesh(0).view().find(ghost.id()));
 }
@@ -395,6 +425,141 @@ TEST(Membership, MessagesWithoutSenseChangeNothing) {
   EXPECT_TRUE(cluster.agrees());
   EXPECT_EQ(cluster.mesh(0).view().tree().root(), root);
   EXPECT_EQ(cluster.mesh(0).candidates(), 0u);
+}
+
+TEST(Membership, AVoucherIsForOneAddressOnly) {
+  SettledNetwork cluster(8);
+  const Ghost ghost(99);
+  const IpAddress elsewhere = IpAddress::v4({98, 1, 1, 1});
+  News news = ghost.news();
+  for (const std::size_t by : {3u, 4u}) news.vouchers.push_back(cluster.voucher(by, ghost, elsewhere));
+  cluster.deliver(0, cluster.id(3), Gossip{0, 0, {news}});
+  EXPECT_EQ(cluster.mesh(0).candidates(), 1u);
+  EXPECT_FALSE(cluster.mesh(0).view().find(ghost.id()));
+
+  for (const std::size_t by : {3u, 4u})
+    cluster.deliver(0, cluster.id(3),
+                    Gossip{0, 0, {News{ghost.id(), {}, {cluster.voucher(by, ghost, ghost.address)}, {}}}});
+  ASSERT_TRUE(cluster.mesh(0).view().find(ghost.id()));
+  cluster.deliver(0, cluster.id(3),
+                  Gossip{0, 0, {News{ghost.id(), {}, {cluster.voucher(5, ghost, elsewhere)}, {}}}});
+  EXPECT_FALSE(cluster.mesh(0).view().find(ghost.id())->dossier->voucher_by(cluster.id(5)));
+}
+
+TEST(Membership, AForgedVoucherIsNone) {
+  SettledNetwork cluster(8);
+  const Ghost ghost(99);
+  News news = ghost.news();
+  for (const std::size_t by : {3u, 4u}) {
+    news.vouchers.push_back(cluster.voucher(by, ghost, ghost.address));
+    news.vouchers.back().signature[7] ^= 1;
+  }
+  cluster.deliver(0, cluster.id(3), Gossip{0, 0, {news}});
+  EXPECT_FALSE(cluster.mesh(0).view().find(ghost.id()));
+}
+
+TEST(Membership, OnlyThoseWhoStandNearAreBelievedThatSomebodyIsGone) {
+  MeshCluster cluster(4);
+  cluster.add_old_network(60);
+  cluster.run_for(30s);
+  const auto nearest = cluster.mesh(0).nearest(cluster.id(5), 60);  // itself first
+  const auto index_of = [&](const NodeId& id) {
+    for (std::size_t i = 0; i < cluster.size(); ++i)
+      if (cluster.id(i) == id) return i;
+    return cluster.size();
+  };
+  const auto says_gone = [&](const NodeId& who) {
+    return Gone::sign(cluster.node(index_of(who)).identity, cluster.id(5),
+                      cluster.node(5).sequence);
+  };
+  const std::size_t listener = index_of(nearest[30]);
+  std::vector<Gone> far;
+  for (std::size_t i = 50; i < 56; ++i) far.push_back(says_gone(nearest[i]));
+  cluster.deliver(listener, nearest[50], Gossip{0, 0, {News{cluster.id(5), {}, {}, far}}});
+  EXPECT_TRUE(cluster.sees(listener, 5));
+  cluster.deliver(
+      listener, nearest[50],
+      Gossip{0, 0, {News{cluster.id(5), {}, {}, {says_gone(nearest[1]), says_gone(nearest[2])}}}});
+  EXPECT_FALSE(cluster.sees(listener, 5)) << "of the nearest two are enough";
+}
+
+TEST(Membership, WhereAllAreOfOneNetgroupItStillTakesTwoToBury) {
+  MeshCluster cluster(1);
+  for (std::size_t i = 0; i < 6; ++i) {
+    cluster.add(1);
+    if (i > 0) cluster.join(i, 0);
+    cluster.run_for(10s);
+  }
+  ASSERT_TRUE(cluster.run_until([&] { return cluster.agrees(); }, 60s));
+  const auto says_gone = [&](std::size_t who) {
+    return Gossip{0, 0, {News{cluster.id(4), {}, {},
+                              {Gone::sign(cluster.node(who).identity, cluster.id(4),
+                                          cluster.node(4).sequence)}}}};
+  };
+  cluster.deliver(0, cluster.id(1), says_gone(1));
+  EXPECT_TRUE(cluster.sees(0, 4));
+  cluster.deliver(0, cluster.id(2), says_gone(2));
+  EXPECT_FALSE(cluster.sees(0, 4));
+}
+
+TEST(Membership, OneAccusationIsNoReasonForANewRecord) {
+  SettledNetwork cluster(8);
+  const Gone gone =
+      Gone::sign(cluster.node(3).identity, cluster.id(5), cluster.node(5).sequence);
+  const Gossip accusation{0, 0, {News{cluster.id(5), {}, {}, {gone, gone}}}};
+  for (int i = 0; i < 10; ++i) cluster.deliver(5, cluster.id(3), accusation);
+  EXPECT_EQ(cluster.told<Renew>(5), 0u);
+}
+
+TEST(Membership, AStrangerSpeaksForItselfOnly) {
+  SettledNetwork cluster(8);
+  const Ghost friendly(98);
+  const Ghost stranger(99, "99.2.1.1");
+  cluster.deliver(0, stranger.id(), Page{0, 0, false, {friendly.news(), stranger.news()}});
+  EXPECT_TRUE(cluster.mesh(0).record_of(stranger.id()));
+  EXPECT_FALSE(cluster.mesh(0).record_of(friendly.id()));
+}
+
+TEST(Membership, WhoIsNoMemberYetExaminesNobody) {
+  SettledNetwork cluster(4);  // where nobody has four vouchers
+  const auto liar = cluster.add();
+  cluster.node(liar).address = IpAddress::v4({99, 1, 1, 1});
+  cluster.start(liar);
+  cluster.node(liar).address = IpAddress::v4({98, 1, 1, 1});  // where it is not
+  cluster.join(liar, 0);
+  cluster.run_for(60s);
+  ASSERT_EQ(cluster.mesh(liar).view().size(), 5u);
+  EXPECT_EQ(cluster.told<Examine>(liar), 0u);
+}
+
+TEST(Membership, AnAddressIsNotBotheredForEveryKeyThatNamesIt) {
+  SettledNetwork cluster(4);
+  for (std::uint64_t i = 0; i < limits::candidates_per_pair; ++i) {
+    const Ghost ghost(200 + i);
+    cluster.deliver(0, ghost.id(), Gossip{0, 0, {ghost.news()}});
+  }
+  ASSERT_EQ(cluster.mesh(0).candidates(), limits::candidates_per_pair);
+  const std::size_t before = cluster.told<Examine>(0);
+  cluster.run_for(20s);
+  EXPECT_LE(cluster.told<Examine>(0) - before, 2u);
+}
+
+TEST(Membership, AStrangerWhoShoutsIsPassedOnSeldom) {
+  SettledNetwork cluster(12);
+  const Ghost ghost(99);
+  const std::uint64_t before = cluster.node(0).messages;
+  for (int i = 0; i < 50; ++i) cluster.deliver(0, ghost.id(), Gossip{0, 0, {ghost.news()}});
+  EXPECT_GT(cluster.node(0).messages, before);
+  EXPECT_LE(cluster.node(0).messages - before,
+            3 * 2 * limits::neighbours_each_side);
+}
+
+TEST(Membership, AStrangerWhoAsksForEverythingAllTheTimeGetsLittle) {
+  SettledNetwork cluster(12);
+  const std::uint64_t before = cluster.node(0).messages;
+  for (int i = 0; i < 1000; ++i) cluster.deliver(0, node(1), Pull{0});
+  EXPECT_LE(cluster.node(0).messages - before,
+            static_cast<std::uint64_t>(limits::requests_burst) * 12);
 }
 
 }  // namespace
