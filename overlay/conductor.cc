@@ -46,10 +46,12 @@ Overlay::Conductor::Conductor(OverlayConfig config, const Identity& identity, co
       stamps_(wall),
       cookies_(crypto, identity.id(), random_),
       handshake_load_(limits::handshakes_per_second, limits::handshake_burst),
+      new_records_(limits::new_records_per_second, limits::new_records_burst,
+                   limits::tracked_strangers),
       stun_rate_(limits::stun_per_prefix, limits::stun_per_prefix, limits::tracked_strangers),
       archive_(config_.archive ? config_.archive : std::make_shared<Archive>(crypto)),
-      membership_({config_.netgroup_bits_v4, config_.netgroup_bits_v6}, identity_, crypto,
-                  *archive_, random_.fork(), now, wall),
+      membership_({config_.netgroup_bits_v4, config_.netgroup_bits_v6}, identity_, *archive_,
+                  random_.fork(), now, wall),
       placement_(crypto, config_.netgroup_bits_v4, config_.netgroup_bits_v6),
       store_(id(), placement_, record_source()),
       keeper_(id(), placement_, random_.fork()),
@@ -370,6 +372,7 @@ bool Overlay::Conductor::is_needed(const Peer& peer) const {
 }
 
 void Overlay::Conductor::forget(const NodeId& id) {
+  std::erase(greeted_, id);
   std::erase_if(lanes_, [&](const auto& lane) { return lane.second.peer == id; });
   std::erase_if(direct_peers_, [&](const auto& direct) { return direct.second == id; });
   timers_.set(id, std::nullopt);

@@ -267,6 +267,8 @@ class Overlay::Conductor {
   CookieMint cookies_;
   TokenBucket handshake_load_;
   std::deque<NodeId> unconfirmed_;
+  std::deque<NodeId> greeted_;  // guests, the oldest first
+  RateLimiter<NodeId> new_records_;
   RateLimiter<IpAddress> stun_rate_;
 
   std::shared_ptr<Archive> archive_;

@@ -2,22 +2,13 @@
 // introductions to nodes that are registered elsewhere.
 #include "overlay/conductor.h"
 #include "protocol/codec.h"
+#include "protocol/match.h"
 
 namespace byway {
-namespace {
-
-template <class... Cases>
-struct Match : Cases... {
-  using Cases::operator()...;
-};
-template <class... Cases>
-Match(Cases...) -> Match<Cases...>;
-
-}  // namespace
-
 Overlay::Conductor::Outcome Overlay::Conductor::on_directory(TimePoint now, Peer& from,
                                                              ByteView body) {
-  if (!is_supernode()) return Drop::unexpected;
+  // Only supernodes ask and tell one another here.
+  if (!is_supernode() || !membership_.record_of(from.id)) return Drop::unexpected;
   const auto message = decode_directory(body);
   if (!message) return Drop::undecodable;
   on_directory_message(now, from.id, *message);

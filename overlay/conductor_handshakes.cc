@@ -137,7 +137,17 @@ void Overlay::Conductor::on_confirmed(TimePoint now, Peer& peer, const Route& ro
       step(peer.id, "registered here from " + route.endpoint.to_string());
     }
   }
-  if (std::holds_alternative<Greet>(pending->wish)) keep_for_a_while(now, peer);
+  if (std::holds_alternative<Greet>(pending->wish)) {
+    keep_for_a_while(now, peer);
+    greeted_.push_back(peer.id);
+    if (greeted_.size() > limits::guests_kept) {
+      if (Peer* oldest = find(greeted_.front())) {
+        oldest->wanted_until.reset();
+        touch(*oldest);
+      }
+      greeted_.pop_front();
+    }
+  }
   if (peer.talk) on_connected(now, peer);
   if (route == pending->route) {
     peer.paths.prove(now, route, traits_of(peer, route), peer.link.handshake_rtt());

@@ -1,16 +1,10 @@
 // Among supernodes: who is a member, and links made when there is something to say.
 #include "overlay/conductor.h"
 #include "protocol/codec.h"
+#include "protocol/match.h"
 
 namespace byway {
 namespace {
-
-template <class... Cases>
-struct Match : Cases... {
-  using Cases::operator()...;
-};
-template <class... Cases>
-Match(Cases...) -> Match<Cases...>;
 
 constexpr std::size_t sponsors = 3;
 

@@ -1,19 +1,9 @@
 // Roles: proving that strangers can reach us, helping others to prove it, stepping up and down.
 #include "overlay/conductor.h"
 #include "protocol/codec.h"
+#include "protocol/match.h"
 
 namespace byway {
-namespace {
-
-template <class... Cases>
-struct Match : Cases... {
-  using Cases::operator()...;
-};
-template <class... Cases>
-Match(Cases...) -> Match<Cases...>;
-
-}  // namespace
-
 bool Overlay::Conductor::seeks_proof() const {
   return config_.role != Role::leaf;
 }

@@ -3,6 +3,7 @@
 
 #include "overlay/conductor.h"
 #include "protocol/codec.h"
+#include "protocol/match.h"
 
 namespace byway {
 namespace {
@@ -11,13 +12,6 @@ constexpr std::size_t remembered_first_flights = 8;
 constexpr std::size_t most_head = 2048;  // a header and a little of what follows it
 constexpr std::uint64_t reset_malformed = 1;
 constexpr std::uint64_t reset_by_application = 2;
-
-template <class... Cases>
-struct Match : Cases... {
-  using Cases::operator()...;
-};
-template <class... Cases>
-Match(Cases...) -> Match<Cases...>;
 
 bool alive(const SessionSlot& slot) {
   const auto state = slot.session->state();

@@ -1,36 +1,20 @@
 #include "protocol/codec.h"
 
-#include <capnp/message.h>
-#include <capnp/serialize-packed.h>
-#include <kj/exception.h>
-#include <kj/io.h>
-
 #include <algorithm>
-#include <type_traits>
 
+#include "protocol/match.h"
+#include "protocol/packing.h"
 #include "protocol/wire.capnp.h"
 
 namespace byway {
 namespace {
 
-constexpr std::size_t max_words = 1024;  // no message of ours unpacks to more than 8 KiB
+using namespace packing;
+
 constexpr std::size_t max_handshake = 1200;
 constexpr std::size_t max_record = 1100;
-// The end of the year 9999: no clock is there, and no sum of two such stamps overflows.
-constexpr std::uint64_t last_wall_ms = 253'402'300'799'999;
-
-template <class... Cases>
-struct Match : Cases... {
-  using Cases::operator()...;
-};
-template <class... Cases>
-Match(Cases...) -> Match<Cases...>;
 
 // --- out ---------------------------------------------------------------------------------------
-
-capnp::Data::Reader to_data(ByteView bytes) {
-  return {bytes.data(), bytes.size()};
-}
 
 void put(wire::Endpoint::Builder to, const Endpoint& endpoint) {
   to.setAddress(to_data(endpoint.address.bytes()));
@@ -149,67 +133,12 @@ void put(wire::Message::Builder to, const Refusal& refusal) {
   put(to.initRefused(), refusal);
 }
 
-template <class Root, class Fill>
-Bytes pack(Fill&& fill) {
-  capnp::word scratch[128] = {};
-  capnp::MallocMessageBuilder builder(kj::arrayPtr(scratch, std::size(scratch)));
-  fill(builder.initRoot<Root>());
-  kj::VectorOutputStream out(256);
-  capnp::writePackedMessage(out, builder);
-  const auto packed = out.getArray();
-  return {packed.begin(), packed.end()};
-}
-
-// Padding must not pack away, so it is not zeros.
-void pad(capnp::Data::Builder padding) {
-  std::fill(padding.begin(), padding.end(), 0x2e);
-}
-
 // --- in ----------------------------------------------------------------------------------------
-
-ByteView view(capnp::Data::Reader from) {
-  return {from.begin(), from.size()};
-}
-
-// Inside the codec a refusal is thrown and caught at its one door, unpack().
-struct Refused {
-  Error error;
-};
-void require(bool holds) {
-  if (!holds) throw Refused{Error::malformed};
-}
-template <typename T>
-T value_or_refuse(Result<T> result) {
-  if (!result) throw Refused{Error::malformed};
-  return std::move(*result);
-}
-template <class Ours, class Theirs>
-Ours enum_of(Theirs theirs, Ours last) {
-  require(static_cast<unsigned>(theirs) <= static_cast<unsigned>(last));
-  return static_cast<Ours>(theirs);
-}
-Bytes bounded(capnp::Data::Reader from, std::size_t limit) {
-  require(from.size() <= limit);
-  return to_bytes(view(from));
-}
 
 // Whose key it is has to be proved by a handshake; so the key itself is checked here.
 NodeId get_checked_id(capnp::Data::Reader from) {
   return value_or_refuse(NodeId::from_bytes(view(from)));
 }
-// An id that is only compared with ids known already.
-NodeId get_id(capnp::Data::Reader from) {
-  require(from.size() == sizeof(Key));
-  Key key;
-  std::copy(from.begin(), from.end(), key.begin());
-  return NodeId::trusted(key);
-}
-
-WallTime get_wall(std::uint64_t ms) {
-  require(ms <= last_wall_ms);
-  return wall_from_unix_ms(ms);
-}
-
 Endpoint get(wire::Endpoint::Reader from) {
   return {value_or_refuse(IpAddress::from_bytes(view(from.getAddress()))), from.getPort()};
 }
@@ -362,33 +291,6 @@ StreamHeader get(wire::StreamHeader::Reader from) {
   return {service, bounded(from.getDetail(), max_stream_detail)};
 }
 
-// While a reader is put away because of one exception, it meets the rest of the garbage and reports
-// that on stderr, with a stack trace. A stranger must not write our log, nor make us trace stacks.
-class Silence : public kj::ExceptionCallback {
- public:
-  void logMessage(kj::LogSeverity, const char*, int, int, kj::String&&) override {}
-  StackTraceMode stackTraceMode() override { return StackTraceMode::NONE; }
-};
-
-// The one place where garbage may throw.
-template <class Root, class Ours>
-Result<Ours> unpack(ByteView bytes) {
-  const Silence silence;
-  try {
-    kj::ArrayInputStream in(kj::arrayPtr(bytes.data(), bytes.size()));
-    capnp::ReaderOptions options;
-    options.traversalLimitInWords = max_words;
-    options.nestingLimit = 8;
-    capnp::word scratch[128];
-    capnp::PackedMessageReader reader(in, options, kj::arrayPtr(scratch, std::size(scratch)));
-    return get(reader.getRoot<Root>());
-  } catch (const Refused& refused) {
-    return refused.error;
-  } catch (const kj::Exception&) {
-    return Error::malformed;
-  }
-}
-
 }  // namespace
 
 Bytes encode(const Hello& hello, std::size_t size) {
@@ -427,13 +329,13 @@ Bytes encode(const StreamHeader& header) {
 }
 
 Result<Hello> decode_hello(ByteView bytes) {
-  return unpack<wire::Hello, Hello>(bytes);
+  return unpack<wire::Hello>(bytes, [](wire::Hello::Reader from) { return get(from); });
 }
 Result<Welcome> decode_welcome(ByteView bytes) {
-  return unpack<wire::Welcome, Welcome>(bytes);
+  return unpack<wire::Welcome>(bytes, [](wire::Welcome::Reader from) { return get(from); });
 }
 Result<Message> decode_message(ByteView bytes) {
-  return unpack<wire::Message, Message>(bytes);
+  return unpack<wire::Message>(bytes, [](wire::Message::Reader from) { return get(from); });
 }
 
 Result<std::optional<ParsedStreamHeader>> decode_stream_header(ByteView bytes) {
@@ -442,7 +344,8 @@ Result<std::optional<ParsedStreamHeader>> decode_stream_header(ByteView bytes) {
   const std::size_t size = load_be<std::uint16_t>(bytes);
   if (size > 2 * max_stream_detail) return Error::too_large;
   if (bytes.size() < 2 + size) return Parsed{};
-  auto header = unpack<wire::StreamHeader, StreamHeader>(bytes.subspan(2, size));
+  auto header = unpack<wire::StreamHeader>(
+      bytes.subspan(2, size), [](wire::StreamHeader::Reader from) { return get(from); });
   if (!header) return header.error();
   return Parsed{{std::move(*header), 2 + size}};
 }

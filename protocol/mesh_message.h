@@ -4,10 +4,14 @@
 //
 //   Gossip      the heartbeat between partners: the root of the sender's hash tree, its load, and
 //               news that are spreading
-//   Compare     finds the difference of two hash trees, a level at a time (overlay/mesh/hash_tree.h)
+//   Compare     finds the difference of two hash trees, a level at a time (hash_tree.h)
+//
 //   Want, Page  asks for and tells of those that differ
+//
 //   Pull, Page  a newcomer takes in everybody, in the order of their positions
-//   ProbeFor, ProbeFound, Suspect   is somebody still there? (overlay/mesh/failure_detector.h)
+//
+//   ProbeFor, ProbeFound, Suspect
+//               is somebody still there? (failure_detector.h)
 #pragma once
 
 #include <array>
@@ -99,8 +103,7 @@ struct Suspect {
   bool operator==(const Suspect&) const = default;
 };
 
-using MeshMessage =
-    std::variant<Gossip, Compare, Want, Pull, Page, ProbeFor, ProbeFound, Suspect>;
+using MeshMessage = std::variant<Gossip, Compare, Want, Pull, Page, ProbeFor, ProbeFound, Suspect>;
 std::string_view name_of(const MeshMessage& message);
 
 Bytes encode(const MeshMessage& message);
@@ -110,7 +113,9 @@ Result<MeshMessage> decode_mesh(ByteView bytes);
 // How long a piece may become in packed encoding: never too little. A message without any is
 // bounded by `empty_mesh_message`.
 inline constexpr std::size_t empty_mesh_message = 48;
-inline constexpr std::size_t packed_bound(std::size_t raw) { return raw + raw / 16 + 12; }
+inline constexpr std::size_t packed_bound(std::size_t raw) {
+  return raw + raw / 16 + 12;
+}
 inline constexpr std::size_t sums_bound = packed_bound(16 * 8) + 24;
 inline constexpr std::size_t bucket_bound(std::size_t items) {
   return 28 + 2 * packed_bound(8 * items);

@@ -19,6 +19,7 @@
 #include "protocol/bytes.h"
 #include "protocol/endpoint.h"
 #include "protocol/identity.h"
+#include "protocol/match.h"
 #include "protocol/result.h"
 #include "protocol/time.h"
 
@@ -27,13 +28,6 @@ namespace byway::packing {
 inline constexpr std::size_t max_words = 1024;
 // The end of the year 9999: no clock is there, and no sum of two such stamps overflows.
 inline constexpr std::uint64_t last_wall_ms = 253'402'300'799'999;
-
-template <class... Cases>
-struct Match : Cases... {
-  using Cases::operator()...;
-};
-template <class... Cases>
-Match(Cases...) -> Match<Cases...>;
 
 // --- out ---------------------------------------------------------------------------------------
 

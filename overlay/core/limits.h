@@ -104,15 +104,18 @@ inline constexpr Duration home_retry_last = 5min;
 
 // --- among supernodes ---
 
-inline constexpr Duration mesh_link_idle = 10min;  // an unused link costs only its memory
-inline constexpr Duration rejoin = 10s;            // after nobody answered
-inline constexpr std::size_t outbox = 16;          // messages that wait for one link
+inline constexpr Duration mesh_link_idle = 10min;    // an unused link costs only its memory
+inline constexpr std::size_t guests_kept = 4096;     // linked with us, and neither leaf nor peer
+inline constexpr double new_records_per_second = 1;  // of one leaf
+inline constexpr double new_records_burst = 8;
+inline constexpr Duration rejoin = 10s;    // after nobody answered
+inline constexpr std::size_t outbox = 16;  // messages that wait for one link
 inline constexpr std::size_t waiting_targets = 4096;
 inline constexpr std::size_t waiting_per_target = 16;
 inline constexpr double introductions_per_forwarder = 200;  // a second, from one supernode
 
-// How often a leaf is told of other supernodes, with its keepalives: while it has too few homes, and
-// once it has enough.
+// How often a leaf is told of other supernodes, with its keepalives: while it has too few homes,
+// and once it has enough.
 inline constexpr Duration samples_soon = 10s;
 inline constexpr Duration samples_rarely = 30min;
 
@@ -121,9 +124,9 @@ inline constexpr Duration samples_rarely = 30min;
 inline constexpr Duration lane_idle = 60s;
 inline constexpr Duration lane_keepalive = 25s;
 inline constexpr std::size_t max_lanes = 65'536;
-inline constexpr std::size_t lanes_per_node = 64;    // one caller's
-inline constexpr std::size_t lanes_to_node = 1024;   // towards one target
-inline constexpr Duration bucket_depth = 100ms;  // how much of a rate may be used at once
+inline constexpr std::size_t lanes_per_node = 64;   // one caller's
+inline constexpr std::size_t lanes_to_node = 1024;  // towards one target
+inline constexpr Duration bucket_depth = 100ms;     // how much of a rate may be used at once
 
 // --- strangers ---
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "overlay/mesh/mesh_limits.h"
+
 namespace byway {
 
 const Voucher* Dossier::voucher_by(const NodeId& id) const {
@@ -51,6 +53,21 @@ VoucherPtr Archive::voucher(const NodeId& subject, const Voucher& voucher) {
   tidy(vouchers_, tidy_vouchers_);
   vouchers_[name] = shared;
   return shared;
+}
+
+bool Archive::is_true(const NodeId& subject, const Gone& gone) {
+  Bytes content = to_bytes(subject.key());
+  append(content, gone.bytes());
+  const Key name = crypto_.hash(content);
+  if (true_gone_names_.contains(name)) return true;
+  if (!gone.is_true(crypto_, subject)) return false;
+  if (true_gones_.size() >= limits::true_gones) {
+    true_gone_names_.erase(true_gones_.front());
+    true_gones_.pop_front();
+  }
+  true_gones_.push_back(name);
+  true_gone_names_.insert(name);
+  return true;
 }
 
 DossierPtr Archive::dossier(RecordPtr record, std::vector<VoucherPtr> vouchers) {

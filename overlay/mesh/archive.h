@@ -9,8 +9,10 @@
 #pragma once
 
 #include <cstring>
+#include <deque>
 #include <memory>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "overlay/mesh/position.h"
@@ -50,6 +52,8 @@ class Archive {
   Result<RecordPtr> record(ByteView exact_bytes);
   // None where the voucher is a lie.
   VoucherPtr voucher(const NodeId& subject, const Voucher& voucher);
+  // Whether the accusation is signed by whom it names. Those found true are remembered for a while.
+  bool is_true(const NodeId& subject, const Gone& gone);
   // The record has an endpoint. The vouchers may come in any order.
   DossierPtr dossier(RecordPtr record, std::vector<VoucherPtr> vouchers);
 
@@ -72,6 +76,8 @@ class Archive {
   Shelf<SignedRecord> records_;
   Shelf<Voucher> vouchers_;
   Shelf<Dossier> dossiers_;
+  std::deque<Key> true_gones_;  // the newest last
+  std::unordered_set<Key, FirstBytes> true_gone_names_;
   // A shelf is tidied when it has doubled since it was last.
   std::size_t tidy_records_ = 64;
   std::size_t tidy_vouchers_ = 64;

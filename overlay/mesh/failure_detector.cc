@@ -44,8 +44,7 @@ void FailureDetector::on_probe_timeout(TimePoint now, const NodeId& id) {
     ask(now, id, target->second);
 }
 
-void FailureDetector::on_helper(TimePoint now, const NodeId& helper, const NodeId& id,
-                                bool alive) {
+void FailureDetector::on_helper(TimePoint now, const NodeId& helper, const NodeId& id, bool alive) {
   on_alive(now, helper);
   const auto target = targets_.find(id);
   if (target == targets_.end()) return;
@@ -74,8 +73,8 @@ void FailureDetector::on_timeout(TimePoint now) {
       continue;
     }
     act(Action::ping, *due);
-    target.next_ping = target.phase == Phase::suspected ? now + limits::suspect_ping
-                                                        : target.deadline;
+    target.next_ping =
+        target.phase == Phase::suspected ? now + limits::suspect_ping : target.deadline;
     arm(*due, target);
   }
   if (next_probe_ && now >= *next_probe_) {

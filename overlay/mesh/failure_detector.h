@@ -17,8 +17,8 @@
 // answer; it stretches probes and their patience by as much, and a node in poor health judges
 // nobody. Nor does one that has heard of no other since the suspicion began.
 //
-// Facts in: answers, messages, timeouts. The shell's own timeout (a link that could not be made) may
-// be told, but need not be.
+// Facts in: answers, messages, timeouts. The shell's own timeout (a link that could not be made)
+// may be told, but need not be.
 #pragma once
 
 #include <deque>

@@ -28,13 +28,12 @@ WallTime agreed(std::vector<WallTime> stamps) {
   return stamps[stamps.size() > 1 ? 1 : 0];
 }
 
-Membership::Membership(MembershipConfig config, const Identity& identity, const Crypto& crypto,
-                       Archive& archive, Random random, TimePoint now, WallTime wall)
+Membership::Membership(MembershipConfig config, const Identity& identity, Archive& archive,
+                       Random random, TimePoint now, WallTime wall)
     : config_(config),
       identity_(identity),
       self_(identity.id()),
       position_(position_of(identity.id())),
-      crypto_(crypto),
       archive_(archive),
       random_(std::move(random)),
       wall_known_at_(now),
@@ -224,13 +223,12 @@ void Membership::report_changes(TimePoint now, Departure why) {
     if (change->admitted)
       events_.push_back(MemberAdmitted{dossier.record});
     else
-      events_.push_back(MemberDropped{dossier.record, view_.find(dossier.id())
-                                                          ? Departure::crowded_out
-                                                          : why});
+      events_.push_back(
+          MemberDropped{dossier.record, view_.find(dossier.id()) ? Departure::crowded_out : why});
     if (!change->admitted) detector_.forget(dossier.id());
     judge_again_ = judge_again_ || change->admitted;
-    const bool neighbour = view_.steps_between(dossier.position, position_) <=
-                           2 * limits::neighbours_each_side;
+    const bool neighbour =
+        view_.steps_between(dossier.position, position_) <= 2 * limits::neighbours_each_side;
     const bool partner =
         std::find(partners_.begin(), partners_.end(), dossier.id()) != partners_.end();
     if ((neighbour || partner) && !refresh_at_)
@@ -271,8 +269,7 @@ int Membership::times() const {
 // --- partners ------------------------------------------------------------------------------------
 
 void Membership::refresh_partners(TimePoint now) {
-  const std::vector<NodeId> neighbours =
-      view_.beside(position_, limits::neighbours_each_side);
+  const std::vector<NodeId> neighbours = view_.beside(position_, limits::neighbours_each_side);
   const auto is_neighbour = [&](const NodeId& id) {
     return std::find(neighbours.begin(), neighbours.end(), id) != neighbours.end();
   };
@@ -363,16 +360,16 @@ bool Membership::lacks_vouchers(const NodeId& subject) const {
   const auto candidate = candidates_.find(subject);
   if (candidate == candidates_.end()) return false;
   const auto& vouchers = candidate->second.vouchers;
-  const auto of_members =
-      std::count_if(vouchers.begin(), vouchers.end(),
-                    [&](const VoucherPtr& v) { return view_.find(v->by) != nullptr; });
+  const auto of_members = std::count_if(vouchers.begin(), vouchers.end(), [&](const VoucherPtr& v) {
+    return view_.find(v->by) != nullptr;
+  });
   return static_cast<std::size_t>(of_members) < limits::vouchers_kept && !by_us(vouchers);
 }
 
 void Membership::consider_duty(TimePoint now, const NodeId& subject) {
   if (subject == self_ || on_duty_.contains(subject)) return;
   if (!lacks_vouchers(subject) || !is_near(subject)) return;
-  on_duty_.insert(subject);
+  on_duty_[subject] = std::nullopt;
   duties_.set(subject, now + random_.upto(limits::examine_spread));
 }
 
@@ -389,16 +386,24 @@ void Membership::do_duty(TimePoint now, const NodeId& subject) {
     return duties_.set(subject, failed->second.until);
   if (!examinations_.take(now, address))
     return duties_.set(subject, now + limits::examine_patience);
+  on_duty_[subject] = address;
   examining_.set(subject, now + limits::examine_patience);
   events_.push_back(Examine{record});
 }
 
 void Membership::on_examined(TimePoint now, const NodeId& id, bool ok) {
-  const RecordPtr record = record_of(id);
+  const auto duty = on_duty_.find(id);
+  if (duty == on_duty_.end() || !duty->second) return;
+  const IpAddress address = *duty->second;
+  on_duty_.erase(duty);
   examining_.set(id, std::nullopt);
-  const bool asked = on_duty_.erase(id) > 0;
-  if (!asked || !record || departed_.contains(id)) return;
-  const IpAddress address = record->record().endpoints.front().address;
+  const RecordPtr record = record_of(id);
+  if (!record || departed_.contains(id) || record->record().endpoints.front().address != address) {
+    // It is somewhere else by now, where nobody has seen it.
+    first_hand_.erase(id);
+    consider_duty(now, id);
+    return after_changes(now);
+  }
   if (!ok) {
     if (first_hand_.erase(id) > 0) forget_candidate(id);
     if (back_offs_.size() >= limits::addresses_remembered) back_offs_.erase(back_offs_.begin());
@@ -416,8 +421,7 @@ void Membership::on_examined(TimePoint now, const NodeId& id, bool ok) {
     return after_changes(now);
   }
   const View::Member* member = view_.find(id);
-  hear_voucher(now, id,
-               Voucher::sign(identity_, id, address, member ? member->since : wall(now)));
+  hear_voucher(now, id, Voucher::sign(identity_, id, address, member ? member->since : wall(now)));
   after_changes(now);
 }
 
@@ -438,7 +442,7 @@ void Membership::look_ourselves(TimePoint now) {
   const auto failed = back_offs_.find(address);
   if (failed != back_offs_.end() && failed->second.until > now) return;
   if (!examinations_.take(now, address)) return;
-  on_duty_.insert(id);
+  on_duty_[id] = address;
   duties_.set(id, std::nullopt);
   first_hand_.insert(id);
   examining_.set(id, now + limits::examine_patience);

@@ -1,7 +1,7 @@
 // Who else is here? Every supernode knows every other; this is how it comes to know.
 //
 //   known ----two vouchers----> vouched for --room in its netgroup--> admitted
-//   (a candidate)               (in the View) <------'                 (what others see of the View)
+//   (a candidate)               (in the View) <------'                (what others see of it)
 //        |                          |
 //        '---ten minutes-->         '--- farewell, or two signed "gone" ---> departed --an hour-->
 //                                            ^---- a newer record of its own ----'
@@ -33,8 +33,8 @@
 // Load travels with the heartbeats as a class 0…7 and is known of partners only: it changes all the
 // time, and records change when something about a node does.
 //
-// Files: membership.cc (facts, partners, time), membership_news.cc (what is heard), membership_sync.cc
-// (anti-entropy), membership_watch.cc (suspicion and the gone).
+// Files: membership.cc (facts, partners, time), membership_news.cc (what is heard),
+// membership_sync.cc (anti-entropy), membership_watch.cc (suspicion and the gone).
 #pragma once
 
 #include <deque>
@@ -112,9 +112,10 @@ struct MeshTransmit {
 
 class Membership {
  public:
-  // `archive` and `crypto` outlive it. It speaks once it has a record of its own.
-  Membership(MembershipConfig config, const Identity& identity, const Crypto& crypto,
-             Archive& archive, Random random, TimePoint now, WallTime wall);
+  // `archive` outlives it; all nodes of a simulation share one. It speaks once it has a record of
+  // its own.
+  Membership(MembershipConfig config, const Identity& identity, Archive& archive, Random random,
+             TimePoint now, WallTime wall);
 
   // --- facts ---
   // Ours, as a supernode with an endpoint, newly signed.
@@ -271,7 +272,6 @@ class Membership {
   Identity identity_;
   NodeId self_;
   Position position_;
-  const Crypto& crypto_;
   Archive& archive_;
   Random random_;
   TimePoint wall_known_at_;
@@ -292,9 +292,10 @@ class Membership {
   Timers<NodeId> departed_ends_;
   std::map<NodeId, std::vector<Gone>> accusations_;  // of members and ourselves
 
-  std::set<NodeId> on_duty_;  // in one of these two
-  Timers<NodeId> duties_;     // to be examined
-  Timers<NodeId> examining_;  // being examined
+  // Scheduled or being examined; then where, for that is what a voucher will be about.
+  std::map<NodeId, std::optional<IpAddress>> on_duty_;
+  Timers<NodeId> duties_;        // to be examined
+  Timers<NodeId> examining_;     // being examined
   std::set<NodeId> first_hand_;  // being examined to convince ourselves, nobody else
   RateLimiter<IpAddress> examinations_;
   std::map<IpAddress, BackOff> back_offs_;  // who failed an examination

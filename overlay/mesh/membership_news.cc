@@ -26,8 +26,8 @@ void Membership::hear(TimePoint now, const NodeId& from, const News& news) {
   if (news.subject == self_) return hear_of_ourselves(now, from, news);
   if (!news.record.empty()) {
     const View::Member* member = view_.find(news.subject);
-    const bool old = member && std::ranges::equal(member->dossier->record->exact_bytes(),
-                                                  news.record);
+    const bool old =
+        member && std::ranges::equal(member->dossier->record->exact_bytes(), news.record);
     if (!old) {
       const auto record = archive_.record(news.record);
       if (!record || (*record)->record().id != news.subject) return;
@@ -90,8 +90,7 @@ void Membership::hear_as_departed(TimePoint now, const NodeId& from, const Recor
   }
   const Departed before = departed;
   forget_departed(id);
-  if (address_of(record) != before.dossier->address())
-    return hear_as_candidate(now, from, record);
+  if (address_of(record) != before.dossier->address()) return hear_as_candidate(now, from, record);
 
   std::vector<VoucherPtr> vouchers = before.dossier->vouchers;
   std::erase_if(vouchers, [&](const VoucherPtr& v) { return !view_.find(v->by); });
@@ -142,8 +141,7 @@ void Membership::adopt_news(TimePoint now, const NodeId& from, const News& news)
   if (news.subject == self_ || view_.find(news.subject) || departed_.contains(news.subject))
     return hear(now, from, news);
   const auto record = archive_.record(news.record);
-  if (!record || (*record)->record().id != news.subject || !is_present((*record)->record()))
-    return;
+  if (!record || (*record)->record().id != news.subject || !is_present((*record)->record())) return;
   if (view_.known() >= limits::members_known) return;
   std::vector<VoucherPtr> vouchers;
   std::vector<WallTime> stamps;
@@ -171,7 +169,7 @@ void Membership::hear_of_ourselves(TimePoint now, const NodeId& from, const News
     if (known || accusations.size() >= max_news_gones) continue;
     if (gone.sequence < own_->record().sequence) continue;
     if (!view_.find(gone.by) && !departed_.contains(gone.by)) continue;
-    if (gone.is_true(crypto_, self_)) accusations.push_back(gone);
+    if (archive_.is_true(self_, gone)) accusations.push_back(gone);
   }
   if (accusations.size() >= limits::gones_needed)
     for (const Gone& gone : accusations) above = std::max(above, gone.sequence);
@@ -274,8 +272,7 @@ void Membership::judge(const NodeId& subject) {
 void Membership::take_in(const NodeId& subject, bool first_hand, WallTime since, bool strong) {
   const Candidate& candidate = candidates_.at(subject);
   std::vector<VoucherPtr> vouchers = candidate.vouchers;
-  if (!first_hand)
-    std::erase_if(vouchers, [&](const VoucherPtr& v) { return !view_.find(v->by); });
+  if (!first_hand) std::erase_if(vouchers, [&](const VoucherPtr& v) { return !view_.find(v->by); });
   keep_nearest(position_of(subject), vouchers, limits::vouchers_kept);
   const DossierPtr dossier = archive_.dossier(candidate.record, std::move(vouchers));
   forget_candidate(subject);
@@ -293,8 +290,7 @@ void Membership::judge_candidates() {
 
 // The departed vouch for nobody; whom they brought in stays, and is vouched for anew.
 void Membership::drop_vouchers_by(TimePoint now, const NodeId& id) {
-  for (const NodeId& subject :
-       view_.around(position_of(id), 4 * limits::neighbours_each_side)) {
+  for (const NodeId& subject : view_.around(position_of(id), 4 * limits::neighbours_each_side)) {
     const View::Member& member = *view_.find(subject);
     if (!member.dossier->voucher_by(id)) continue;
     std::vector<VoucherPtr> vouchers = member.dossier->vouchers;

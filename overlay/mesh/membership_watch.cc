@@ -61,10 +61,9 @@ void Membership::run_detector(TimePoint now) {
 
 // Those who stand beside it have a link to it already.
 void Membership::ask_helpers(const NodeId& target) {
-  std::vector<NodeId> helpers =
-      view_.beside(position_of(target), limits::neighbours_each_side, [&](const NodeId& id) {
-        return id == self_ || id == target || detector_.is_suspect(id);
-      });
+  std::vector<NodeId> helpers = view_.beside(
+      position_of(target), limits::neighbours_each_side,
+      [&](const NodeId& id) { return id == self_ || id == target || detector_.is_suspect(id); });
   for (std::size_t i = 0; i < std::min(limits::probe_helpers, helpers.size()); ++i) {
     std::swap(helpers[i], helpers[i + random_.below(helpers.size() - i)]);
     send(helpers[i], ProbeFor{target});
@@ -118,8 +117,8 @@ void Membership::on_suspect(TimePoint now, const NodeId& from, const Suspect& su
     if (auto news = news_about(suspect.subject)) tell(from, {std::move(*news)});
     return;
   }
-  const auto judges = view_.beside(
-      member->position, limits::judges_each_side, [&](const NodeId& id) {
+  const auto judges =
+      view_.beside(member->position, limits::judges_each_side, [&](const NodeId& id) {
         return id == suspect.subject || (id != self_ && detector_.is_suspect(id));
       });
   if (std::find(judges.begin(), judges.end(), self_) == judges.end()) return;
@@ -132,9 +131,8 @@ void Membership::sign_gone(TimePoint now, const NodeId& subject) {
   const View::Member* member = view_.find(subject);
   if (!member || !established_) return;
   const auto judges = view_.beside(
-      member->position, limits::judges_each_side, [&](const NodeId& id) {
-        return id == subject || (id != self_ && detector_.is_suspect(id));
-      });
+      member->position, limits::judges_each_side,
+      [&](const NodeId& id) { return id == subject || (id != self_ && detector_.is_suspect(id)); });
   if (std::find(judges.begin(), judges.end(), self_) == judges.end()) return;
   hear_gone(now, subject, Gone::sign(identity_, subject, member->dossier->sequence()));
 }
@@ -150,15 +148,14 @@ void Membership::hear_gone(TimePoint now, const NodeId& subject, const Gone& gon
     for (const Gone& other : open->second)
       if (other.by == gone.by) return;
   }
-  if (!gone.is_true(crypto_, subject)) return;
+  if (!archive_.is_true(subject, gone)) return;
   accusations_[subject].push_back(gone);
   rumours_.add({subject, Rumours::Kind::gone, gone.by}, times());
 
   const std::vector<Gone> gones = accusations_[subject];
   // Its neighbours let it know, in case it is still there.
   if (is_near(subject) && told_.take(now, subject)) tell(subject, {News{subject, {}, {}, gones}});
-  if (enough(subject, gones))
-    depart(now, subject, Departure::gone, member->dossier->record, gones);
+  if (enough(subject, gones)) depart(now, subject, Departure::gone, member->dossier->record, gones);
 }
 
 // Two, and of different netgroups unless all around are of one.
@@ -182,8 +179,8 @@ void Membership::depart(TimePoint now, const NodeId& id, Departure why, RecordPt
   if (!member || id == self_) return;
   if (departed_.size() >= limits::departed)
     if (const auto oldest = departed_ends_.pop_due(TimePoint::max())) forget_departed(*oldest);
-  const Departed departed{member->dossier, std::move(last),  member->since,
-                          member->strong,  why,              gones};
+  const Departed departed{
+      member->dossier, std::move(last), member->since, member->strong, why, gones};
   rumours_.forget(id);
   accusations_.erase(id);
   view_.remove(id);

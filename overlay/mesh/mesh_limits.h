@@ -113,6 +113,8 @@ inline constexpr Duration lost_touch = 60s;
 inline constexpr Duration departed_remembered = 1h;
 inline constexpr std::size_t departed = 4096;
 inline constexpr Duration feeler = 30s;
+// Accusations are heard many times, and by all nodes of a simulation: so many found true are kept.
+inline constexpr std::size_t true_gones = 1024;
 // An accusation is passed on to whom it concerns at most this often.
 inline constexpr Duration told_again = 10s;
 inline constexpr Duration renew_pause = 1s;

@@ -23,9 +23,9 @@ IpAddress View::pair_of(const IpAddress& address) const {
 // --- the ring ------------------------------------------------------------------------------------
 
 std::size_t View::lower(Position position) const {
-  const auto at = std::lower_bound(
-      ring_.begin(), ring_.end(), position,
-      [&](Slot slot, Position p) { return slots_[slot].position < p; });
+  const auto at =
+      std::lower_bound(ring_.begin(), ring_.end(), position,
+                       [&](Slot slot, Position p) { return slots_[slot].position < p; });
   return static_cast<std::size_t>(at - ring_.begin());
 }
 
@@ -76,8 +76,7 @@ std::vector<NodeId> View::nearest(Position position, std::size_t count,
   return found;
 }
 
-std::vector<NodeId> View::beside(Position position, std::size_t each_side,
-                                 const Skip& skip) const {
+std::vector<NodeId> View::beside(Position position, std::size_t each_side, const Skip& skip) const {
   std::vector<NodeId> found;
   const std::size_t n = ring_.size();
   if (n == 0) return found;
@@ -181,8 +180,8 @@ void View::put(DossierPtr dossier, WallTime since, bool strong) {
   const NodeId id = dossier->id();
   if (const auto index = index_of(id)) {
     Member& member = slots_[ring_[*index]];
-    const bool same_place = member.since == since &&
-                            member.dossier->address() == dossier->address();
+    const bool same_place =
+        member.since == since && member.dossier->address() == dossier->address();
     if (same_place) {
       tree_.remove(member.position, member.dossier->digest);
       tree_.add(member.position, dossier->digest);
@@ -216,12 +215,11 @@ void View::put(DossierPtr dossier, WallTime since, bool strong) {
   tree_.add(member.position, member.dossier->digest);
   with_vouchers_ += member.dossier->vouchers.empty() ? 0 : 1;
 
-  const auto round = std::lower_bound(
-      ring_.begin(), ring_.end(), slot, [&](Slot a, Slot b) {
-        const Member& x = slots_[a];
-        const Member& y = slots_[b];
-        return x.position != y.position ? x.position < y.position : x.id() < y.id();
-      });
+  const auto round = std::lower_bound(ring_.begin(), ring_.end(), slot, [&](Slot a, Slot b) {
+    const Member& x = slots_[a];
+    const Member& y = slots_[b];
+    return x.position != y.position ? x.position < y.position : x.id() < y.id();
+  });
   ring_.insert(round, slot);
   const auto age = std::lower_bound(ages_.begin(), ages_.end(), slot,
                                     [&](Slot a, Slot b) { return ages_before(a, b); });
@@ -335,8 +333,7 @@ void View::judge_all_if_cap_changed() {
   for (std::size_t first = 0; first < ages_.size();) {
     const IpAddress netgroup = netgroup_of(slots_[ages_[first]].dossier->address());
     std::size_t last = first;
-    while (last < ages_.size() &&
-           netgroup_of(slots_[ages_[last]].dossier->address()) == netgroup)
+    while (last < ages_.size() && netgroup_of(slots_[ages_[last]].dossier->address()) == netgroup)
       ++last;
     if (last - first > crowded) admit(netgroup);
     first = last;

@@ -30,8 +30,8 @@ class View {
   struct Member {
     DossierPtr dossier;
     Position position = 0;
-    WallTime since{};         // member since, as its vouchers say
-    bool strong = false;      // vouched for by two netgroups
+    WallTime since{};     // member since, as its vouchers say
+    bool strong = false;  // vouched for by two netgroups
     bool admitted = false;
     std::uint8_t load = load_unknown;  // 0…7, where it told us
 
@@ -56,8 +56,8 @@ class View {
   const Member* find(const NodeId& id) const;
   bool is_admitted(const NodeId& id) const;
   bool empty() const { return ring_.empty(); }
-  std::size_t known() const { return ring_.size(); }   // vouched for
-  std::size_t size() const { return admitted_; }       // admitted
+  std::size_t known() const { return ring_.size(); }    // vouched for
+  std::size_t size() const { return admitted_; }        // admitted
   std::size_t netgroups() const { return netgroups_; }  // that have an admitted member
   std::size_t with_vouchers() const { return with_vouchers_; }
   // Whether `count` netgroups hold a strong member. Cheap where the answer is yes.
@@ -71,8 +71,7 @@ class View {
   // The admitted ones next to a position on either side of the ring, `each_side` of them, without
   // the node that stands there and those that `skip` names.
   using Skip = std::function<bool(const NodeId&)>;
-  std::vector<NodeId> beside(Position position, std::size_t each_side,
-                             const Skip& skip = {}) const;
+  std::vector<NodeId> beside(Position position, std::size_t each_side, const Skip& skip = {}) const;
   // All members next to a position, admitted or not.
   std::vector<NodeId> around(Position position, std::size_t each_side) const;
   // How far apart two positions are, in members between them.
@@ -80,13 +79,11 @@ class View {
   // Any admitted member but `except`; none where there is no other.
   std::optional<NodeId> random_member(Random& random, const NodeId& except) const;
   // The mean of what the `count` nearest told, 0…7; none where none did.
-  std::optional<double> mean_load(Position position, std::size_t count,
-                                  const NodeId& except) const;
+  std::optional<double> mean_load(Position position, std::size_t count, const NodeId& except) const;
 
   // All members (admitted or not) with positions from `from` up to and with `last`, while `take`
   // returns true.
-  void each(Position from, Position last,
-            const std::function<bool(const Member&)>& take) const;
+  void each(Position from, Position last, const std::function<bool(const Member&)>& take) const;
   void each_admitted(const std::function<void(const Member&)>& take) const;
 
  private:

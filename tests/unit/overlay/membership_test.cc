@@ -22,11 +22,14 @@ struct SmallNetwork : MeshCluster {
 
 // Somebody who is not there.
 struct Ghost {
-  explicit Ghost(std::uint64_t seed, std::string_view where = "99.1.1.1")
+  explicit Ghost(std::uint64_t seed, std::string_view where = "99.1.1.1",
+                 std::uint64_t sequence = 1)
       : address(*IpAddress::parse(where)) {
     Random random(seed);
     identity = Identity::generate(random);
-    const Record record{.id = id(), .sequence = 1, .role = Record::Role::supernode,
+    const Record record{.id = id(),
+                        .sequence = sequence,
+                        .role = Record::Role::supernode,
                         .endpoints = {{address, 7000}}};
     bytes = to_bytes(SignedRecord::sign(*identity, record).exact_bytes());
   }
@@ -117,7 +120,9 @@ TEST(Membership, InAGrownNetworkOneVoucherIsNotEnough) {
   Random random(99);
   const Identity ghost = Identity::generate(random);
   const auto address = IpAddress::v4({99, 1, 1, 1});
-  const Record record{.id = ghost.id(), .sequence = 1, .role = Record::Role::supernode,
+  const Record record{.id = ghost.id(),
+                      .sequence = 1,
+                      .role = Record::Role::supernode,
                       .endpoints = {{address, 7000}}};
   const Bytes bytes = to_bytes(SignedRecord::sign(ghost, record).exact_bytes());
   const auto vouched_by = [&](std::size_t i) {
@@ -140,7 +145,9 @@ TEST(Membership, VouchersOfPeopleNobodyVouchedForCountNothing) {
   std::vector<News> news;
   for (std::uint8_t i = 0; i < 4; ++i) {
     const auto address = IpAddress::v4({99, i, 1, 1});
-    const Record record{.id = ghosts[i].id(), .sequence = 1, .role = Record::Role::supernode,
+    const Record record{.id = ghosts[i].id(),
+                        .sequence = 1,
+                        .role = Record::Role::supernode,
                         .endpoints = {{address, 7000}}};
     News one{ghosts[i].id(), to_bytes(SignedRecord::sign(ghosts[i], record).exact_bytes()), {}, {}};
     for (const Identity& other : ghosts)
@@ -179,8 +186,8 @@ TEST(Membership, OneVoiceAloneBuriesNobody) {
   cluster.run_for(30s);
   for (std::size_t accuser = 1; accuser < 8; ++accuser) {
     if (accuser == 5) continue;
-    const Gone gone = Gone::sign(cluster.node(accuser).identity, cluster.id(5),
-                                 cluster.node(5).sequence);
+    const Gone gone =
+        Gone::sign(cluster.node(accuser).identity, cluster.id(5), cluster.node(5).sequence);
     cluster.deliver(0, cluster.id(accuser), Gossip{0, 0, {News{cluster.id(5), {}, {}, {gone}}}});
     EXPECT_TRUE(cluster.sees(0, 5));
     cluster.deliver(0, cluster.id(accuser), Gossip{0, 0, {News{cluster.id(5), {}, {}, {gone}}}});
@@ -217,8 +224,8 @@ TEST(Membership, WhoMovesHasToBeVouchedForAnew) {
   ASSERT_TRUE(cluster.run_until([&] { return cluster.agrees(); }, 60s));
   cluster.run_for(30s);
   cluster.move(5, IpAddress::v4({99, 1, 1, 1}));
-  ASSERT_TRUE(cluster.run_until(
-      [&] { return cluster.node(0).dropped.contains(cluster.id(5)); }, 10s));
+  ASSERT_TRUE(
+      cluster.run_until([&] { return cluster.node(0).dropped.contains(cluster.id(5)); }, 10s));
   EXPECT_EQ(cluster.node(0).dropped[cluster.id(5)], Departure::moved);
   ASSERT_TRUE(cluster.run_until([&] { return cluster.agrees(); }, 60s));
   const View::Member* member = cluster.mesh(0).view().find(cluster.id(5));
@@ -234,14 +241,16 @@ TEST(Membership, StrangersCannotFillOurMemory) {
   for (std::uint32_t i = 0; i < limits::candidates_per_pair * 4; ++i) {
     const Identity ghost = Identity::generate(random);
     const Record record{
-        .id = ghost.id(), .sequence = 1, .role = Record::Role::supernode,
+        .id = ghost.id(),
+        .sequence = 1,
+        .role = Record::Role::supernode,
         .endpoints = {{IpAddress::v4({99, 1, 1, static_cast<std::uint8_t>(i)}), 7000}}};
-    cluster.deliver(0, cluster.id(1),
-                    Gossip{0, 0,
-                           {News{ghost.id(),
-                                 to_bytes(SignedRecord::sign(ghost, record).exact_bytes()),
-                                 {},
-                                 {}}}});
+    cluster.deliver(
+        0, cluster.id(1),
+        Gossip{
+            0,
+            0,
+            {News{ghost.id(), to_bytes(SignedRecord::sign(ghost, record).exact_bytes()), {}, {}}}});
     ++sent;
   }
   EXPECT_GT(sent, limits::candidates_per_pair);
@@ -309,8 +318,7 @@ TEST(Membership, TwoOfOneNetgroupAreOneVoice) {
   cluster.deliver(3, cluster.id(1),
                   Gossip{0, 0, {News{cluster.id(4), {}, {}, {says_gone(0), says_gone(6)}}}});
   EXPECT_TRUE(cluster.sees(3, 4));
-  cluster.deliver(3, cluster.id(1),
-                  Gossip{0, 0, {News{cluster.id(4), {}, {}, {says_gone(1)}}}});
+  cluster.deliver(3, cluster.id(1), Gossip{0, 0, {News{cluster.id(4), {}, {}, {says_gone(1)}}}});
   EXPECT_FALSE(cluster.sees(3, 4)) << "with one of another netgroup it would have been";
 }
 
@@ -326,7 +334,9 @@ TEST(Membership, TwoOfOneNetgroupVouchAsOne) {
   Random random(99);
   const Identity ghost = Identity::generate(random);
   const auto address = IpAddress::v4({99, 1, 1, 1});
-  const Record record{.id = ghost.id(), .sequence = 1, .role = Record::Role::supernode,
+  const Record record{.id = ghost.id(),
+                      .sequence = 1,
+                      .role = Record::Role::supernode,
                       .endpoints = {{address, 7000}}};
   News news{ghost.id(), to_bytes(SignedRecord::sign(ghost, record).exact_bytes()), {}, {}};
   for (const std::size_t who : {0u, 6u})
@@ -381,9 +391,7 @@ TEST(Membership, LongRecordsAreToldInPieces) {
   }
   EXPECT_TRUE(cluster.run_until([&] { return cluster.agrees(); }, 60s));
   EXPECT_TRUE(cluster.run_until(
-      [&] {
-        return cluster.mesh(9).view().tree().root() == cluster.mesh(0).view().tree().root();
-      },
+      [&] { return cluster.mesh(9).view().tree().root() == cluster.mesh(0).view().tree().root(); },
       2min));
   EXPECT_GT(cluster.record(0)->exact_bytes().size(), 400u);
   EXPECT_LE(cluster.largest(), max_mesh_message);
@@ -405,8 +413,8 @@ TEST(Membership, MessagesWithoutSenseChangeNothing) {
     }
     for (std::uint64_t k = random.below(4); k > 0; --k) {
       const auto position = position_of(anybody());
-      compare.buckets.push_back({static_cast<std::uint16_t>(position >> 52),
-                                 {{position, random.u64()}}});
+      compare.buckets.push_back(
+          {static_cast<std::uint16_t>(position >> 52), {{position, random.u64()}}});
     }
     const MeshMessage messages[] = {
         compare,
@@ -415,8 +423,12 @@ TEST(Membership, MessagesWithoutSenseChangeNothing) {
         Page{0, random.u64(), random.chance(0.5), {News{anybody(), Bytes(100), {}, {}}}},
         ProbeFor{anybody()},
         ProbeFound{anybody(), random.chance(0.5)},
-        Gossip{random.u64(), 3, {News{anybody(), {}, {Voucher{.by = anybody()}},
-                                      {Gone{.by = anybody(), .sequence = 9}}}}}};
+        Gossip{random.u64(),
+               3,
+               {News{anybody(),
+                     {},
+                     {Voucher{.by = anybody()}},
+                     {Gone{.by = anybody(), .sequence = 9}}}}}};
     cluster.deliver(0, random.chance(0.2) ? node(random.below(9)) : anybody(),
                     messages[random.below(std::size(messages))]);
     if (i % 20 == 0) cluster.run_for(50ms);
@@ -432,14 +444,16 @@ TEST(Membership, AVoucherIsForOneAddressOnly) {
   const Ghost ghost(99);
   const IpAddress elsewhere = IpAddress::v4({98, 1, 1, 1});
   News news = ghost.news();
-  for (const std::size_t by : {3u, 4u}) news.vouchers.push_back(cluster.voucher(by, ghost, elsewhere));
+  for (const std::size_t by : {3u, 4u})
+    news.vouchers.push_back(cluster.voucher(by, ghost, elsewhere));
   cluster.deliver(0, cluster.id(3), Gossip{0, 0, {news}});
   EXPECT_EQ(cluster.mesh(0).candidates(), 1u);
   EXPECT_FALSE(cluster.mesh(0).view().find(ghost.id()));
 
   for (const std::size_t by : {3u, 4u})
-    cluster.deliver(0, cluster.id(3),
-                    Gossip{0, 0, {News{ghost.id(), {}, {cluster.voucher(by, ghost, ghost.address)}, {}}}});
+    cluster.deliver(
+        0, cluster.id(3),
+        Gossip{0, 0, {News{ghost.id(), {}, {cluster.voucher(by, ghost, ghost.address)}, {}}}});
   ASSERT_TRUE(cluster.mesh(0).view().find(ghost.id()));
   cluster.deliver(0, cluster.id(3),
                   Gossip{0, 0, {News{ghost.id(), {}, {cluster.voucher(5, ghost, elsewhere)}, {}}}});
@@ -492,9 +506,13 @@ TEST(Membership, WhereAllAreOfOneNetgroupItStillTakesTwoToBury) {
   }
   ASSERT_TRUE(cluster.run_until([&] { return cluster.agrees(); }, 60s));
   const auto says_gone = [&](std::size_t who) {
-    return Gossip{0, 0, {News{cluster.id(4), {}, {},
-                              {Gone::sign(cluster.node(who).identity, cluster.id(4),
-                                          cluster.node(4).sequence)}}}};
+    return Gossip{
+        0,
+        0,
+        {News{cluster.id(4),
+              {},
+              {},
+              {Gone::sign(cluster.node(who).identity, cluster.id(4), cluster.node(4).sequence)}}}};
   };
   cluster.deliver(0, cluster.id(1), says_gone(1));
   EXPECT_TRUE(cluster.sees(0, 4));
@@ -504,8 +522,7 @@ TEST(Membership, WhereAllAreOfOneNetgroupItStillTakesTwoToBury) {
 
 TEST(Membership, OneAccusationIsNoReasonForANewRecord) {
   SettledNetwork cluster(8);
-  const Gone gone =
-      Gone::sign(cluster.node(3).identity, cluster.id(5), cluster.node(5).sequence);
+  const Gone gone = Gone::sign(cluster.node(3).identity, cluster.id(5), cluster.node(5).sequence);
   const Gossip accusation{0, 0, {News{cluster.id(5), {}, {}, {gone, gone}}}};
   for (int i = 0; i < 10; ++i) cluster.deliver(5, cluster.id(3), accusation);
   EXPECT_EQ(cluster.told<Renew>(5), 0u);
@@ -550,8 +567,7 @@ TEST(Membership, AStrangerWhoShoutsIsPassedOnSeldom) {
   const std::uint64_t before = cluster.node(0).messages;
   for (int i = 0; i < 50; ++i) cluster.deliver(0, ghost.id(), Gossip{0, 0, {ghost.news()}});
   EXPECT_GT(cluster.node(0).messages, before);
-  EXPECT_LE(cluster.node(0).messages - before,
-            3 * 2 * limits::neighbours_each_side);
+  EXPECT_LE(cluster.node(0).messages - before, 3 * 2 * limits::neighbours_each_side);
 }
 
 TEST(Membership, AStrangerWhoAsksForEverythingAllTheTimeGetsLittle) {
@@ -560,6 +576,24 @@ TEST(Membership, AStrangerWhoAsksForEverythingAllTheTimeGetsLittle) {
   for (int i = 0; i < 1000; ++i) cluster.deliver(0, node(1), Pull{0});
   EXPECT_LE(cluster.node(0).messages - before,
             static_cast<std::uint64_t>(limits::requests_burst) * 12);
+}
+
+TEST(Membership, WhoMovesWhileItIsExaminedIsExaminedAgain) {
+  SettledNetwork cluster(2);
+  for (std::size_t i = 0; i < 2; ++i) cluster.node(i).honest_examiner = false;
+  const Ghost before(99, "99.1.1.1", 1);
+  const Ghost after(99, "98.1.1.1", 2);
+  const std::size_t examined = cluster.told<Examine>(0);
+  cluster.deliver(0, before.id(), Gossip{0, 0, {before.news()}});
+  while (cluster.told<Examine>(0) == examined) cluster.run_for(1ms);
+  cluster.deliver(0, before.id(), Gossip{0, 0, {after.news()}});
+  ASSERT_TRUE(cluster.run_until(
+      [&] {
+        const View::Member* member = cluster.mesh(0).view().find(after.id());
+        return member && member->dossier->voucher_by(cluster.id(0));
+      },
+      10s));
+  EXPECT_EQ(cluster.told<Examine>(0) - examined, 2u);
 }
 
 }  // namespace

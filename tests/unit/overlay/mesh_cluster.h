@@ -32,9 +32,9 @@ class MeshCluster {
     double loss = 0;              // of its own access line, beside the weather
     std::size_t padding = 0;      // endpoints more in its record
     std::unique_ptr<Membership> mesh;
-    std::vector<MeshEvent> told;  // but for probes
-    std::set<NodeId> spoken_with; // for counting links
-    std::uint64_t bytes = 0;      // out, with IP and UDP headers
+    std::vector<MeshEvent> told;   // but for probes
+    std::set<NodeId> spoken_with;  // for counting links
+    std::uint64_t bytes = 0;       // out, with IP and UDP headers
     std::uint64_t messages = 0;
     std::map<NodeId, Departure> dropped;
   };
@@ -52,9 +52,12 @@ class MeshCluster {
                               static_cast<std::uint8_t>(within % 250), 1}));
   }
   std::size_t add(const IpAddress& address) {
-    nodes_.push_back(std::make_unique<Node>(
-        Node{.identity = Identity::generate(random_), .address = address, .mesh = nullptr,
-             .told = {}, .spoken_with = {}, .dropped = {}}));
+    nodes_.push_back(std::make_unique<Node>(Node{.identity = Identity::generate(random_),
+                                                 .address = address,
+                                                 .mesh = nullptr,
+                                                 .told = {},
+                                                 .spoken_with = {},
+                                                 .dropped = {}}));
     Node& node = *nodes_.back();
     index_[node.identity.id()] = nodes_.size() - 1;
     start(nodes_.size() - 1);
@@ -64,8 +67,8 @@ class MeshCluster {
   void start(std::size_t i) {
     Node& node = *nodes_[i];
     node.alive = true;
-    node.mesh = std::make_unique<Membership>(MembershipConfig{}, node.identity, sodium_crypto(),
-                                             archive_, random_.fork(), now_, wall());
+    node.mesh = std::make_unique<Membership>(MembershipConfig{}, node.identity, archive_,
+                                             random_.fork(), now_, wall());
     node.mesh->on_own_record(now_, record(i));
     settle(i);
   }
@@ -75,8 +78,8 @@ class MeshCluster {
   }
   void leave(std::size_t i) {
     Record farewell{.id = id(i), .sequence = ++node(i).sequence, .role = Record::Role::leaf};
-    node(i).mesh->leave(now_, std::make_shared<const SignedRecord>(
-                                  SignedRecord::sign(node(i).identity, farewell)));
+    node(i).mesh->leave(
+        now_, std::make_shared<const SignedRecord>(SignedRecord::sign(node(i).identity, farewell)));
     settle(i);
     node(i).alive = false;
   }
@@ -143,9 +146,7 @@ class MeshCluster {
     for (const auto& node : nodes_) count += node->alive ? 1 : 0;
     return count;
   }
-  bool sees(std::size_t who, std::size_t whom) {
-    return mesh(who).view().is_admitted(id(whom));
-  }
+  bool sees(std::size_t who, std::size_t whom) { return mesh(who).view().is_admitted(id(whom)); }
   // How many of the living (others than itself) see it.
   std::size_t seen_by(std::size_t whom) {
     std::size_t count = 0;
@@ -176,10 +177,10 @@ class MeshCluster {
   RecordPtr record(std::size_t i) {
     const Node& who = *nodes_[i];
     Record record{.id = who.identity.id(),
-                        .sequence = who.sequence,
-                        .role = Record::Role::supernode,
-                        .endpoints = {{who.address, 7000}},
-                        .agent = "byway/test"};
+                  .sequence = who.sequence,
+                  .role = Record::Role::supernode,
+                  .endpoints = {{who.address, 7000}},
+                  .agent = "byway/test"};
     for (std::size_t k = 0; k < who.padding; ++k)
       record.endpoints.push_back({*IpAddress::parse("2001:db8::1"), 7001});
     return *archive_.record(SignedRecord::sign(who.identity, record).exact_bytes());
@@ -265,10 +266,9 @@ class MeshCluster {
     if (const auto* examine = std::get_if<Examine>(&event)) {
       const NodeId id = examine->record->record().id;
       const auto to = index_.find(id);
-      const bool there = to != index_.end() && node(to->second).alive &&
-                         node(to->second).side == who.side &&
-                         node(to->second).address ==
-                             examine->record->record().endpoints.front().address;
+      const bool there =
+          to != index_.end() && node(to->second).alive && node(to->second).side == who.side &&
+          node(to->second).address == examine->record->record().endpoints.front().address;
       const bool ok = there || !who.honest_examiner;
       later(ok ? 4 * latency() : Duration{5s}, [this, i, id, ok] {
         if (!node(i).alive) return;

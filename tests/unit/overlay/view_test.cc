@@ -23,7 +23,9 @@ class ViewTest : public testing::Test {
   Person person(std::string_view address, std::chrono::minutes since, std::uint64_t sequence = 1,
                 std::optional<Identity> known = {}) {
     const Identity who = known ? *known : Identity::generate(random_);
-    const Record record{.id = who.id(), .sequence = sequence, .role = Record::Role::supernode,
+    const Record record{.id = who.id(),
+                        .sequence = sequence,
+                        .role = Record::Role::supernode,
                         .endpoints = {{byway::address(address), 7000}}};
     const auto shared = archive_.record(SignedRecord::sign(who, record).exact_bytes());
     return {archive_.dossier(*shared, {}), wall_noon + since};
@@ -86,7 +88,8 @@ TEST_F(ViewTest, ANetgroupsShareGrowsWithTheNetwork) {
   for (int i = 0; i < 20; ++i)
     put(view_, person("20.0." + std::to_string(i) + ".1", std::chrono::minutes{i}));
   for (int i = 0; i < 580; ++i)
-    put(view_, person("30." + std::to_string(i % 200) + "." + std::to_string(i / 200) + ".1", 1min));
+    put(view_,
+        person("30." + std::to_string(i % 200) + "." + std::to_string(i / 200) + ".1", 1min));
   std::size_t of_first = 0;
   for (const NodeId& id : admitted(view_))
     of_first += view_.netgroup_of(view_.find(id)->dossier->address()) == address("20.0.0.0");

@@ -115,7 +115,8 @@ TEST(MeshMessage, TheBoundsOfSizesAreNeverTooLow) {
 
 TEST(MeshMessage, TheLargestRecordThatIsAllowedFitsADatagram) {
   Random random(9);
-  const Page page{random.u64() / 2, ~std::uint64_t{0}, true, {some_news(random, max_mesh_record, 0, 0)}};
+  const Page page{
+      random.u64() / 2, ~std::uint64_t{0}, true, {some_news(random, max_mesh_record, 0, 0)}};
   EXPECT_LE(encode(page).size(), max_mesh_message);
 }
 
