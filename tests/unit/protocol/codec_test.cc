@@ -123,8 +123,14 @@ Message some_message(Random& random, std::size_t kind) {
       return Reach{some_u16(random), some_talk(random), some_u32(random), random.chance(0.5)};
     case 8:
       return Bye{some(random, ByeReason::idle)};
-    default:
+    case 9:
       return some_refusal(random);
+    default: {
+      Samples samples;
+      for (std::uint64_t i = random.below(max_samples + 1); i > 0; --i)
+        samples.records.push_back(some_bytes(random, 300));
+      return samples;
+    }
   }
 }
 StreamHeader some_header(Random& random) {
