@@ -59,6 +59,7 @@ class Node:
     # ---- life ------------------------------------------------------------------
     def start(self):
         """Starts the process and returns at once; ready() waits for it."""
+        self.told_to_leave = False
         words = [self.byway, "run", "--state-dir", self.state_dir, "--listen", self.listen, "--role", self.role]
         for seed in self.seeds:
             words += ["--seed", seed]
@@ -98,7 +99,8 @@ class Node:
         if not self.process:
             return None
         if self.process.poll() is None:
-            self.process.terminate()
+            if not self.told_to_leave:  # a second signal would end it the hard way
+                self.process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(5)
         return self._reap()
@@ -226,8 +228,9 @@ class Nodes:
     def stop(self, *nodes):
         """Stops these at the same time."""
         for node in nodes:
-            if node.process and node.process.poll() is None:
+            if node.process and node.process.poll() is None and not node.told_to_leave:
                 node.process.terminate()
+                node.told_to_leave = True
         return [node.stop() for node in nodes]
 
     def __enter__(self):
