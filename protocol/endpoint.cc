@@ -64,11 +64,17 @@ Result<IpAddress> IpAddress::parse(std::string_view text) {
   return Error::malformed;
 }
 
-bool IpAddress::is_v4() const { return std::equal(v4_prefix.begin(), v4_prefix.end(), raw_.begin()); }
+bool IpAddress::is_v4() const {
+  return std::equal(v4_prefix.begin(), v4_prefix.end(), raw_.begin());
+}
 
-ByteView IpAddress::bytes() const { return is_v4() ? ByteView(raw_).last(4) : ByteView(raw_); }
+ByteView IpAddress::bytes() const {
+  return is_v4() ? ByteView(raw_).last(4) : ByteView(raw_);
+}
 
-Scope IpAddress::scope() const { return is_v4() ? v4_scope(bytes()) : v6_scope(bytes()); }
+Scope IpAddress::scope() const {
+  return is_v4() ? v4_scope(bytes()) : v6_scope(bytes());
+}
 
 IpAddress IpAddress::prefix(int bits) const {
   IpAddress cut = *this;
@@ -108,18 +114,28 @@ std::string Endpoint::to_string() const {
   return (address.is_v4() ? host : "[" + host + "]") + ":" + std::to_string(port);
 }
 
-std::string_view to_string(Proto proto) { return proto == Proto::udp ? "udp" : "tcp"; }
+std::string_view to_string(Proto proto) {
+  return proto == Proto::udp ? "udp" : "tcp";
+}
 
 std::string_view to_string(Scope scope) {
   switch (scope) {
-    case Scope::unspecified: return "unspecified";
-    case Scope::loopback: return "loopback";
-    case Scope::link_local: return "link-local";
-    case Scope::private_net: return "private";
-    case Scope::shared: return "shared";
-    case Scope::multicast: return "multicast";
-    case Scope::broadcast: return "broadcast";
-    case Scope::public_net: return "public";
+    case Scope::unspecified:
+      return "unspecified";
+    case Scope::loopback:
+      return "loopback";
+    case Scope::link_local:
+      return "link-local";
+    case Scope::private_net:
+      return "private";
+    case Scope::shared:
+      return "shared";
+    case Scope::multicast:
+      return "multicast";
+    case Scope::broadcast:
+      return "broadcast";
+    case Scope::public_net:
+      return "public";
   }
   return "unknown";
 }

@@ -11,13 +11,22 @@ namespace byway {
 
 // Special-purpose blocks after the IANA registries (RFC 6890). The documentation blocks count as
 // public: labs use them as their internet.
-enum class Scope { unspecified, loopback, link_local, private_net, shared, multicast, broadcast, public_net };
+enum class Scope {
+  unspecified,
+  loopback,
+  link_local,
+  private_net,
+  shared,
+  multicast,
+  broadcast,
+  public_net
+};
 
 class IpAddress {
  public:
   IpAddress() = default;  // 0.0.0.0
   static IpAddress v4(ByteArray<4> octets);
-  static IpAddress v6(ByteArray<16> octets);  // a v4-mapped address becomes v4
+  static IpAddress v6(ByteArray<16> octets);          // a v4-mapped address becomes v4
   static Result<IpAddress> from_bytes(ByteView raw);  // 4 or 16 bytes
   static Result<IpAddress> parse(std::string_view text);
 

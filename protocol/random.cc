@@ -53,7 +53,9 @@ std::uint64_t Random::below(std::uint64_t bound) {
     if (const std::uint64_t drawn = u64(); drawn >= unfair) return drawn % bound;
 }
 
-double Random::unit() { return static_cast<double>(u64() >> 11) * 0x1.0p-53; }
+double Random::unit() {
+  return static_cast<double>(u64() >> 11) * 0x1.0p-53;
+}
 
 Duration Random::jittered(Duration base, double spread) {
   const double factor = 1.0 + spread * (2.0 * unit() - 1.0);
@@ -64,6 +66,8 @@ Duration Random::upto(Duration limit) {
   return Duration{static_cast<Duration::rep>(static_cast<double>(limit.count()) * unit())};
 }
 
-Random Random::fork() { return Random(bytes<32>()); }
+Random Random::fork() {
+  return Random(bytes<32>());
+}
 
 }  // namespace byway

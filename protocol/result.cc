@@ -16,21 +16,36 @@ class Category final : public boost::system::error_category {
   const char* name() const noexcept override { return "byway"; }
   std::string message(int code) const override {
     switch (static_cast<Error>(code)) {
-      case Error::truncated: return "truncated";
-      case Error::malformed: return "malformed";
-      case Error::too_large: return "too large";
-      case Error::bad_signature: return "bad signature";
-      case Error::bad_key: return "bad key";
-      case Error::bad_mac: return "bad mac";
-      case Error::unauthentic: return "not authentic";
-      case Error::replayed: return "replayed";
-      case Error::stale: return "stale";
-      case Error::wrong_recipient: return "meant for another node";
-      case Error::unknown_session: return "unknown session";
-      case Error::unexpected: return "unexpected";
-      case Error::not_found: return "not found";
-      case Error::busy: return "busy";
-      case Error::refused: return "refused";
+      case Error::truncated:
+        return "truncated";
+      case Error::malformed:
+        return "malformed";
+      case Error::too_large:
+        return "too large";
+      case Error::bad_signature:
+        return "bad signature";
+      case Error::bad_key:
+        return "bad key";
+      case Error::bad_mac:
+        return "bad mac";
+      case Error::unauthentic:
+        return "not authentic";
+      case Error::replayed:
+        return "replayed";
+      case Error::stale:
+        return "stale";
+      case Error::wrong_recipient:
+        return "meant for another node";
+      case Error::unknown_session:
+        return "unknown session";
+      case Error::unexpected:
+        return "unexpected";
+      case Error::not_found:
+        return "not found";
+      case Error::busy:
+        return "busy";
+      case Error::refused:
+        return "refused";
     }
     return "unknown error";
   }

@@ -9,18 +9,18 @@
 namespace byway {
 
 enum class Error {
-  truncated = 1,       // shorter than its own header says
-  malformed,           // not what the format allows
-  too_large,           // over a limit of ours
-  bad_signature,       // signature does not match
-  bad_key,             // not a canonical or usable key
-  bad_mac,             // mac1 or mac2 does not match
-  unauthentic,         // AEAD refused it
-  replayed,            // seen before, or older than the window
-  stale,               // its stamp is too old or too far ahead
-  wrong_recipient,     // not meant for us
-  unknown_session,     // no such receiver index
-  unexpected,          // valid, but not now
+  truncated = 1,    // shorter than its own header says
+  malformed,        // not what the format allows
+  too_large,        // over a limit of ours
+  bad_signature,    // signature does not match
+  bad_key,          // not a canonical or usable key
+  bad_mac,          // mac1 or mac2 does not match
+  unauthentic,      // AEAD refused it
+  replayed,         // seen before, or older than the window
+  stale,            // its stamp is too old or too far ahead
+  wrong_recipient,  // not meant for us
+  unknown_session,  // no such receiver index
+  unexpected,       // valid, but not now
   not_found,
   busy,
   refused,

@@ -37,6 +37,8 @@ inline std::uint64_t unix_ms(WallTime wall) {
 inline WallTime wall_from_unix_ms(std::uint64_t ms) {
   return WallTime{std::chrono::milliseconds{static_cast<std::int64_t>(ms)}};
 }
-inline double to_ms(Duration d) { return std::chrono::duration<double, std::milli>(d).count(); }
+inline double to_ms(Duration d) {
+  return std::chrono::duration<double, std::milli>(d).count();
+}
 
 }  // namespace byway

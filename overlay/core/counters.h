@@ -27,7 +27,7 @@ namespace byway {
   X(quic_unknown, "QUIC packet of no session, or from somebody not accepted")  \
   X(stun_rate, "STUN request over the rate, or not a Binding request")         \
   X(oversize_answer, "an answer that would have been larger than its request") \
-  X(unwanted_dialback, "dial-back or echo that nobody asked for")                           \
+  X(unwanted_dialback, "dial-back or echo that nobody asked for")              \
   X(quota, "introduction over its quota")
 
 enum class Drop : std::uint8_t {

@@ -104,9 +104,8 @@ struct Step {
   std::string text;
 };
 
-using Event =
-    std::variant<HomeGained, HomeLost, HomeUnreachable, Ready, PathChanged, PeerConnected, PeerLost,
-                 PeerUnreachable, StreamOpened, StreamReadable, StreamWritable, StreamClosed,
-                 RoleChanged, Step>;
+using Event = std::variant<HomeGained, HomeLost, HomeUnreachable, Ready, PathChanged, PeerConnected,
+                           PeerLost, PeerUnreachable, StreamOpened, StreamReadable, StreamWritable,
+                           StreamClosed, RoleChanged, Step>;
 
 }  // namespace byway

@@ -23,7 +23,6 @@
 #include <optional>
 #include <vector>
 
-#include "protocol/record.h"
 #include "overlay/directory/directory_limits.h"
 #include "protocol/crypto.h"
 #include "protocol/record.h"

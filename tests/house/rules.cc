@@ -100,7 +100,8 @@ bool is_machine(std::string_view room) {
 }
 
 bool is_codec(std::string_view path) {
-  static const std::regex codec(R"((protocol|node)/(\w+/)*(\w+_)?codec\.cc|protocol/(record|\w+_message)\.cc|protocol/packing\.h)");
+  static const std::regex codec(
+      R"((protocol|node)/(\w+/)*(\w+_)?codec\.cc|protocol/(record|\w+_message)\.cc|protocol/packing\.h)");
   return std::regex_match(path.begin(), path.end(), codec);
 }
 

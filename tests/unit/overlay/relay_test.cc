@@ -113,7 +113,8 @@ TEST(Relay, OneCallerHasSoManyLanesAndNoMore) {
   for (LaneId i = 0; i < limits::lanes_per_node; ++i)
     ASSERT_EQ(relay.open(noon, i + 1, ana.node, ana, {node(100 + i), from_bo}), Opened::yes);
   EXPECT_EQ(relay.open(noon, 4711, ana.node, ana, bo), Opened::full);
-  EXPECT_EQ(relay.open(noon, 1, ana.node, ana, {node(100), from_bo}), Opened::yes) << "renewing is free";
+  EXPECT_EQ(relay.open(noon, 1, ana.node, ana, {node(100), from_bo}), Opened::yes)
+      << "renewing is free";
   EXPECT_EQ(relay.open(noon, 4711, bo.node, bo, eve), Opened::yes);
   relay.close_all_of(node(100));
   EXPECT_EQ(relay.open(noon, 4712, ana.node, ana, bo), Opened::yes);
@@ -122,7 +123,8 @@ TEST(Relay, OneCallerHasSoManyLanesAndNoMore) {
 TEST(Relay, AllTogetherAreBoundedToo) {
   Relay relay(0, 0);
   for (LaneId i = 0; i < limits::max_lanes; ++i)
-    ASSERT_EQ(relay.open(noon, i + 1, node(1000 + i), {node(1000 + i), from_ana}, {node(1'000'000 + i), from_bo}),
+    ASSERT_EQ(relay.open(noon, i + 1, node(1000 + i), {node(1000 + i), from_ana},
+                         {node(1'000'000 + i), from_bo}),
               Opened::yes);
   EXPECT_EQ(relay.open(noon, 0, ana.node, ana, bo), Opened::full);
   EXPECT_EQ(relay.lanes(), limits::max_lanes);

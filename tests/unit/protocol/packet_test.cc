@@ -68,13 +68,11 @@ TEST(Packet, ADialBackAndItsEchoCarryOneNonceAndAreOfOneSize) {
 }
 
 TEST(Packet, EveryLengthShortOfItsHeaderIsTruncated) {
-  const std::pair<PacketKind, std::size_t> least[] = {{PacketKind::handshake1, handshake1_overhead},
-                                                      {PacketKind::handshake2, handshake2_overhead},
-                                                      {PacketKind::cookie, cookie_packet_size},
-                                                      {PacketKind::sealed, sealed_overhead},
-                                                      {PacketKind::relay, relay_header_size},
-                                                      {PacketKind::dialback, dialback_size},
-                                                      {PacketKind::dialback_echo, dialback_size}};
+  const std::pair<PacketKind, std::size_t> least[] = {
+      {PacketKind::handshake1, handshake1_overhead}, {PacketKind::handshake2, handshake2_overhead},
+      {PacketKind::cookie, cookie_packet_size},      {PacketKind::sealed, sealed_overhead},
+      {PacketKind::relay, relay_header_size},        {PacketKind::dialback, dialback_size},
+      {PacketKind::dialback_echo, dialback_size}};
   const auto outcome = [](PacketKind kind, ByteView datagram) -> boost::system::error_code {
     switch (kind) {
       case PacketKind::handshake1:
