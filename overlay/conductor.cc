@@ -277,6 +277,20 @@ void Overlay::Conductor::on_wall_clock(TimePoint now, WallTime wall) {
   membership_.on_wall_clock(now, wall);
 }
 
+// A spare socket's facts are for whoever asked for it.
+void Overlay::Conductor::on_socket_opened(TimePoint now, SocketId socket, const Endpoint& bound) {
+  (void)bound;
+  const auto use = sockets_.use_of(socket);
+  if (!use) return;
+  settle(now);
+}
+
+void Overlay::Conductor::on_socket_failed(TimePoint now, SocketId socket) {
+  const auto use = sockets_.on_failed(socket);
+  if (!use) return;
+  settle(now);
+}
+
 void Overlay::Conductor::add_seed(TimePoint now, const Seed& seed) {
   if (seed.id != id()) homes_.add_supernode(now, seed.id, seed.endpoint);
   settle(now);
@@ -430,6 +444,10 @@ bool Overlay::Conductor::send_body(Peer& peer, const Route& route, Area area, By
 bool Overlay::Conductor::send(Peer& peer, const Message& message) {
   const Path* path = peer.paths.best();
   return path && send(peer, path->route, message);
+}
+
+std::optional<SocketOrder> Overlay::Conductor::poll_socket() {
+  return sockets_.poll(transmits_.empty());
 }
 
 std::optional<Transmit> Overlay::Conductor::poll_transmit(TimePoint now) {

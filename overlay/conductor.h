@@ -19,6 +19,7 @@
 
 #include "overlay/core/limits.h"
 #include "overlay/core/rate_limiter.h"
+#include "overlay/core/sockets.h"
 #include "overlay/core/timers.h"
 #include "overlay/directory/keeper.h"
 #include "overlay/directory/lookup.h"
@@ -50,6 +51,8 @@ class Overlay::Conductor {
   void on_timeout(TimePoint now);
   void on_local_endpoints(TimePoint now, std::vector<Endpoint> endpoints);
   void on_wall_clock(TimePoint now, WallTime wall);
+  void on_socket_opened(TimePoint now, SocketId id, const Endpoint& bound);
+  void on_socket_failed(TimePoint now, SocketId id);
   void add_seed(TimePoint now, const Seed& seed);
 
   void connect(TimePoint now, const NodeId& id);
@@ -60,6 +63,7 @@ class Overlay::Conductor {
   Read read(TimePoint now, StreamId stream, std::size_t max);
   void leave(TimePoint now);
 
+  std::optional<SocketOrder> poll_socket();
   std::optional<Transmit> poll_transmit(TimePoint now);
   std::optional<Event> poll_event();
   std::optional<TimePoint> next_timeout() const;
@@ -316,6 +320,7 @@ class Overlay::Conductor {
   bool ready_ = false;
   bool leaving_ = false;
   Counters counters_;
+  Sockets sockets_;
   std::deque<Transmit> transmits_;
   std::deque<Event> events_;
 };

@@ -26,6 +26,12 @@ void Overlay::on_local_endpoints(TimePoint now, std::vector<Endpoint> endpoints)
 void Overlay::add_seed(TimePoint now, const Seed& seed) {
   conductor_->add_seed(now, seed);
 }
+void Overlay::on_socket_opened(TimePoint now, SocketId id, const Endpoint& bound) {
+  conductor_->on_socket_opened(now, id, bound);
+}
+void Overlay::on_socket_failed(TimePoint now, SocketId id) {
+  conductor_->on_socket_failed(now, id);
+}
 void Overlay::on_wall_clock(TimePoint now, WallTime wall) {
   conductor_->on_wall_clock(now, wall);
 }
@@ -53,6 +59,9 @@ void Overlay::leave(TimePoint now) {
   conductor_->leave(now);
 }
 
+std::optional<SocketOrder> Overlay::poll_socket() {
+  return conductor_->poll_socket();
+}
 std::optional<Transmit> Overlay::poll_transmit(TimePoint now) {
   return conductor_->poll_transmit(now);
 }

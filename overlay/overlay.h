@@ -108,6 +108,9 @@ class Overlay {
   void on_timeout(TimePoint now);
   // The host's addresses changed: every one with the main socket's port.
   void on_local_endpoints(TimePoint now, std::vector<Endpoint> endpoints);
+  // A spare socket that was asked for is bound here / could not be had.
+  void on_socket_opened(TimePoint now, SocketId id, const Endpoint& bound);
+  void on_socket_failed(TimePoint now, SocketId id);
   // A supernode that was not known at the start (a seed whose name was resolved later).
   void add_seed(TimePoint now, const Seed& seed);
   // What the wall clock says at `now`; to be told again when it was set.
@@ -132,6 +135,9 @@ class Overlay {
   void leave(TimePoint now);
 
   // --- what to do ---
+  // Sockets to be opened come before what is sent from them, those to be closed after it: ask for
+  // these whenever poll_transmit() is asked next, and once more when that has nothing left.
+  std::optional<SocketOrder> poll_socket();
   std::optional<Transmit> poll_transmit(TimePoint now);
   std::optional<Event> poll_event();
   std::optional<TimePoint> next_timeout() const;

@@ -73,6 +73,9 @@ inline constexpr int knocks_per_minute = 64;
 inline constexpr std::size_t max_public_candidates = 8;
 inline constexpr std::size_t max_private_candidates = 2;
 
+// Sockets beside the main one, at once: two birthdays of 256 each, and probes of the NAT.
+inline constexpr std::size_t spare_sockets = 600;
+
 // --- introductions ---
 
 inline constexpr Duration home_stagger = 150ms;  // between asking one home and the next
