@@ -60,6 +60,12 @@ class Overlay::Conductor {
   Read read(TimePoint now, StreamId stream, std::size_t max);
   void leave(TimePoint now);
 
+  void look_up(TimePoint now, const NodeId& target);
+  void adopt(TimePoint now, const View& view, const Placement& placement);
+  RecordPtr own_record() const { return membership_.record_of(id()); }
+  const View& view() const { return membership_.view(); }
+  const Registrar& registrar() const { return registrar_; }
+
   std::optional<Transmit> poll_transmit(TimePoint now);
   std::optional<Event> poll_event();
   std::optional<TimePoint> next_timeout() const;
@@ -279,6 +285,7 @@ class Overlay::Conductor {
   Keeper keeper_;
   Lookup lookup_;
   std::map<NodeId, std::vector<Waiting>> waiting_;  // introductions, by target looked up
+  std::set<NodeId> commanded_;                      // look-ups by command
 
   SelfView self_;
   Homes homes_;
