@@ -476,6 +476,7 @@ std::optional<Event> Overlay::Conductor::poll_event() {
 }
 
 void Overlay::Conductor::leave(TimePoint now) {
+  if (is_supernode()) leave_mesh(now);  // so that nobody has to find out
   leaving_ = true;
   const auto say_goodbye = [&](Peer& peer) {
     send(peer, Bye{ByeReason::leaving});

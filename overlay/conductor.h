@@ -64,6 +64,12 @@ class Overlay::Conductor {
   void leave(TimePoint now);
 
   std::optional<SocketOrder> poll_socket();
+  void look_up(TimePoint now, const NodeId& target);
+  void adopt(TimePoint now, const View& view, const Placement& placement);
+  RecordPtr own_record() const { return membership_.record_of(id()); }
+  const View& view() const { return membership_.view(); }
+  const Registrar& registrar() const { return registrar_; }
+
   std::optional<Transmit> poll_transmit(TimePoint now);
   std::optional<Event> poll_event();
   std::optional<TimePoint> next_timeout() const;
@@ -283,6 +289,7 @@ class Overlay::Conductor {
   Keeper keeper_;
   Lookup lookup_;
   std::map<NodeId, std::vector<Waiting>> waiting_;  // introductions, by target looked up
+  std::set<NodeId> commanded_;                      // look-ups by command
 
   SelfView self_;
   Homes homes_;

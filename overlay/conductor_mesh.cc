@@ -147,7 +147,7 @@ void Overlay::Conductor::on_mesh_event(TimePoint now, const MeshEvent& event) {
                  [&](const Probe& wish) { probe(now, wish.id); },
                  [&](const Renew& wish) { sign_own_record(now, wish.above); },
                  [&](const MemberAdmitted& admitted) {
-                   step(admitted.record->record().id, "is a member of the mesh");
+                   events_.push_back(SupernodeGained{admitted.record->record().id});
                    if (placement_.add(admitted.record)) keeper_.on_joined(now, *admitted.record);
                  },
                  [&](const MemberUpdated& updated) {
@@ -156,8 +156,9 @@ void Overlay::Conductor::on_mesh_event(TimePoint now, const MeshEvent& event) {
                    keeper_.on_joined(now, *updated.record);
                  },
                  [&](const MemberDropped& dropped) {
-                   step(dropped.record->record().id,
-                        "is no member any more: " + std::string(to_string(dropped.why)));
+                   events_.push_back(SupernodeLost{dropped.record->record().id,
+                                                   dropped.why == Departure::gone,
+                                                   to_string(dropped.why)});
                    if (placement_.remove(*dropped.record)) keeper_.on_left(now, *dropped.record);
                  },
                  [&](const Joined& joined) {
@@ -173,6 +174,14 @@ void Overlay::Conductor::on_mesh_event(TimePoint now, const MeshEvent& event) {
                  },
              },
              event);
+}
+
+// A network that is old already: everybody in it is known, and nobody is told of.
+void Overlay::Conductor::adopt(TimePoint now, const View& view, const Placement& placement) {
+  membership_.adopt(now, view);
+  placement_ = placement;
+  pump_mesh(now);
+  settle(now);
 }
 
 // Is it really there, at the address it claims? A handshake with it at that address, begun by us,

@@ -62,6 +62,29 @@ void Overlay::leave(TimePoint now) {
 std::optional<SocketOrder> Overlay::poll_socket() {
   return conductor_->poll_socket();
 }
+void Overlay::look_up(TimePoint now, const NodeId& target) {
+  conductor_->look_up(now, target);
+}
+
+void Overlay::adopt(TimePoint now, const View& view, const Placement& placement) {
+  conductor_->adopt(now, view, placement);
+}
+RecordPtr Overlay::own_record() const {
+  return conductor_->own_record();
+}
+bool Overlay::admits(const NodeId& supernode) const {
+  return conductor_->view().is_admitted(supernode);
+}
+bool Overlay::has_registered(const NodeId& leaf) const {
+  return conductor_->registrar().has(leaf);
+}
+std::size_t Overlay::leaves() const {
+  return conductor_->registrar().size();
+}
+const View& Overlay::view() const {
+  return conductor_->view();
+}
+
 std::optional<Transmit> Overlay::poll_transmit(TimePoint now) {
   return conductor_->poll_transmit(now);
 }

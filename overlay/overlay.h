@@ -22,10 +22,13 @@
 #include "protocol/identity.h"
 #include "protocol/message.h"
 #include "protocol/random.h"
+#include "protocol/record.h"
 
 namespace byway {
 
 class Archive;
+class Placement;
+class View;
 
 enum class Role : std::uint8_t { leaf, supernode };
 std::string_view to_string(Role role);
@@ -133,6 +136,18 @@ class Overlay {
   Read read(TimePoint now, StreamId stream, std::size_t max);
   // Say goodbye to everybody; drain the transmits, then destroy.
   void leave(TimePoint now);
+
+  // As a supernode: where is it registered? Answered by LookedUp, at once where it was just found.
+  void look_up(TimePoint now, const NodeId& target);
+
+  // --- for simulations, which begin with an old network and look into every head ---
+  // Puts a supernode among others that have known one another for long (Membership::adopt).
+  void adopt(TimePoint now, const View& view, const Placement& placement);
+  RecordPtr own_record() const;                   // as a supernode with an address
+  bool admits(const NodeId& supernode) const;     // to its view
+  bool has_registered(const NodeId& leaf) const;  // here
+  std::size_t leaves() const;                     // registered here
+  const View& view() const;
 
   // --- what to do ---
   // Sockets to be opened come before what is sent from them, those to be closed after it: ask for
