@@ -197,6 +197,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_sealed(TimePoint now, const R
 }
 
 void Overlay::Conductor::heard_from(TimePoint now, Peer& peer, const Route& route) {
+  peer.heard_at = now;
   if (peer.is_leaf) registrar_.on_heard_from(now, peer.id);
   if (peer.paths.find(route)) return;
   // A new way to reach it, or somebody who only claims to be there: what is sent to try it comes

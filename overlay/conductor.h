@@ -284,6 +284,7 @@ class Overlay::Conductor {
   std::shared_ptr<Archive> archive_;
   Membership membership_;
   std::optional<TimePoint> rejoin_at_;
+  TimePoint assess_at_{};  // what the mesh needs: with whatever wakes us then
   Placement placement_;  // of the members that the view admits
   Store store_;
   Keeper keeper_;

@@ -17,9 +17,15 @@ bool Overlay::Conductor::post(TimePoint now, const NodeId& to, Area area, ByteVi
   Peer* known = find(to);
   if (known && known->link.confirmed())
     if (const Path* path = known->paths.best()) {
+      const Route route = path->route;
+      const bool asked = path->unanswered_since.has_value();
       keep_for_a_while(now, *known);
-      known->paths.on_data_sent(now, path->route);
-      return send_body(*known, path->route, area, body);
+      if (!send_body(*known, route, area, body)) return false;
+      // Who speaks with us is there. To others a ping goes along: who was started anew has
+      // forgotten us, and would never say so.
+      if (!asked && now - known->heard_at >= limits::mesh_link_silence)
+        if (const auto ping = known->paths.ping(now, route)) send(*known, route, *ping);
+      return true;
     }
   const auto endpoint = supernode_endpoint(to);
   if (!endpoint || leaving_) return false;
@@ -39,7 +45,9 @@ bool Overlay::Conductor::tell(TimePoint now, const NodeId& to, Area area, ByteVi
 }
 
 void Overlay::Conductor::keep_for_a_while(TimePoint now, Peer& peer) {
-  peer.wanted_until = now + limits::mesh_link_idle;
+  // Not moved with every message: a timer that moves costs more than the message.
+  if (!peer.wanted_until || *peer.wanted_until < now + limits::mesh_link_idle * 9 / 10)
+    peer.wanted_until = now + limits::mesh_link_idle;
   touch(peer);
 }
 
@@ -137,7 +145,7 @@ void Overlay::Conductor::pump_mesh(TimePoint now) {
       break;
     }
   }
-  assess_needs(now);
+  if (now >= assess_at_) assess_needs(now);
   pump_directory(now);
 }
 
@@ -200,6 +208,7 @@ void Overlay::Conductor::probe(TimePoint now, const NodeId& target) {
   keep_for_a_while(now, peer);
   const Path* path = peer.link.confirmed() ? peer.paths.best() : nullptr;
   if (path) {
+    if (path->unanswered_since && path->last_ping == now) return;  // it went along with a message
     if (const auto ping = peer.paths.ping(now, path->route)) send(peer, path->route, *ping);
   } else if (!peer.link.dialing()) {
     dial(now, peer, Route{.endpoint = *endpoint}, Greet{});
@@ -223,6 +232,7 @@ void Overlay::Conductor::on_mesh_dial_failed(TimePoint now, Peer& peer) {
 // --- what follows from the view ------------------------------------------------------------------
 
 void Overlay::Conductor::assess_needs(TimePoint now) {
+  assess_at_ = now + limits::assess_every;
   Promotion::Needs needs;
   if (is_supernode()) {
     const std::size_t all = membership_.view().size();

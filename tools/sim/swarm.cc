@@ -332,6 +332,7 @@ void Swarm::settle(HostId id) {
   }
   const auto deadline = overlay.next_timeout();
   Host& host = hosts_[id];
+  host.deadline = deadline;
   if (!deadline) return;
   const TimePoint at = std::max(*deadline, now_);
   if (host.alarm && *host.alarm <= at) return;  // who is woken early sets the next one
@@ -393,9 +394,14 @@ void Swarm::deliver(HostId id, Packet packet) {
 void Swarm::ring(HostId id) {
   Host& host = hosts_[id];
   host.alarm.reset();
-  const auto deadline = host.overlay->next_timeout();
-  if (deadline && *deadline <= now_) host.overlay->on_timeout(now_);
-  settle(id);
+  if (!host.deadline) return;
+  if (*host.deadline <= now_) {
+    host.overlay->on_timeout(now_);
+    return settle(id);
+  }
+  // Woken for something that is done with: nothing has happened since the deadline was told.
+  host.alarm = *host.deadline;
+  queue_.push({*host.deadline, order_++, id, alarm});
 }
 
 // --- time ----------------------------------------------------------------------------------------

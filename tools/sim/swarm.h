@@ -71,8 +71,9 @@ class Swarm {
     std::uint32_t life = 0;            // counts its starts
     TimePoint born{};                  // of this node: a restart is not a birth
     TimePoint started{};
-    bool immortal = false;  // churn spares it
-    std::optional<TimePoint> alarm;
+    bool immortal = false;                 // churn spares it
+    std::optional<TimePoint> deadline;     // as the node said last
+    std::optional<TimePoint> alarm;        // and when we shall look
     std::vector<NodeId> homes;             // a leaf's, as it believes
     std::optional<TimePoint> homed_since;  // it had one ever since
     std::array<Flow, 2> out;               // by whom it is for: supernodes, leaves
