@@ -47,6 +47,7 @@ class Runtime {
   explicit Runtime(boost::asio::io_context& io);
 
   void on_datagrams(std::span<const Datagram> datagrams);
+  void carry_out(const SocketOrder& order);
   void settle_later();
   void wake_at(TimePoint deadline);
   void watch_host();

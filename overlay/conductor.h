@@ -21,6 +21,7 @@
 #include "overlay/core/fifo.h"
 #include "overlay/core/limits.h"
 #include "overlay/core/rate_limiter.h"
+#include "overlay/core/sockets.h"
 #include "overlay/core/timers.h"
 #include "overlay/directory/keeper.h"
 #include "overlay/directory/lookup.h"
@@ -53,6 +54,8 @@ class Overlay::Conductor {
   void on_timeout(TimePoint now);
   void on_local_endpoints(TimePoint now, std::vector<Endpoint> endpoints);
   void on_wall_clock(TimePoint now, WallTime wall);
+  void on_socket_opened(TimePoint now, SocketId id, const Endpoint& bound);
+  void on_socket_failed(TimePoint now, SocketId id);
   void add_seed(TimePoint now, const Seed& seed);
 
   void connect(TimePoint now, const NodeId& id);
@@ -62,6 +65,13 @@ class Overlay::Conductor {
   void reset(TimePoint now, StreamId stream);
   Read read(TimePoint now, StreamId stream, std::size_t max);
   void leave(TimePoint now);
+
+  std::optional<SocketOrder> poll_socket();
+  void look_up(TimePoint now, const NodeId& target);
+  void adopt(TimePoint now, const View& view, const Placement& placement);
+  RecordPtr own_record() const { return membership_.record_of(id()); }
+  const View& view() const { return membership_.view(); }
+  const Registrar& registrar() const { return registrar_; }
 
   std::optional<Transmit> poll_transmit(TimePoint now);
   std::optional<Event> poll_event();
@@ -282,11 +292,13 @@ class Overlay::Conductor {
   std::shared_ptr<Archive> archive_;
   Membership membership_;
   std::optional<TimePoint> rejoin_at_;
+  TimePoint assess_at_{};  // what the mesh needs: with whatever wakes us then
   Placement placement_;  // of the members that the view admits
   Store store_;
   Keeper keeper_;
   Lookup lookup_;
   std::map<NodeId, std::vector<Waiting>> waiting_;  // introductions, by target looked up
+  std::set<NodeId> commanded_;                      // look-ups by command
 
   SelfView self_;
   Homes homes_;
@@ -324,6 +336,7 @@ class Overlay::Conductor {
   bool ready_ = false;
   bool leaving_ = false;
   Counters counters_;
+  Sockets sockets_;
   Fifo<Transmit> transmits_;
   std::size_t borrowed_ = 0;  // how many of them lie in the shell's receive buffer
   std::deque<Event> events_;

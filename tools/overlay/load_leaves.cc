@@ -26,6 +26,11 @@ Random strong_random() {
 
 }  // namespace
 
+// As UdpPort numbers the sockets that are bound one after another.
+SocketId LoadLeaves::socket_id(std::size_t bound) {
+  return static_cast<SocketId>(bound == 0 ? main_socket : last_spare_socket + bound);
+}
+
 LoadLeaves::LoadLeaves(const Seed& supernode, Random random)
     : supernode_(supernode), random_(std::move(random)), port_(io_) {}
 
@@ -40,9 +45,7 @@ Outcome<std::unique_ptr<LoadLeaves>> LoadLeaves::open(const Seed& supernode, std
     const auto bound = leaves->port_.bind(any);
     if (!bound) return bound.error();
   }
-  leaves->socket_of_ = [sockets](std::size_t leaf) {
-    return static_cast<SocketId>(leaf % sockets);
-  };
+  leaves->socket_of_ = [sockets](std::size_t leaf) { return socket_id(leaf % sockets); };
   leaves->port_.start(
       [all = leaves.get()](std::span<const Datagram> datagrams) { all->on_datagrams(datagrams); });
   return leaves;
