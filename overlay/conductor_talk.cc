@@ -202,8 +202,7 @@ void Overlay::Conductor::on_path_proved(TimePoint now, Peer& peer, const Route& 
   talk.next_round.reset();
   talk.round_gap = {};
   step(peer.id, "a direct path is proved: " + route.endpoint.to_string());
-  if (const auto probe = peer.paths.probe_size(now, route, limits::probe_packet_size))
-    send(peer, route, *probe);
+  if (route.proto == Proto::udp) peer.paths.find_size(now, route);
   wants_to_send(peer);
 }
 

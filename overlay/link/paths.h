@@ -12,6 +12,9 @@
 // answer is asked for again every 500 ms; with two of them missing the path is doubted and traffic
 // goes another way if there is one; what stays silent for 3 s is left. A new path puts the others
 // to the test, so that a peer whose address has moved is followed at once.
+//
+// A path in use is asked with pings as large as its data, and only what is asked again is small: so
+// a path that has ceased to carry large packets is told from one that carries nothing.
 #pragma once
 
 #include <optional>
@@ -47,6 +50,9 @@ struct Path {
     std::size_t size;  // of the whole datagram, where it is a probe of size; else 0
   };
   std::vector<Asked> asked;  // the last few pings
+  std::optional<TimePoint> next_size_probe;
+  std::uint8_t size_probes = 0;  // of the size that is being tried
+  std::uint8_t large_lost = 0;   // large pings in a row that only small ones survived
 
   bool doubted() const { return unanswered > 2; }
   PathKind kind() const {
@@ -78,6 +84,9 @@ class Paths {
   bool on_pong(TimePoint now, const Route& route, std::uint64_t nonce);
   void remove_lane(LaneId lane);
   void set_keepalive(const Route& route, std::optional<Duration> keepalive);
+  // From now on finds out how large packets may be on this path, in steps; where large ones cease
+  // to pass while it is in use, it goes back to the size that every path carries.
+  void find_size(TimePoint now, const Route& route);
   // Try the size on this path; a pong to it raises packet_size.
   std::optional<Ping> probe_size(TimePoint now, const Route& route, std::size_t size);
 
@@ -104,6 +113,8 @@ class Paths {
   Path& insert(const Route& route, const Traits& traits);
   Ping check(TimePoint now, Path& path);
   Ping ask(TimePoint now, Path& path, std::size_t size = 0);
+  std::optional<Ping> next_size_probe(TimePoint now, Path& path);
+  void notice_size(TimePoint now, Path& path, std::size_t answered);
   void schedule(TimePoint now, Path& path);
   void test_others(TimePoint now, const Path& newcomer);
   Duration late_after(const Path& path) const;

@@ -54,7 +54,8 @@ class PathStory : public testing::Test {
       for (const auto& probe : drain(paths, now)) {
         sent.push_back({now, probe.route});
         const auto delay = answering.find(probe.route);
-        if (delay != answering.end())
+        const bool passes = probe.ping.padding + 58u <= carries;
+        if (delay != answering.end() && passes)
           pongs.emplace(now + delay->second, std::pair(probe.route, probe.ping.nonce));
       }
       const auto next = paths.next_timeout();
@@ -84,6 +85,7 @@ class PathStory : public testing::Test {
   TimePoint now = noon;
   Paths paths{Random(7)};
   std::map<Route, Duration> answering;
+  std::size_t carries = 10'000;  // the largest datagram, wherever it goes
   std::multimap<TimePoint, std::pair<Route, std::uint64_t>> pongs;
   std::vector<Sent> sent;
 };
@@ -287,6 +289,71 @@ TEST_F(PathStory, AProbeOfSizeRaisesWhatThePathCarriesOnlyWhenItIsAnswered) {
   EXPECT_EQ(paths.best()->packet_size, limits::probe_packet_size);
   EXPECT_FALSE(paths.probe_size(now, direct, limits::probe_packet_size)) << "known already";
   EXPECT_FALSE(paths.probe_size(now, moved, limits::probe_packet_size)) << "not proved";
+}
+
+TEST_F(PathStory, TheSizeIsFoundInStepsAndWhatDidNotPassIsTriedAgainSeldom) {
+  works(direct, 20ms);
+  paths.prove(now, direct, quiet, 20ms);
+  paths.find_size(now, direct);
+  run_for(1s);
+  EXPECT_EQ(paths.best()->packet_size, limits::largest_packet_size);
+  EXPECT_EQ(pings_on(direct), 2u);
+
+  const Route narrow{.endpoint = at("198.51.100.9:7000")};
+  works(narrow, 20ms);
+  carries = 1420;
+  paths.prove(now, narrow, quiet, 20ms);
+  paths.find_size(now, narrow);
+  const auto before = pings_on(narrow);
+  run_for(60s);
+  EXPECT_EQ(paths.find(narrow)->packet_size, limits::probe_packet_size);
+  EXPECT_EQ(pings_on(narrow) - before, 1u + limits::size_probes);
+  carries = 1500;
+  run_for(limits::size_probe_again);
+  EXPECT_EQ(paths.find(narrow)->packet_size, limits::largest_packet_size);
+
+  const Route v6{.endpoint = at("[2001:db8::7]:7000")};
+  works(v6, 20ms);
+  paths.prove(now, v6, quiet, 20ms);
+  paths.find_size(now, v6);
+  run_for(1s);
+  EXPECT_EQ(paths.find(v6)->packet_size, limits::largest_packet_size - limits::ipv6_takes_more);
+}
+
+TEST_F(PathStory, WhereLargePacketsCeaseToPassSmallOnesAreSentWithinThreeSeconds) {
+  works(direct, 20ms);
+  paths.prove(now, direct, kept, 20ms);
+  paths.find_size(now, direct);
+  const auto use_for = [&](Duration span) {
+    for (const TimePoint end = now + span; now < end; run_for(50ms))
+      paths.on_data_sent(now, direct);
+  };
+  use_for(5s);
+  ASSERT_EQ(paths.best()->packet_size, limits::largest_packet_size);
+
+  carries = 1300;
+  use_for(2700ms);
+  ASSERT_NE(paths.best(), nullptr) << "it still carries small ones";
+  EXPECT_EQ(paths.best()->packet_size, limits::packet_size);
+  use_for(20s);
+  EXPECT_EQ(paths.best()->packet_size, limits::packet_size);
+  carries = 1450;
+  use_for(limits::size_probe_again);
+  EXPECT_EQ(paths.best()->packet_size, limits::probe_packet_size);
+}
+
+TEST_F(PathStory, OneLargePingLostSaysNothing) {
+  works(direct, 20ms);
+  paths.prove(now, direct, kept, 20ms);
+  paths.find_size(now, direct);
+  for (int second = 0; second < 60; ++second) {
+    carries = second % 10 == 5 ? 1300 : 1500;
+    for (int i = 0; i < 20; ++i) {
+      paths.on_data_sent(now, direct);
+      run_for(50ms);
+    }
+  }
+  EXPECT_EQ(paths.best()->packet_size, limits::largest_packet_size);
 }
 
 TEST_F(PathStory, AProbeOfSizeIsNeverSmallerThanWhatItProves) {
