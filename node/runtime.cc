@@ -57,8 +57,9 @@ void Runtime::start() {
 // What arrived together is one input: the core decides once it knows all of it.
 void Runtime::on_datagrams(std::span<const Datagram> datagrams) {
   const TimePoint now = monotonic_now();
-  for (const Datagram& datagram : datagrams) overlay_->on_datagram(now, datagram);
+  overlay_->on_datagrams(now, datagrams);
   settle();
+  overlay_->release_input();
 }
 
 // Carries out everything the core has decided. Called after every input, never in between: what

@@ -8,7 +8,8 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <deque>
+
+#include "overlay/core/fifo.h"
 
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
@@ -97,30 +98,30 @@ struct Outgoing {
 
 std::size_t segments_of(const Transmit& t) {
   if (t.segment_size == 0) return 1;
-  return (t.bytes.size() + t.segment_size - 1) / t.segment_size;
+  return (t.view().size() + t.segment_size - 1) / t.segment_size;
 }
 std::size_t segment_of(const Transmit& t) {
-  return t.segment_size == 0 ? t.bytes.size() : std::min(t.segment_size, t.bytes.size());
+  return t.segment_size == 0 ? t.view().size() : std::min(t.segment_size, t.view().size());
 }
 bool is_whole(const Transmit& t) {
-  return t.bytes.size() % segment_of(t) == 0;
+  return t.view().size() % segment_of(t) == 0;
 }
 
 // How many transmits from `first` on can be one train: the same target, and every datagram of
 // the same size but the very last, which may be shorter.
-std::size_t train_length(const std::deque<Transmit>& all, std::size_t first, std::size_t vectors) {
+std::size_t train_length(const Fifo<Transmit>& all, std::size_t first, std::size_t vectors) {
   const Transmit& head = all[first];
   const std::size_t segment = segment_of(head);
-  std::size_t bytes = head.bytes.size(), segments = segments_of(head), length = 1;
+  std::size_t bytes = head.view().size(), segments = segments_of(head), length = 1;
   while (first + length < all.size() && length < vectors) {
     const Transmit& last = all[first + length - 1];
     const Transmit& next = all[first + length];
-    if (next.bytes.empty() || next.to != head.to || next.ttl != head.ttl) break;
-    if (!is_whole(last) || last.bytes.size() < segment) break;
+    if (next.view().empty() || next.to != head.to || next.ttl != head.ttl) break;
+    if (!is_whole(last) || last.view().size() < segment) break;
     const bool same = segment_of(next) == segment;
-    const bool shorter_end = segments_of(next) == 1 && next.bytes.size() < segment;
+    const bool shorter_end = segments_of(next) == 1 && next.view().size() < segment;
     if (!same && !shorter_end) break;
-    bytes += next.bytes.size();
+    bytes += next.view().size();
     segments += segments_of(next);
     if (bytes > max_train_bytes || segments > max_train_segments) break;
     ++length;
@@ -177,18 +178,18 @@ void add_vector(Outgoing& out, ByteView bytes) {
   out.vectors[out.vectors_used++] = {const_cast<std::uint8_t*>(bytes.data()), bytes.size()};
 }
 
-void gather_trains(Outgoing& out, const std::deque<Transmit>& all) {
+void gather_trains(Outgoing& out, const Fifo<Transmit>& all) {
   while (out.taken < all.size() && out.count < Outgoing::room) {
     const std::size_t room = Outgoing::vector_room - out.vectors_used;
     if (room < max_train_segments) break;
     const Transmit& head = all[out.taken];
     const std::size_t length =
-        head.bytes.empty() ? 1 : train_length(all, out.taken, max_train_segments);
+        head.view().empty() ? 1 : train_length(all, out.taken, max_train_segments);
     std::size_t segments = 0;
     for (std::size_t k = 0; k < length; ++k) {
       const Transmit& t = all[out.taken + k];
-      segments += t.bytes.empty() ? 1 : segments_of(t);
-      add_vector(out, t.bytes);
+      segments += t.view().empty() ? 1 : segments_of(t);
+      add_vector(out, t.view());
     }
     add_message(out, head, segments > 1 ? segment_of(head) : 0, length, length);
   }
@@ -196,15 +197,15 @@ void gather_trains(Outgoing& out, const std::deque<Transmit>& all) {
 
 // Every datagram a message of its own. A transmit is finished with its last datagram; one whose
 // sending is interrupted in the middle starts again, which only makes duplicates.
-void gather_singles(Outgoing& out, const std::deque<Transmit>& all, std::size_t limit) {
+void gather_singles(Outgoing& out, const Fifo<Transmit>& all, std::size_t limit) {
   while (out.taken < std::min(all.size(), limit)) {
     const Transmit& t = all[out.taken];
-    const std::size_t segments = t.bytes.empty() ? 1 : segments_of(t);
+    const std::size_t segments = t.view().empty() ? 1 : segments_of(t);
     if (out.count > 0 && out.count + segments > Outgoing::room) break;
-    const std::size_t size = t.bytes.empty() ? 0 : segment_of(t);
+    const std::size_t size = t.view().empty() ? 0 : segment_of(t);
     for (std::size_t k = 0; k < segments && out.count < Outgoing::room; ++k) {
-      const ByteView all_bytes{t.bytes};
-      add_vector(out, all_bytes.subspan(k * size, std::min(size, t.bytes.size() - k * size)));
+      const ByteView all_bytes = t.view();
+      add_vector(out, all_bytes.subspan(k * size, std::min(size, t.view().size() - k * size)));
       const bool last = k + 1 == segments || out.count + 1 == Outgoing::room;
       add_message(out, t, 0, 1, last ? 1 : 0);
     }
@@ -221,7 +222,7 @@ struct UdpPort::Socket : std::enable_shared_from_this<UdpPort::Socket> {
   bool trains = false;     // UDP_SEGMENT works here
   bool full = false;       // waiting until it is writable
   std::size_t singly = 0;  // so many of the gathered go one by one: their train was refused
-  std::deque<Transmit> gathered;
+  Fifo<Transmit> gathered;
 };
 
 // One set for all sockets: they are drained in turn, and the datagrams are used at once.
@@ -240,7 +241,7 @@ struct UdpPort::Buffers {
 
 UdpPort::UdpPort(boost::asio::io_context& io, Options options)
     : io_(io), options_(options), buffers_(std::make_unique<Buffers>()) {
-  buffers_->datagrams.reserve(batch_messages * max_train_segments);
+  buffers_->datagrams.reserve(batch_messages);
 }
 
 UdpPort::~UdpPort() = default;
@@ -395,9 +396,7 @@ bool UdpPort::receive_batch(Socket& socket) {
       continue;
     }
     ++counters_.trains_in;
-    for (std::size_t at = 0; at < all.size(); at += segment)
-      b.datagrams.push_back(
-          {from, all.subspan(at, std::min(segment, all.size() - at)), socket.id, Proto::udp});
+    b.datagrams.push_back({from, all, socket.id, Proto::udp, segment});
   }
   if (!b.datagrams.empty()) receive_(b.datagrams);
   return static_cast<std::size_t>(count) == batch_messages;
@@ -435,15 +434,18 @@ void UdpPort::send(Transmit transmit) {
     ++counters_.dropped_full;
     return;
   }
-  socket->gathered.push_back(std::move(transmit));
+  socket->gathered.push(std::move(transmit));
   if (!socket->full && socket->gathered.size() >= gather_at_most) send_gathered(*socket);
 }
 
 void UdpPort::flush() {
-  for (auto& socket : sockets_)
-    if (!socket->full && !socket->gathered.empty()) send_gathered(*socket);
-  for (auto& [id, socket] : spare_)
-    if (!socket->full && !socket->gathered.empty()) send_gathered(*socket);
+  const auto flush_one = [&](Socket& socket) {
+    if (!socket.full && !socket.gathered.empty()) send_gathered(socket);
+    // What has to wait must not lie in the receive buffer.
+    for (std::size_t i = 0; i < socket.gathered.size(); ++i) socket.gathered[i].own();
+  };
+  for (auto& socket : sockets_) flush_one(*socket);
+  for (auto& [id, socket] : spare_) flush_one(*socket);
 }
 
 void UdpPort::send_gathered(Socket& socket) {
@@ -451,7 +453,7 @@ void UdpPort::send_gathered(Socket& socket) {
   Outgoing& out = buffers_->out;
   const auto pop = [&](std::size_t count) {
     for (; count > 0; --count) {
-      socket.gathered.pop_front();
+      socket.gathered.drop();
       if (socket.singly > 0) --socket.singly;
     }
   };

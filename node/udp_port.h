@@ -2,10 +2,10 @@
 // themselves go by recvmmsg and sendmmsg on the native handle, many per system call:
 //
 //   in    a batch of messages, each of which may be a whole train of datagrams of one sender that
-//         the kernel joined (UDP_GRO); cut apart here, and handed on with no copy
+//         the kernel joined (UDP_GRO); handed on as it is, with no copy
 //   out   what is sent between two flushes is gathered; neighbours with the same target and size
-//         leave as one train (UDP_SEGMENT), so what came in as a train and is only passed on
-//         costs one call again
+//         leave as one train (UDP_SEGMENT). What is only passed on leaves from the receive buffer,
+//         and is copied only where the socket is full
 //
 // Where the kernel has neither, or a device refuses a train, the same datagrams go one by one.
 // A send that fails is counted and not told: UDP promises nothing, and the layers above notice.
@@ -45,7 +45,7 @@ class UdpPort {
     std::uint64_t dropped_full = 0;  // the socket stayed full for too long
     std::uint64_t no_socket = 0;     // none of this protocol or family, or that spare one is closed
   };
-  // Datagrams that arrived together; their bytes live until the call returns.
+  // Datagrams, and trains of them, that arrived together; their bytes live until the call returns.
   using Receive = std::function<void(std::span<const Datagram>)>;
 
   UdpPort(boost::asio::io_context& io, Options options);

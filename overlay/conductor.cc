@@ -32,6 +32,12 @@ Promotion::Config promotion_config(const OverlayConfig& config) {
   return promotion;
 }
 
+// Nobody else knows it, and it takes nothing from what Random would say.
+std::uint64_t table_salt(const Crypto& crypto, const Identity& identity) {
+  const Key digest = crypto.hmac(identity.seed(), bytes_of("byway lane table"));
+  return load_be<std::uint64_t>(ByteView{digest}.first(8));
+}
+
 }  // namespace
 
 Overlay::Conductor::Conductor(OverlayConfig config, const Identity& identity, const Crypto& crypto,
@@ -58,7 +64,7 @@ Overlay::Conductor::Conductor(OverlayConfig config, const Identity& identity, co
       lookup_(placement_, record_source(), random_.fork()),
       homes_(random_.fork(), config_.netgroup_bits_v4, config_.netgroup_bits_v6),
       registrar_(config_.max_leaves),
-      relay_(config_.relay_rate, config_.lane_rate),
+      relay_(config_.relay_rate, config_.lane_rate, table_salt(crypto, identity)),
       prover_(identity.id(), crypto, random_.fork(), config_.netgroup_bits_v4,
               config_.netgroup_bits_v6),
       proof_helper_(identity.id(), random_.fork(), config_.netgroup_bits_v4,
@@ -73,34 +79,6 @@ Overlay::Conductor::Conductor(OverlayConfig config, const Identity& identity, co
 }
 
 // --- facts -------------------------------------------------------------------------------------
-
-void Overlay::Conductor::on_datagram(TimePoint now, const Datagram& datagram) {
-  now_ = now;
-  ++counters_.datagrams_in;
-  counters_.bytes_in += datagram.bytes.size();
-  Outcome outcome = Drop::empty;
-  if (!datagram.bytes.empty()) {
-    switch (classify(datagram.bytes)) {
-      case PacketKind::stun:
-        outcome = on_stun(now, datagram);
-        break;
-      case PacketKind::relay:
-        outcome = on_relay_frame(now, datagram);
-        break;
-      case PacketKind::dialback:
-      case PacketKind::dialback_echo:
-        outcome = on_dialback(now, datagram);
-        break;
-      default:
-        outcome = take(now, Route{datagram.socket, datagram.proto, datagram.from}, datagram.bytes);
-    }
-  }
-  if (outcome)
-    counters_.drop(*outcome);
-  else
-    ++counters_.datagrams_used;
-  settle(now);
-}
 
 // A datagram that is for us, wherever it came along.
 Overlay::Conductor::Outcome Overlay::Conductor::take(TimePoint now, const Route& route,
@@ -136,26 +114,6 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_stun(TimePoint now, const Dat
   if (!response) return Drop::malformed;
   ++counters_.stun_answered;
   transmit(Route{datagram.socket, datagram.proto, datagram.from}, std::move(*response));
-  return used;
-}
-
-Overlay::Conductor::Outcome Overlay::Conductor::on_relay_frame(TimePoint now,
-                                                               const Datagram& datagram) {
-  const auto frame = parse_relay_frame(datagram.bytes);
-  if (!frame) return Drop::malformed;
-  Route route{datagram.socket, datagram.proto, datagram.from};
-  if (const auto own = lanes_.find(frame->lane); own != lanes_.end()) {
-    if (own->second.relay != datagram.from || frame->payload.empty()) return Drop::unknown_lane;
-    route.lane = frame->lane;
-    return take(now, route, frame->payload);
-  }
-  if (!is_supernode()) return Drop::unknown_lane;
-
-  const auto verdict = relay_.judge(now, route, frame->lane, datagram.bytes.size());
-  if (!verdict.forward_to) return verdict.drop;
-  ++counters_.relayed_datagrams;
-  counters_.relayed_bytes += datagram.bytes.size();
-  transmit(*verdict.forward_to, to_bytes(datagram.bytes));
   return used;
 }
 
@@ -415,7 +373,7 @@ void Overlay::Conductor::transmit_raw(TimePoint now, Transmit transmit) {
   prover_.on_sent(now, transmit.to.address);
   ++counters_.datagrams_out;
   counters_.bytes_out += transmit.bytes.size();
-  transmits_.push_back(std::move(transmit));
+  transmits_.push(std::move(transmit));
 }
 
 void Overlay::Conductor::transmit(const Route& route, Bytes bytes) {
@@ -423,10 +381,10 @@ void Overlay::Conductor::transmit(const Route& route, Bytes bytes) {
   counters_.bytes_out += bytes.size();
   prover_.on_sent(now_, route.endpoint.address);
   if (route.relayed()) bytes = make_relay_frame(route.lane, bytes);
-  transmits_.push_back({.to = route.endpoint,
-                        .bytes = std::move(bytes),
-                        .socket = route.socket,
-                        .proto = route.proto});
+  transmits_.push({.to = route.endpoint,
+                   .bytes = std::move(bytes),
+                   .socket = route.socket,
+                   .proto = route.proto});
 }
 
 bool Overlay::Conductor::send(Peer& peer, const Route& route, const Message& message) {
@@ -464,8 +422,8 @@ std::optional<Transmit> Overlay::Conductor::poll_transmit(TimePoint now) {
     timers_.set(peer->id, next_timeout(*peer));  // pacing says when to go on
   }
   if (transmits_.empty()) return {};
-  Transmit next = std::move(transmits_.front());
-  transmits_.pop_front();
+  Transmit next = transmits_.pop();
+  if (!next.borrowed.empty()) --borrowed_;
   return next;
 }
 

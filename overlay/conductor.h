@@ -2,7 +2,8 @@
 // and carries out what comes back. The machines never meet; whatever spans two of them is here,
 // as a switch on the kind of message and a list of facts passed on.
 //
-//   conductor.cc             datagrams in, messages out, time
+//   conductor_input.cc       datagrams in, and those that are only passed on
+//   conductor.cc             messages in and out, time
 //   conductor_handshakes.cc  links being made: dialled, answered, confirmed
 //   conductor_homes.cc       registration and introduction, both sides
 //   conductor_roles.cc       proofs of reachability, stepping up and down
@@ -17,6 +18,7 @@
 #include <map>
 #include <set>
 
+#include "overlay/core/fifo.h"
 #include "overlay/core/limits.h"
 #include "overlay/core/rate_limiter.h"
 #include "overlay/core/sockets.h"
@@ -47,7 +49,8 @@ class Overlay::Conductor {
   Conductor(OverlayConfig config, const Identity& identity, const Crypto& crypto, Random random,
             TimePoint now, WallTime wall);
 
-  void on_datagram(TimePoint now, const Datagram& datagram);
+  void on_datagrams(TimePoint now, std::span<const Datagram> datagrams);
+  void release_input();
   void on_timeout(TimePoint now);
   void on_local_endpoints(TimePoint now, std::vector<Endpoint> endpoints);
   void on_wall_clock(TimePoint now, WallTime wall);
@@ -84,10 +87,15 @@ class Overlay::Conductor {
   using Outcome = std::optional<Drop>;
   static constexpr Outcome used = std::nullopt;
 
+  // --- conductor_input.cc ---
+  void on_train(TimePoint now, const Datagram& train);
+  Outcome on_one(TimePoint now, const Datagram& datagram);
+  Outcome on_own_lane(TimePoint now, const Datagram& datagram);
+  void pass_on(TimePoint now, const Datagram& run, LaneId lane, std::size_t segment);
+
   // --- conductor.cc ---
   Outcome take(TimePoint now, const Route& route, ByteView bytes);
   Outcome on_stun(TimePoint now, const Datagram& datagram);
-  Outcome on_relay_frame(TimePoint now, const Datagram& datagram);
   Outcome on_sealed(TimePoint now, const Route& route, ByteView bytes);
   Outcome on_message(TimePoint now, Peer& peer, const Route& route, const Message& message,
                      std::size_t size);
@@ -329,7 +337,8 @@ class Overlay::Conductor {
   bool leaving_ = false;
   Counters counters_;
   Sockets sockets_;
-  std::deque<Transmit> transmits_;
+  Fifo<Transmit> transmits_;
+  std::size_t borrowed_ = 0;  // how many of them lie in the shell's receive buffer
   std::deque<Event> events_;
 };
 

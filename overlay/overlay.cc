@@ -15,7 +15,14 @@ Overlay::Overlay(OverlayConfig config, const Identity& identity, const Crypto& c
 Overlay::~Overlay() = default;
 
 void Overlay::on_datagram(TimePoint now, const Datagram& datagram) {
-  conductor_->on_datagram(now, datagram);
+  conductor_->on_datagrams(now, {&datagram, 1});
+  conductor_->release_input();
+}
+void Overlay::on_datagrams(TimePoint now, std::span<const Datagram> datagrams) {
+  conductor_->on_datagrams(now, datagrams);
+}
+void Overlay::release_input() {
+  conductor_->release_input();
 }
 void Overlay::on_timeout(TimePoint now) {
   conductor_->on_timeout(now);

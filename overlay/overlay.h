@@ -1,7 +1,7 @@
 // The whole node without its sockets: the conductor that routes facts and datagrams between the
 // machines that know something. It is told what happened and asked what to do:
 //
-//     on_datagram, on_timeout, a command  ──►  Overlay  ──►  poll_transmit, poll_event,
+//     on_datagrams, on_timeout, a command  ──►  Overlay  ──►  poll_transmit, poll_event,
 //     next_timeout
 //
 // After every input the caller drains poll_transmit() and poll_event() until both are empty and
@@ -12,6 +12,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -107,6 +108,12 @@ class Overlay {
   Overlay& operator=(const Overlay&) = delete;
 
   // --- facts ---
+  // Datagrams, or trains of them, that arrived together: one input, decided once all of it is
+  // known. What is only passed on is not copied, so the bytes must live until the transmits have
+  // been polled and sent; release_input() copies what is still queued of them.
+  void on_datagrams(TimePoint now, std::span<const Datagram> datagrams);
+  void release_input();
+  // One datagram, whose bytes may go at once.
   void on_datagram(TimePoint now, const Datagram& datagram);
   void on_timeout(TimePoint now);
   // The host's addresses changed: every one with the main socket's port.

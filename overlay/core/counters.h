@@ -60,7 +60,9 @@ struct Counters {
   std::uint64_t quic_refused_frames = 0;
   std::array<std::uint64_t, drop_kinds> drops{};
 
-  void drop(Drop reason) { ++drops[static_cast<std::size_t>(reason)]; }
+  void drop(Drop reason, std::uint64_t count = 1) {
+    drops[static_cast<std::size_t>(reason)] += count;
+  }
   std::uint64_t dropped(Drop reason) const { return drops[static_cast<std::size_t>(reason)]; }
   std::uint64_t dropped() const;
 };

@@ -23,17 +23,30 @@ struct Datagram {
   ByteView bytes;
   SocketId socket = main_socket;
   Proto proto = Proto::udp;
+  // Where bytes holds several datagrams of one sender that arrived together (a train): the size of
+  // each; the last may be shorter. 0: bytes is one datagram.
+  std::size_t segment_size = 0;
 };
 
 struct Transmit {
   Endpoint to;
   Bytes bytes;
+  // What is only passed on is not copied: it lies where it was received, `bytes` is empty, and it
+  // is to be sent or copied before the receive buffer is used again (overlay.h).
+  ByteView borrowed;
   // Where bytes holds several datagrams: the size of each (the last may be shorter), ready for
   // UDP_SEGMENT. 0: bytes is one datagram.
   std::size_t segment_size = 0;
   SocketId socket = main_socket;
   Proto proto = Proto::udp;
   std::uint8_t ttl = 0;  // 0: the system's
+
+  ByteView view() const { return borrowed.empty() ? ByteView{bytes} : borrowed; }
+  void own() {
+    if (borrowed.empty()) return;
+    bytes = to_bytes(borrowed);
+    borrowed = {};
+  }
 };
 
 // A spare socket is wanted. The shell answers with on_socket_opened or on_socket_failed; what is

@@ -223,7 +223,7 @@ void Host::carry_out(const Transmit& transmit) {
   const auto port = ports_.find(transmit.socket);
   if (port == ports_.end()) return world_.note(*this, "has no such socket");
   const Endpoint from{world_.network().address(station_), port->second};
-  ByteView rest(transmit.bytes);
+  ByteView rest = transmit.view();
   const std::size_t segment = transmit.segment_size ? transmit.segment_size : rest.size();
   do {
     const ByteView datagram = rest.first(std::min(segment, rest.size()));
@@ -269,7 +269,8 @@ void Host::on_datagram(TimePoint when, const Endpoint& from, std::uint16_t port,
   for (const auto& [socket, its_port] : ports_) {
     if (its_port != port) continue;
     const auto drops_before = overlay_->counters().drops;
-    overlay_->on_datagram(when, {.from = from, .bytes = bytes, .socket = socket});
+    const Datagram datagram{.from = from, .bytes = bytes, .socket = socket};
+    overlay_->on_datagrams(when, {&datagram, 1});
     note_drops(drops_before);
     return settle();
   }

@@ -30,7 +30,11 @@ struct Pair {
     to.start([this](std::span<const Datagram> datagrams) {
       for (const Datagram& datagram : datagrams) {
         EXPECT_EQ(datagram.from, source);
-        arrived.push_back(to_bytes(datagram.bytes));
+        const std::size_t whole = datagram.bytes.size();
+        const std::size_t segment = datagram.segment_size ? datagram.segment_size : whole;
+        for (std::size_t at = 0; at < whole; at += segment)
+          arrived.push_back(to_bytes(datagram.bytes.subspan(at, std::min(segment, whole - at))));
+        if (whole == 0) arrived.emplace_back();
       }
     });
   }
