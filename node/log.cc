@@ -114,7 +114,9 @@ void log_event(const Event& event) {
           [](const RoleChanged& changed) {
             spdlog::info("event=role role={} why={}", changed.role, quoted(changed.why));
           },
+          // What happens to this node itself is its life's story: proved, joined, alone, …
           [](const Step& step) {
+            if (step.peer.is_nobody()) return spdlog::info("event=self text={}", quoted(step.text));
             spdlog::debug("event=step peer={} text={}", step.peer.short_string(),
                           quoted(step.text));
           },
