@@ -125,7 +125,9 @@ void log_event(const Event& event) {
             spdlog::debug("event=looked-up target={} outcome={} home={}",
                           found.target.short_string(), found.outcome, found.home.short_string());
           },
+          // What happens to this node itself is its life's story: proved, joined, alone, …
           [](const Step& step) {
+            if (step.peer.is_nobody()) return spdlog::info("event=self text={}", quoted(step.text));
             spdlog::debug("event=step peer={} text={}", step.peer.short_string(),
                           quoted(step.text));
           },

@@ -12,6 +12,7 @@
 #include "node/apps/status.h"
 #include "node/control_server.h"
 #include "node/log.h"
+#include "node/peer_book_file.h"
 
 namespace byway {
 namespace {
@@ -20,8 +21,9 @@ constexpr Duration drain_for = 200ms;  // goodbyes leave at once; answers to the
 
 constexpr const char* node_leaves = "the node has stopped; start it again with `byway run`";
 
-OverlayConfig overlay_config(const RunConfig& config, std::vector<Seed> seeds) {
+OverlayConfig overlay_config(const RunConfig& config, std::vector<Seed> seeds, Bytes peer_book) {
   OverlayConfig overlay;
+  overlay.peer_book = std::move(peer_book);
   overlay.role = config.role;
   overlay.promote_after = config.promote_after;
   overlay.seeds = std::move(seeds);
@@ -52,6 +54,7 @@ struct Node::Parts {
     chat.emplace(context);
     pipes.emplace(context);
     bench.emplace(context);
+    book.emplace(*runtime, dir.peer_book_path());
     end.emplace(*runtime);
     runtime->subscribe([this](const Event& event) { on_event(event); });
   }
@@ -77,6 +80,7 @@ struct Node::Parts {
   std::optional<Chat> chat;
   std::optional<Pipes> pipes;
   std::optional<Bench> bench;
+  std::optional<PeerBookFile> book;
   std::optional<Timer> end;
   std::unique_ptr<SeedLookup> seeds;
   std::unique_ptr<ControlServer> control;
@@ -112,10 +116,16 @@ Outcome<std::unique_ptr<Node>> Node::start(boost::asio::io_context& io, const Ru
   Parts& parts = *node->parts_;
   parts.name = config.name;
   parts.seeds = std::make_unique<SeedLookup>(io, config.seeds, std::move(resolve));
-  auto runtime = Runtime::open(io, overlay_config(config, parts.seeds->given()), config.listen,
-                               parts.identity);
+  auto book = read_peer_book(parts.dir.peer_book_path());
+  if (!book) return book.error();
+  const bool had_book = !book->empty();
+  auto runtime =
+      Runtime::open(io, overlay_config(config, parts.seeds->given(), std::move(*book)),
+                    config.listen, parts.identity);
   if (!runtime) return runtime.error();
   parts.runtime = std::move(*runtime);
+  const std::size_t remembered = parts.runtime->overlay().supernodes_remembered();
+  if (had_book) log_info("event=peer-book supernodes=" + std::to_string(remembered));
   parts.wire();
 
   auto control = ControlServer::open(
@@ -127,18 +137,19 @@ Outcome<std::unique_ptr<Node>> Node::start(boost::asio::io_context& io, const Ru
       [self = node.get()] { self->parts_->runtime->settle(); });
   if (!control) return control.error();
   parts.control = std::move(*control);
-  if (config.role != Role::supernode && config.seeds.empty())
+  if (config.role != Role::supernode && config.seeds.empty() && remembered == 0)
     return Problem{
-        "--seed: a node without a seed finds nobody and is found by nobody; name a "
-        "supernode as ID@HOST:PORT, or begin a network with --role supernode"};
+        "--seed: a node that knows no supernode finds nobody and is found by nobody; name one as "
+        "ID@HOST:PORT, or begin a network with --role supernode"};
   parts.runtime->start();
+  parts.book->start();
   parts.seeds->start(
       [&runtime = *parts.runtime](const Seed& seed) {
         runtime.overlay().add_seed(runtime.now(), seed);
         runtime.settle();
       },
-      [self = node.get()](const std::string& sentence) {
-        if (self->hopeless_) self->hopeless_(sentence);
+      [self = node.get(), remembered](const std::string& sentence) {
+        if (self->hopeless_ && remembered == 0) self->hopeless_(sentence);
       });
   return node;
 }
@@ -164,6 +175,7 @@ void Node::leave(std::function<void()> left) {
   parts_->leaving = true;
   log_info("event=leaving");
   parts_->control->dismiss(node_leaves);
+  parts_->book->save();
   parts_->runtime->leave();
   parts_->end->after(drain_for, [parts = parts_.get()] {
     for (const auto& tell : std::exchange(parts->tell_left, {})) tell();

@@ -38,6 +38,13 @@ std::uint64_t table_salt(const Crypto& crypto, const Identity& identity) {
   return load_be<std::uint64_t>(ByteView{digest}.first(8));
 }
 
+PeerBook open_book(const OverlayConfig& config, const Crypto& crypto, Random& random) {
+  auto saved = PeerBook::load(config.peer_book, crypto, random.fork(), config.netgroup_bits_v4,
+                              config.netgroup_bits_v6);
+  if (saved) return std::move(*saved);
+  return {crypto, random.fork(), config.netgroup_bits_v4, config.netgroup_bits_v6};
+}
+
 }  // namespace
 
 Overlay::Conductor::Conductor(OverlayConfig config, const Identity& identity, const Crypto& crypto,
@@ -58,6 +65,7 @@ Overlay::Conductor::Conductor(OverlayConfig config, const Identity& identity, co
       archive_(config_.archive ? config_.archive : std::make_shared<Archive>(crypto)),
       membership_({config_.netgroup_bits_v4, config_.netgroup_bits_v6}, identity_, *archive_,
                   random_.fork(), now, wall),
+      book_(open_book(config_, crypto, random_)),
       placement_(crypto, config_.netgroup_bits_v4, config_.netgroup_bits_v6),
       store_(id(), placement_, record_source()),
       keeper_(id(), placement_, random_.fork()),
@@ -74,6 +82,7 @@ Overlay::Conductor::Conductor(OverlayConfig config, const Identity& identity, co
   self_.set_local(config_.local_endpoints);
   for (const Seed& seed : config_.seeds)
     if (seed.id != id()) homes_.add_supernode(now, seed.id, seed.endpoint);
+  pump_book(now);
   pump_roles(now);
   settle(now);
 }
@@ -212,7 +221,14 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_bye(TimePoint now, Peer& peer
                                                                : "";
   if (peer.talk) end_talk(now, peer, why);
   if (bye.reason != ByeReason::leaving) return used;
-  if (homes_.is_home(peer.id)) lose_home(now, peer, "it is leaving");
+  if (homes_.is_home(peer.id)) {
+    lose_home(now, peer, "it is leaving");
+    // It waits for us to have gone, unless something of ours goes through it.
+    const bool relays = std::any_of(lanes_.begin(), lanes_.end(), [&](const auto& lane) {
+      return lane.second.home == peer.id;
+    });
+    if (homes_.sound() > 0 && !relays) send(peer, Bye{ByeReason::leaving});
+  }
   if (peer.is_leaf) lose_leaf(now, peer);
   return used;
 }
@@ -272,6 +288,7 @@ void Overlay::Conductor::on_timeout(TimePoint now) {
   dialler_.on_timeout(now);
   promotion_.on_timeout(now);
   pump_roles(now);
+  pump_book(now);
   if (is_supernode()) {
     membership_.on_timeout(now);
     pump_mesh(now);
@@ -287,11 +304,16 @@ std::optional<TimePoint> Overlay::Conductor::next_timeout() const {
   std::optional<TimePoint> next = timers_.next();
   next = earlier(next, relay_.next_timeout());
   next = earlier(next, registrar_.next_timeout());
-  if (!is_supernode() && !leaving_) next = earlier(next, homes_.next_timeout());
+  if (!is_supernode() && !leaving_) {
+    next = earlier(next, homes_.next_timeout());
+    if (const auto hungry = homes_.hungry_at(); hungry && book_.size() > 0)
+      next = earlier(next, std::max(*hungry, ask_book_at_));
+  }
   next = earlier(next, prover_.next_timeout());
   next = earlier(next, proof_helper_.next_timeout());
   next = earlier(next, dialler_.next_timeout());
   next = earlier(next, promotion_.next_timeout());
+  if (!leaving_) next = earlier(next, book_.next_feeler());
   if (is_supernode()) {
     next = earlier(next, membership_.next_timeout());
     next = earlier(next, rejoin_at_);

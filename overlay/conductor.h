@@ -8,6 +8,7 @@
 //   conductor_homes.cc       registration and introduction, both sides
 //   conductor_roles.cc       proofs of reachability, stepping up and down
 //   conductor_mesh.cc        links among supernodes, who is a member
+//   conductor_book.cc        supernodes remembered, for a start without seeds
 //   conductor_directory.cc   records of leaves, look-ups, introductions from home to home
 //   conductor_talk.cc        conversations: calling, knocking, changing path
 //   conductor_streams.cc     sessions and their streams
@@ -32,6 +33,7 @@
 #include "overlay/link/relay.h"
 #include "overlay/link/stamps.h"
 #include "overlay/mesh/membership.h"
+#include "overlay/mesh/peer_book.h"
 #include "overlay/mesh/promotion.h"
 #include "overlay/overlay.h"
 #include "overlay/peer.h"
@@ -81,6 +83,10 @@ class Overlay::Conductor {
   const Counters& counters() const { return counters_; }
   OverlayStatus status(TimePoint now) const;
   std::optional<PeerStatus> peer(TimePoint now, const NodeId& id) const;
+
+  Bytes peer_book() const { return book_.save(); }
+  std::uint64_t peer_book_version() const { return book_version_; }
+  std::size_t supernodes_remembered() const { return book_.size(); }
 
  private:
   // What became of a datagram: used, or dropped for this reason.
@@ -144,8 +150,11 @@ class Overlay::Conductor {
 
   // --- conductor_homes.cc ---
   void run_homes(TimePoint now);
-  void on_registered(TimePoint now, Peer& peer, const Route& route, const Endpoint& observed);
+  bool remember_somebody(TimePoint now);
+  void on_registered(Peer& peer, const Route& route, const Endpoint& observed);
   void on_home_pong(TimePoint now, Peer& peer, const Route& route, const Pong& pong);
+  void dismiss_home(TimePoint now, Peer& peer);
+  void spread_keepalives(TimePoint now, Peer& peer, const Route& route);
   void lose_home(TimePoint now, Peer& peer, const std::string& why);
   void lose_leaf(TimePoint now, Peer& peer);
   void announce_record(TimePoint now);
@@ -165,8 +174,12 @@ class Overlay::Conductor {
                   const Endpoint& observed);
   void on_unseen_by(TimePoint now, const NodeId& supernode);
   void pump_roles(TimePoint now);
+  void pump_promotion(TimePoint now);
+  std::size_t netgroups_to_dial() const;
+  void tell_prover_whom_we_know();
   void on_promotion(TimePoint now, Promotion::Event event);
   std::string role_word() const;
+  std::string role_why(TimePoint now) const;
   void become_supernode(TimePoint now);
   void hand_over(TimePoint now);
   void become_leaf(TimePoint now);
@@ -196,6 +209,13 @@ class Overlay::Conductor {
   void sign_own_record(TimePoint now, std::uint64_t above = 0);
   void assess_needs(TimePoint now);
   void on_samples(TimePoint now, Peer& from, const Samples& samples);
+
+  // --- conductor_book.cc ---
+  void remember_heard(TimePoint now, const Record& supernode, const IpAddress& from);
+  void remember_answer(TimePoint now, const NodeId& supernode, const Endpoint& at);
+  void remember_silence(TimePoint now, const NodeId& supernode);
+  bool ask_book(TimePoint now);
+  void pump_book(TimePoint now);
 
   // --- conductor_directory.cc ---
   struct Waiting {
@@ -293,6 +313,10 @@ class Overlay::Conductor {
   Membership membership_;
   std::optional<TimePoint> rejoin_at_;
   TimePoint assess_at_{};  // what the mesh needs: with whatever wakes us then
+  PeerBook book_;
+  std::uint64_t book_version_ = 0;
+  std::optional<TimePoint> answered_at_;  // when some supernode last answered a dial
+  TimePoint ask_book_at_{};               // not before
   Placement placement_;  // of the members that the view admits
   Store store_;
   Keeper keeper_;

@@ -208,6 +208,7 @@ void Overlay::Conductor::pump_handshake(TimePoint now, Peer& peer) {
 void Overlay::Conductor::on_dial_failed(TimePoint now, Peer& peer, const std::string& why) {
   const auto route = std::exchange(peer.dial_route, std::nullopt);
   on_mesh_dial_failed(now, peer);
+  if (route && !route->relayed()) remember_silence(now, peer.id);
   if (homes_.is_dialing(peer.id) && homes_.on_failed(now, peer.id) && route)
     events_.push_back(HomeUnreachable{route->endpoint, why});
   if (!peer.talk) return;
@@ -245,6 +246,8 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_handshake2(TimePoint now, con
   if (dialled ? *dialled == route : route.relayed()) {
     peer->paths.prove(now, route, traits_of(*peer, route), peer->link.handshake_rtt());
     on_path_proved(now, *peer, route);
+    if (book_.knows(peer->id) || supernode_endpoint(peer->id) == route.endpoint)
+      remember_answer(now, peer->id, route.endpoint);
   } else {
     peer->paths.add(now, route, traits_of(*peer, route));
   }
@@ -257,7 +260,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_handshake2(TimePoint now, con
   }
   flush_outbox(now, *peer);
   if (std::holds_alternative<Registered>(welcome->answer))
-    on_registered(now, *peer, route, welcome->observed);
+    on_registered(*peer, route, welcome->observed);
   if (const auto* talk = std::get_if<Talk>(&welcome->answer))
     on_welcome_to_talk(now, *peer, route, *talk);
   return used;
@@ -278,6 +281,8 @@ void Overlay::Conductor::on_refused(TimePoint now, Peer& peer, const Refusal& re
     return;
   }
   const std::string why = "it refused: " + std::string(to_string(refusal.reason));
+  answered_at_ = now;
+  if (refusal.reason == RefusalReason::not_supernode) remember_silence(now, peer.id);
   if (homes_.is_dialing(peer.id)) {
     homes_.on_refused(now, peer.id, refusal);
     if (route) events_.push_back(HomeUnreachable{route->endpoint, why});

@@ -5,7 +5,7 @@ namespace byway {
 
 OverlayStatus Overlay::Conductor::status(TimePoint now) const {
   OverlayStatus status{.id = id(), .role = role_word(), .ready = ready_, .nat = self_.nat()};
-  status.role_why = promotion_.why(now, prover_.status());
+  status.role_why = role_why(now);
   for (const Candidate& candidate : self_.candidates())
     status.addresses.push_back({candidate.endpoint, candidate.proto, candidate.how, false});
   for (const NodeId& home_id : homes_.ids()) {

@@ -53,6 +53,7 @@ void Overlay::Conductor::call(TimePoint now, Peer& peer) {
     return;
   }
   dial(now, peer, std::nullopt, our_talk(&peer));
+  if (!is_supernode() && homes_.sound() == 0) homes_.hurry(now);
   // A supernode has no homes: it looks the peer up itself.
   talk.call.start(now, is_supernode() ? std::vector<NodeId>{id()} : homes_.ids());
 }
@@ -209,6 +210,7 @@ void Overlay::Conductor::on_path_proved(TimePoint now, Peer& peer, const Route& 
 
 void Overlay::Conductor::on_paths_lost(TimePoint now, Peer& peer, const std::vector<Path>& lost) {
   const bool unreachable = !peer.paths.best();
+  if (unreachable) on_unseen_by(now, peer.id);
   if (unreachable && homes_.is_home(peer.id)) lose_home(now, peer, "it stopped answering");
   // Its answer came, and then nothing: it has forgotten us before we were registered.
   if (unreachable && homes_.is_dialing(peer.id) && !peer.link.dialing())

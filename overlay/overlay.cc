@@ -115,4 +115,14 @@ std::optional<PeerStatus> Overlay::peer(TimePoint now, const NodeId& peer) const
   return conductor_->peer(now, peer);
 }
 
+Bytes Overlay::peer_book() const {
+  return conductor_->peer_book();
+}
+std::uint64_t Overlay::peer_book_version() const {
+  return conductor_->peer_book_version();
+}
+std::size_t Overlay::supernodes_remembered() const {
+  return conductor_->supernodes_remembered();
+}
+
 }  // namespace byway

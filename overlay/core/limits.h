@@ -104,6 +104,14 @@ inline constexpr std::size_t samples = 16;           // supernodes a home tells 
 inline constexpr Duration lease = 90s;  // a leaf not heard of for this long is forgotten
 inline constexpr Duration home_retry_first = 1s;
 inline constexpr Duration home_retry_last = 5min;
+// Without any sound home one more is dialled every home_stagger, to so many at once.
+inline constexpr std::size_t dials_at_once = 8;
+// Two homes lost within this were lost to one cause, which others saw too: then everybody's return
+// is spread over half a minute, in which a supernode takes its share of handshakes at leisure.
+inline constexpr Duration lost_together = 10s;
+inline constexpr Duration herd_spread = 30s;
+// Before a reserved stranger is dialled for want of anybody else.
+inline constexpr Duration reserve_patience = 2s;
 
 // --- among supernodes ---
 

@@ -117,6 +117,13 @@ void Paths::set_keepalive(const Route& route, std::optional<Duration> keepalive)
   if (path) path->keepalive = keepalive;
 }
 
+void Paths::keep_alive_at(TimePoint now, const Route& route, TimePoint at) {
+  Path* path = lookup(route);
+  if (!path || !path->proved || !path->keepalive || path->unanswered_since) return;
+  if (path->last_data && now - *path->last_data < limits::in_use_for) return;
+  path->next_ping = at;
+}
+
 void Paths::on_data_sent(TimePoint now, const Route& route) {
   Path* path = lookup(route);
   if (!path || !path->proved) return;

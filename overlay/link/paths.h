@@ -78,6 +78,8 @@ class Paths {
   bool on_pong(TimePoint now, const Route& route, std::uint64_t nonce);
   void remove_lane(LaneId lane);
   void set_keepalive(const Route& route, std::optional<Duration> keepalive);
+  // The next keepalive of a path that carries nothing now, at another moment than was drawn.
+  void keep_alive_at(TimePoint now, const Route& route, TimePoint at);
   // Try the size on this path; a pong to it raises packet_size.
   std::optional<Ping> probe_size(TimePoint now, const Route& route, std::size_t size);
 

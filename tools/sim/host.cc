@@ -151,9 +151,16 @@ void Host::start() {
 }
 
 void Host::restart() {
+  crash();
+  peer_book_.clear();
+  restart_with_peer_book();
+}
+
+void Host::restart_with_peer_book() {
   started_ = true;
   crash();
   OverlayConfig config;
+  config.peer_book = peer_book_;
   config.role = kind_ == Kind::supernode ? Role::supernode : Role::leaf;
   config.seeds = world_.seeds_for(*this);
   config.local_endpoints = local_endpoints();
@@ -168,6 +175,7 @@ void Host::restart() {
 void Host::crash() {
   if (!overlay_) return;
   world_.note(*this, "crashes");
+  peer_book_ = overlay_->peer_book();
   overlay_.reset();
   ports_.clear();
   for (const auto& [stream, message] : sending_) undelivered_.push_back(message.text);

@@ -74,6 +74,7 @@ class Host final : public Receiver {
   void crash();    // at once, without a word
   void leave();    // with goodbyes
   void restart();  // the same key, nothing remembered
+  void restart_with_peer_book();  // and what it had kept on disk
   void unplug();
   void plug_in();
   void router_reboots(bool new_address = false);  // the nearest router
@@ -149,6 +150,7 @@ class Host final : public Receiver {
   std::optional<StationId> outer_router_;  // of the routers that behind(nat) made
 
   bool started_ = false;  // ever
+  Bytes peer_book_;       // on its disk
   bool ready_ = false;
   std::unique_ptr<Overlay> overlay_;
   std::map<SocketId, std::uint16_t> ports_;
