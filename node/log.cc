@@ -114,6 +114,14 @@ void log_event(const Event& event) {
           [](const RoleChanged& changed) {
             spdlog::info("event=role role={} why={}", changed.role, quoted(changed.why));
           },
+          [](const Moved& moved) {
+            spdlog::info("event=moved before={} now={}", moved.before.to_string(),
+                         moved.now.to_string());
+          },
+          [](const MappingDoubted& doubted) {
+            spdlog::warn("event=port-mapping-doubted outside={} seen={} then=\"not used\"",
+                         doubted.outside.to_string(), doubted.seen.to_string());
+          },
           [](const Step& step) {
             spdlog::debug("event=step peer={} text={}", step.peer.short_string(),
                           quoted(step.text));

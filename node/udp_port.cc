@@ -243,9 +243,24 @@ UdpPort::UdpPort(boost::asio::io_context& io, Options options)
 
 UdpPort::~UdpPort() = default;
 
+int UdpPort::main_handle(bool v6) const {
+  for (const auto& socket : sockets_)
+    if (socket->id == main_socket && socket->bound.address.is_v6() == v6)
+      return const_cast<boost::asio::ip::udp::socket&>(socket->handle).native_handle();
+  return -1;
+}
+
+// The first of its family is a main socket.
+SocketId UdpPort::id_for(const Endpoint& endpoint) const {
+  const bool first = std::none_of(sockets_.begin(), sockets_.end(), [&](const auto& socket) {
+    return socket->bound.address.is_v4() == endpoint.address.is_v4();
+  });
+  return first ? main_socket : static_cast<SocketId>(sockets_.size());
+}
+
 Outcome<Endpoint> UdpPort::bind(const Endpoint& endpoint) {
   namespace ip = boost::asio::ip;
-  auto socket = std::make_unique<Socket>(io_, static_cast<SocketId>(sockets_.size()));
+  auto socket = std::make_unique<Socket>(io_, id_for(endpoint));
   const bool v4 = endpoint.address.is_v4();
   boost::system::error_code error;
   const auto failed = [&](const std::string& remedy) {
@@ -371,11 +386,13 @@ UdpPort::Socket* UdpPort::socket_for(const Transmit& transmit) {
   const bool v4 = transmit.to.address.is_v4();
   const auto fits = [&](const Socket& socket) { return socket.bound.address.is_v4() == v4; };
   if (transmit.proto != Proto::udp) return nullptr;
-  if (transmit.socket < sockets_.size() && fits(*sockets_[transmit.socket]))
-    return sockets_[transmit.socket].get();
-  for (auto& socket : sockets_)
-    if (fits(*socket)) return socket.get();
-  return nullptr;
+  Socket* first = nullptr;
+  for (auto& socket : sockets_) {
+    if (!fits(*socket)) continue;
+    if (socket->id == transmit.socket) return socket.get();
+    if (!first) first = socket.get();
+  }
+  return first;
 }
 
 void UdpPort::send(Transmit transmit) {

@@ -50,7 +50,8 @@ class UdpPort {
   UdpPort(const UdpPort&) = delete;
   UdpPort& operator=(const UdpPort&) = delete;
 
-  // Binds one socket more; the first is the main socket. The problem names --listen.
+  // Binds one socket more. The first of each address family is the main socket of that family: for
+  // the core they are one, since the address says which is meant. The problem names --listen.
   Outcome<Endpoint> bind(const Endpoint& endpoint);
   void start(Receive receive);
   void close();
@@ -61,12 +62,15 @@ class UdpPort {
 
   // What each socket is bound to, with the port it really has.
   std::vector<Endpoint> bound() const;
+  // Of the main socket of that family; -1: there is none.
+  int main_handle(bool v6) const;
   const Counters& counters() const { return counters_; }
 
  private:
   struct Socket;
   struct Buffers;
 
+  SocketId id_for(const Endpoint& endpoint) const;
   void wait_readable(Socket& socket);
   void on_readable(Socket& socket);
   bool receive_batch(Socket& socket);

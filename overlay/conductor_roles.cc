@@ -92,7 +92,10 @@ void Overlay::Conductor::on_seen_by(TimePoint now, const NodeId& supernode, cons
   // Where supernodes disagree there is a NAT that nobody can dial through; the first one's word
   // is as good as another's.
   if (seen_by_.is_nobody()) seen_by_ = supernode;
-  if (seen_by_ == supernode) prover_.on_claim(now, observed, Proto::udp);
+  if (seen_by_ == supernode) {
+    seen_as_ = observed;
+    claim_door(now);
+  }
   std::set<IpAddress> netgroups;
   for (const Endpoint& endpoint : homes_.endpoints())
     netgroups.insert(endpoint.address.prefix(endpoint.address.is_v4() ? config_.netgroup_bits_v4

@@ -98,6 +98,18 @@ struct RoleChanged {
   std::string why;
 };
 
+// A supernode sees us at another address or port than before: the NAT in front of us was started
+// anew, or we are in another network.
+struct Moved {
+  Endpoint before;
+  Endpoint now;
+};
+// Our router says that it maps this address to us, but supernodes see us elsewhere: not used.
+struct MappingDoubted {
+  Endpoint outside;
+  IpAddress seen;
+};
+
 // One step of a connection's story, for the log at debug level and for `overlay trace`.
 struct Step {
   NodeId peer;  // nobody: about this node itself
@@ -106,6 +118,6 @@ struct Step {
 
 using Event = std::variant<HomeGained, HomeLost, HomeUnreachable, Ready, PathChanged, PeerConnected,
                            PeerLost, PeerUnreachable, StreamOpened, StreamReadable, StreamWritable,
-                           StreamClosed, RoleChanged, Step>;
+                           StreamClosed, RoleChanged, Moved, MappingDoubted, Step>;
 
 }  // namespace byway

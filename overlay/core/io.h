@@ -13,6 +13,8 @@ namespace byway {
 // of the node; punching may ask for more of them.
 using SocketId = std::uint16_t;
 constexpr SocketId main_socket = 0;
+// Only hears what is sent to the groups of protocol/lan_packet.h; nothing is sent from it.
+constexpr SocketId lan_socket = 0xffff;
 
 struct Datagram {
   Endpoint from;

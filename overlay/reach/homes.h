@@ -21,7 +21,11 @@ class Homes {
   Homes(Random random, int netgroup_bits_v4, int netgroup_bits_v6)
       : random_(std::move(random)), bits_v4_(netgroup_bits_v4), bits_v6_(netgroup_bits_v6) {}
 
+  // One that has an address of each family may be added with both; the one that we cannot use, or
+  // that did not answer, gives way to the other.
   void add_supernode(TimePoint now, const NodeId& id, const Endpoint& endpoint);
+  // Which address families this host has; with none of them known any is tried.
+  void set_families(bool v4, bool v6);
 
   struct Target {
     NodeId id;
@@ -51,6 +55,7 @@ class Homes {
   struct Supernode {
     NodeId id;
     Endpoint endpoint;
+    std::optional<Endpoint> other;  // of the other address family
     State state = State::resting;
     TimePoint try_at{};
     Duration back_off{};
@@ -59,6 +64,8 @@ class Homes {
   };
   Supernode* find(const NodeId& id);
   const Supernode* find(const NodeId& id) const { return const_cast<Homes*>(this)->find(id); }
+  bool is_usable(const Endpoint& endpoint) const;
+  void use_other(Supernode& supernode);
   std::size_t count_wanted() const;
   bool netgroup_taken(const Endpoint& endpoint) const;
   IpAddress netgroup(const Endpoint& endpoint) const;
@@ -67,6 +74,8 @@ class Homes {
   Random random_;
   int bits_v4_;
   int bits_v6_;
+  bool v4_ = true;
+  bool v6_ = true;
   std::vector<Supernode> supernodes_;
   std::uint64_t gained_ = 0;
 };

@@ -46,6 +46,13 @@ std::string in_words(const Event& event, const std::function<std::string(const N
           [&](const StreamWritable& e) { return stream(e.stream) + " writable"; },
           [&](const StreamClosed& e) { return stream(e.stream) + " closed" + because(e.why); },
           [&](const RoleChanged& e) { return "is a " + e.role + ": " + e.why; },
+          [](const Moved& e) {
+            return "moved from " + e.before.to_string() + " to " + e.now.to_string();
+          },
+          [](const MappingDoubted& e) {
+            return "the router names " + e.outside.to_string() + ", but supernodes see " +
+                   e.seen.to_string();
+          },
           [&](const Step& e) {
             return (e.peer.is_nobody() ? "" : "[" + name(e.peer) + "] ") + e.text;
           },
