@@ -1,5 +1,6 @@
 #include "node/node.h"
 
+#include <algorithm>
 #include <boost/asio/signal_set.hpp>
 #include <csignal>
 #include <iostream>
@@ -13,6 +14,7 @@
 #include "node/control_server.h"
 #include "node/log.h"
 #include "node/peer_book_file.h"
+#include "node/port_mapper.h"
 
 namespace byway {
 namespace {
@@ -34,6 +36,7 @@ OverlayConfig overlay_config(const RunConfig& config, std::vector<Seed> seeds, B
   overlay.relay_rate = config.relay_rate;
   overlay.lane_rate = config.lane_rate;
   overlay.cubic = config.cubic;
+  overlay.lan = config.lan;
   return overlay;
 }
 
@@ -64,8 +67,36 @@ struct Node::Parts {
       ready = true;
       if (const auto tell = std::exchange(tell_ready, nullptr)) tell();
     }
+    if (std::holds_alternative<Moved>(event) && mapper) mapper->refresh();
     streams->on_event(event);
     chat->on_event(event);
+  }
+
+  // Asks the router, where there can be one; again whenever the network is another.
+  void map_port() {
+    if (!may_map || leaving) return;
+    if (mapper) return mapper->refresh();
+    if (!may_need_mapping(runtime->local())) return;
+    const auto bound = runtime->bound();
+    const auto main = std::find_if(bound.begin(), bound.end(),
+                                   [](const Endpoint& one) { return one.address.is_v4(); });
+    if (main == bound.end()) return;
+    mapper = std::make_unique<PortMapper>(runtime->io(), main->port);
+    mapper->start(
+        [this](const PortMapping& mapping) {
+          runtime->overlay().on_mapped(runtime->now(), mapping.proto, mapping.outside);
+          runtime->settle();
+        },
+        [this](Proto proto) {
+          runtime->overlay().on_unmapped(runtime->now(), proto);
+          runtime->settle();
+        });
+  }
+
+  // Goodbyes have left, and the router has been told.
+  void one_thing_less() {
+    if (--left_to_do > 0) return;
+    for (const auto& tell : std::exchange(tell_left, {})) tell();
   }
 
   StateDir dir;
@@ -82,6 +113,9 @@ struct Node::Parts {
   std::optional<Bench> bench;
   std::optional<PeerBookFile> book;
   std::optional<Timer> end;
+  bool may_map = true;
+  std::unique_ptr<PortMapper> mapper;
+  int left_to_do = 0;
   std::unique_ptr<SeedLookup> seeds;
   std::unique_ptr<ControlServer> control;
   bool ready = false;
@@ -95,7 +129,9 @@ Node::Node(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 Node::~Node() {
   parts_->control.reset();
   parts_->seeds.reset();
+  parts_->mapper.reset();
   if (!parts_->runtime) return;
+  parts_->runtime->on_network_change(nullptr);
   parts_->runtime->subscribe(nullptr);
   parts_->runtime->close();
 }
@@ -143,6 +179,9 @@ Outcome<std::unique_ptr<Node>> Node::start(boost::asio::io_context& io, const Ru
         "ID@HOST:PORT, or begin a network with --role supernode"};
   parts.runtime->start();
   parts.book->start();
+  parts.may_map = config.port_mapping;
+  parts.runtime->on_network_change([&parts] { parts.map_port(); });
+  parts.map_port();
   parts.seeds->start(
       [&runtime = *parts.runtime](const Seed& seed) {
         runtime.overlay().add_seed(runtime.now(), seed);
@@ -177,9 +216,10 @@ void Node::leave(std::function<void()> left) {
   parts_->control->dismiss(node_leaves);
   parts_->book->save();
   parts_->runtime->leave();
-  parts_->end->after(drain_for, [parts = parts_.get()] {
-    for (const auto& tell : std::exchange(parts->tell_left, {})) tell();
-  });
+  parts_->left_to_do = 2;
+  parts_->end->after(drain_for, [parts = parts_.get()] { parts->one_thing_less(); });
+  const auto unmapped = [parts = parts_.get()] { parts->one_thing_less(); };
+  parts_->mapper ? parts_->mapper->stop(unmapped) : unmapped();
 }
 
 void Node::handle(const control::ControlRequest& request, std::shared_ptr<Replies> replies) {

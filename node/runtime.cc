@@ -10,7 +10,8 @@
 namespace byway {
 namespace {
 
-constexpr Duration host_interval = 3s;   // how soon a new network is noticed
+constexpr Duration host_interval = 3s;   // how often the clocks are looked at
+constexpr Duration asleep = 8s;          // nothing done for so long: the machine slept, or we did
 constexpr Duration wall_tolerance = 1s;  // a smaller step of the wall clock is drift
 constexpr int work_per_settle = 4096;    // transmits and events; then sockets have their turn
 
@@ -27,7 +28,8 @@ Duration wall_offset() {
 
 }  // namespace
 
-Runtime::Runtime(boost::asio::io_context& io) : io_(io), port_(io), timer_(io), host_timer_(io) {}
+Runtime::Runtime(boost::asio::io_context& io)
+    : io_(io), port_(io), timer_(io), host_timer_(io), network_(io) {}
 
 Runtime::~Runtime() = default;
 
@@ -39,23 +41,46 @@ Outcome<std::unique_ptr<Runtime>> Runtime::open(boost::asio::io_context& io, Ove
     const auto bound = runtime->port_.bind(endpoint);
     if (!bound) return bound.error();
   }
+  runtime->bind_other_family(listen);
   runtime->local_ = local_endpoints(runtime->port_.bound(), host_addresses());
   runtime->wall_offset_ = wall_offset();
   config.local_endpoints = runtime->local_;
+  if (config.lan) runtime->lan_.emplace(io);
   const Crypto& crypto = sodium_crypto();
   runtime->overlay_ = std::make_unique<Overlay>(std::move(config), identity, crypto,
                                                 strong_random(), monotonic_now(), wall_now());
   return runtime;
 }
 
+// "[::]" means every address, IPv4 ones too, as it does elsewhere; and so does "any port,
+// wherever", which is what a node listens at that was told nothing. Where the system lacks the
+// other family, or somebody has that port, it is done without.
+void Runtime::bind_other_family(const std::vector<Endpoint>& listen) {
+  if (listen.size() != 1 || !listen[0].address.is_unspecified()) return;
+  const bool v4 = listen[0].address.is_v4();
+  if (v4 && listen[0].port != 0) return;
+  const std::uint16_t port = port_.bound().front().port;
+  const auto bound = port_.bind({v4 ? IpAddress::v6({}) : IpAddress{}, port});
+  if (!bound) log_info("event=one-family-only why=" + quoted(bound.error().sentence));
+}
+
 void Runtime::start() {
   port_.start([this](std::span<const Datagram> datagrams) { on_datagrams(datagrams); });
+  awake_at_ = boot_time();
   watch_host();
+  network_.start([this] { look_at_host(); });
+  if (lan_)
+    lan_->start([this](const Datagram& datagram) {
+      notice_sleep();
+      overlay_->on_datagram(monotonic_now(), datagram);
+      settle();
+    });
   settle();
 }
 
 // What arrived together is one input: the core decides once it knows all of it.
 void Runtime::on_datagrams(std::span<const Datagram> datagrams) {
+  notice_sleep();
   const TimePoint now = monotonic_now();
   overlay_->on_datagrams(now, datagrams);
   settle();
@@ -74,7 +99,7 @@ void Runtime::settle() {
       while (const auto order = overlay_->poll_socket()) carry_out(*order);
       auto transmit = overlay_->poll_transmit(monotonic_now());
       if (!transmit) break;
-      port_.send(std::move(*transmit));
+      send(std::move(*transmit));
     }
     while (const auto order = overlay_->poll_socket()) carry_out(*order);
     for (; work < work_per_settle; ++work) {
@@ -98,6 +123,12 @@ void Runtime::carry_out(const SocketOrder& order) {
   overlay_->on_socket_failed(monotonic_now(), open.id);
 }
 
+void Runtime::send(Transmit transmit) {
+  if (transmit.to.address.scope() != Scope::multicast) return port_.send(std::move(transmit));
+  const int main = port_.main_handle(transmit.to.address.is_v6());
+  if (lan_ && main >= 0) lan_->send(transmit, main);
+}
+
 // A fast stream never falls quiet by itself.
 void Runtime::settle_later() {
   boost::asio::post(io_, [this, alive = std::weak_ptr<int>(alive_)] {
@@ -116,6 +147,7 @@ void Runtime::wake_at(TimePoint deadline) {
       [this, alive = std::weak_ptr<int>(alive_)](const boost::system::error_code& error) {
         if (error || alive.expired()) return;
         armed_.reset();
+        notice_sleep();
         const TimePoint now = monotonic_now();
         const auto due = overlay_->next_timeout();
         if (due && *due <= now) overlay_->on_timeout(now);
@@ -133,12 +165,30 @@ void Runtime::watch_host() {
       });
 }
 
+// Whoever has slept must not take the silence for the others' fault: before any timer is looked at.
+void Runtime::notice_sleep() {
+  const Duration awake = boot_time();
+  const Duration gap = awake - std::exchange(awake_at_, awake);
+  if (gap < asleep) return;
+  log_info("event=slept seconds=" + std::to_string(gap / 1s));
+  overlay_->on_network_change(monotonic_now());
+  if (changed_) changed_();
+}
+
 void Runtime::look_at_host() {
+  notice_sleep();
+  const bool other_way_out = network_.take_change();
   auto local = local_endpoints(port_.bound(), host_addresses());
-  if (local != local_) {
-    log_info("event=addresses-changed count=" + std::to_string(local.size()));
+  const bool other_addresses = local != local_;
+  if (other_addresses || other_way_out) {
+    log_info("event=network-changed addresses=" + std::to_string(local.size()));
     local_ = local;
-    overlay_->on_local_endpoints(monotonic_now(), std::move(local));
+    if (lan_) lan_->join();
+    if (other_addresses)
+      overlay_->on_local_endpoints(monotonic_now(), std::move(local));
+    else
+      overlay_->on_network_change(monotonic_now());
+    if (changed_) changed_();
     settle();
   }
   const Duration offset = wall_offset();
@@ -157,6 +207,8 @@ void Runtime::leave() {
 void Runtime::close() {
   timer_.cancel();
   host_timer_.cancel();
+  network_.close();
+  if (lan_) lan_->close();
   port_.close();
 }
 

@@ -78,8 +78,10 @@ Overlay::Conductor::Conductor(OverlayConfig config, const Identity& identity, co
       proof_helper_(identity.id(), random_.fork(), config_.netgroup_bits_v4,
                     config_.netgroup_bits_v6),
       dialler_(identity_),
-      promotion_(now, random_.fork(), promotion_config(config_)) {
+      promotion_(now, random_.fork(), promotion_config(config_)),
+      lan_(identity.id(), crypto, random_.fork()) {
   self_.set_local(config_.local_endpoints);
+  homes_.set_families(self_.has_family(false), self_.has_family(true));
   for (const Seed& seed : config_.seeds)
     if (seed.id != id()) homes_.add_supernode(now, seed.id, seed.endpoint);
   pump_book(now);
@@ -108,6 +110,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::take(TimePoint now, const Route&
     case PacketKind::dialback:
     case PacketKind::dialback_echo:
     case PacketKind::relay:
+    case PacketKind::lan:
       return Drop::malformed;  // inside a lane
     case PacketKind::unknown:
       break;
@@ -233,19 +236,6 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_bye(TimePoint now, Peer& peer
   return used;
 }
 
-void Overlay::Conductor::on_local_endpoints(TimePoint now, std::vector<Endpoint> endpoints) {
-  self_.set_local(std::move(endpoints));
-  homes_.on_network_change(now);
-  for (auto& [id, peer] : peers_) {
-    if (peer.talk) {
-      peer.talk->next_call = now;
-      peer.talk->next_round = now;
-    }
-    touch(peer);
-  }
-  settle(now);
-}
-
 void Overlay::Conductor::on_wall_clock(TimePoint now, WallTime wall) {
   wall_known_at_ = now;
   wall_known_ = wall;
@@ -287,6 +277,7 @@ void Overlay::Conductor::on_timeout(TimePoint now) {
   proof_helper_.on_timeout(now);
   dialler_.on_timeout(now);
   promotion_.on_timeout(now);
+  pump_lan(now);
   pump_roles(now);
   pump_book(now);
   if (is_supernode()) {
@@ -314,6 +305,7 @@ std::optional<TimePoint> Overlay::Conductor::next_timeout() const {
   next = earlier(next, dialler_.next_timeout());
   next = earlier(next, promotion_.next_timeout());
   if (!leaving_) next = earlier(next, book_.next_feeler());
+  next = earlier(next, lan_.next_timeout());
   if (is_supernode()) {
     next = earlier(next, membership_.next_timeout());
     next = earlier(next, rejoin_at_);
@@ -358,6 +350,7 @@ void Overlay::Conductor::pump_paths(TimePoint now, Peer& peer) {
   const auto lost = peer.paths.take_lost();
   if (!lost.empty()) on_paths_lost(now, peer, lost);
   if (homes_.is_home(peer.id)) worry_about_homes(now, peer);
+  if (peer.talk) worry_about_own_place(now, peer);
   if (peer.wanted_until && now >= *peer.wanted_until) peer.wanted_until.reset();
 }
 

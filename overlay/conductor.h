@@ -6,6 +6,8 @@
 //   conductor.cc             messages in and out, time
 //   conductor_handshakes.cc  links being made: dialled, answered, confirmed
 //   conductor_homes.cc       registration and introduction, both sides
+//   conductor_network.cc     port mappings, changes of the network we are in
+//   conductor_lan.cc         peers in our own local network
 //   conductor_roles.cc       proofs of reachability, stepping up and down
 //   conductor_mesh.cc        links among supernodes, who is a member
 //   conductor_book.cc        supernodes remembered, for a start without seeds
@@ -30,6 +32,7 @@
 #include "overlay/link/index_table.h"
 #include "overlay/link/introducer.h"
 #include "overlay/link/knock_budget.h"
+#include "overlay/link/lan_finder.h"
 #include "overlay/link/relay.h"
 #include "overlay/link/stamps.h"
 #include "overlay/mesh/membership.h"
@@ -55,6 +58,9 @@ class Overlay::Conductor {
   void release_input();
   void on_timeout(TimePoint now);
   void on_local_endpoints(TimePoint now, std::vector<Endpoint> endpoints);
+  void on_mapped(TimePoint now, Proto proto, const Endpoint& outside);
+  void on_unmapped(TimePoint now, Proto proto);
+  void on_network_change(TimePoint now);
   void on_wall_clock(TimePoint now, WallTime wall);
   void on_socket_opened(TimePoint now, SocketId id, const Endpoint& bound);
   void on_socket_failed(TimePoint now, SocketId id);
@@ -151,7 +157,7 @@ class Overlay::Conductor {
   // --- conductor_homes.cc ---
   void run_homes(TimePoint now);
   bool remember_somebody(TimePoint now);
-  void on_registered(Peer& peer, const Route& route, const Endpoint& observed);
+  void on_registered(TimePoint now, Peer& peer, const Route& route, const Endpoint& observed);
   void on_home_pong(TimePoint now, Peer& peer, const Route& route, const Pong& pong);
   void dismiss_home(TimePoint now, Peer& peer);
   void spread_keepalives(TimePoint now, Peer& peer, const Route& route);
@@ -164,6 +170,22 @@ class Overlay::Conductor {
   Outcome on_introduction(TimePoint now, Peer& home, const Introduction& introduction);
   Outcome on_introduce_result(TimePoint now, Peer& home, const IntroduceResult& result);
   Duration rtt_to(const Peer& peer) const;
+
+  // --- conductor_network.cc ---
+  void doubt_everything(TimePoint now);
+  void test_homes(TimePoint now);
+  void worry_about_own_place(TimePoint now, Peer& peer);
+  void on_observed(TimePoint now, const NodeId& supernode, const Endpoint& at,
+                   const Endpoint& observed);
+  void reach_anew(TimePoint now, Peer& peer);
+  void reach_everybody_anew(TimePoint now);
+  void claim_door(TimePoint now);
+  void judge_mapping();
+
+  // --- conductor_lan.cc ---
+  void seek_on_lan(TimePoint now, const Peer& peer);
+  void pump_lan(TimePoint now);
+  Outcome on_lan(TimePoint now, const Datagram& datagram);
 
   // --- conductor_roles.cc ---
   bool seeks_proof() const;
@@ -271,6 +293,7 @@ class Overlay::Conductor {
   SessionConfig session_config(const Peer& peer) const;
   Outcome on_quic(TimePoint now, const Route& route, ByteView bytes);
   Outcome accept_session(TimePoint now, const Route& route, ByteView bytes);
+  bool is_stranded(TimePoint now, Peer& peer);
   void pump_sessions(TimePoint now, Peer& peer);
   void pump_events(TimePoint now, Peer& peer, SessionSlot& slot);
   void index_ids(Peer& peer, SessionSlot& slot);
@@ -334,9 +357,12 @@ class Overlay::Conductor {
   ProofHelper proof_helper_;
   Dialler dialler_;
   Promotion promotion_;
+  LanFinder lan_;
   bool serving_ = false;  // as a supernode
   std::set<Endpoint> proved_;
-  NodeId seen_by_;  // the supernode whose view of our address counts
+  NodeId seen_by_;                   // the supernode whose view of our address counts
+  Endpoint seen_as_;                 // what it sees
+  std::optional<Endpoint> doubted_;  // a mapping that supernodes contradict, told
 
   struct OwnLane {
     NodeId peer;

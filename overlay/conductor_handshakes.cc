@@ -260,7 +260,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_handshake2(TimePoint now, con
   }
   flush_outbox(now, *peer);
   if (std::holds_alternative<Registered>(welcome->answer))
-    on_registered(*peer, route, welcome->observed);
+    on_registered(now, *peer, route, welcome->observed);
   if (const auto* talk = std::get_if<Talk>(&welcome->answer))
     on_welcome_to_talk(now, *peer, route, *talk);
   return used;

@@ -33,8 +33,9 @@ Registration Overlay::Conductor::registration(TimePoint now) {
   return {to_bytes(signed_record.exact_bytes()), static_cast<std::uint8_t>(homes_.sound() + 1)};
 }
 
-void Overlay::Conductor::on_registered(Peer& peer, const Route& route, const Endpoint& observed) {
-  self_.on_observed(peer.id, route.endpoint, observed);
+void Overlay::Conductor::on_registered(TimePoint now, Peer& peer, const Route& route,
+                                       const Endpoint& observed) {
+  on_observed(now, peer.id, route.endpoint, observed);
   step(peer.id, "registered; it sees us at " + observed.to_string());
 }
 
@@ -50,7 +51,7 @@ void Overlay::Conductor::announce_record(TimePoint now) {
 // The supernode has taken our confirmation in: from now on it can introduce us.
 void Overlay::Conductor::on_home_pong(TimePoint now, Peer& peer, const Route& route,
                                       const Pong& pong) {
-  self_.on_observed(peer.id, route.endpoint, pong.observed);
+  on_observed(now, peer.id, route.endpoint, pong.observed);
   on_seen_by(now, peer.id, route.endpoint, pong.observed);
   homes_.on_late(peer.id, false);
   const bool gained = homes_.on_registered(peer.id);

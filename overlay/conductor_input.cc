@@ -98,7 +98,11 @@ void Overlay::Conductor::pass_on(TimePoint now, const Datagram& run, LaneId lane
 
 Overlay::Conductor::Outcome Overlay::Conductor::on_one(TimePoint now, const Datagram& datagram) {
   if (datagram.bytes.empty()) return Drop::empty;
-  switch (classify(datagram.bytes)) {
+  const PacketKind kind = classify(datagram.bytes);
+  if (datagram.socket == lan_socket && kind != PacketKind::lan) return Drop::unknown_kind;
+  switch (kind) {
+    case PacketKind::lan:
+      return on_lan(now, datagram);
     case PacketKind::stun:
       return on_stun(now, datagram);
     case PacketKind::relay:

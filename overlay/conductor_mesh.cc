@@ -58,8 +58,12 @@ void Overlay::Conductor::flush_outbox(TimePoint now, Peer& peer) {
 
 std::optional<Endpoint> Overlay::Conductor::supernode_endpoint(const NodeId& supernode) const {
   if (const RecordPtr record = membership_.record_of(supernode);
-      record && !record->record().endpoints.empty())
-    return record->record().endpoints.front();
+      record && !record->record().endpoints.empty()) {
+    const auto& endpoints = record->record().endpoints;
+    for (const Endpoint& endpoint : endpoints)
+      if (self_.has_family(endpoint.address.is_v6())) return endpoint;
+    return endpoints.front();
+  }
   return homes_.endpoint_of(supernode);
 }
 
@@ -292,8 +296,9 @@ void Overlay::Conductor::on_samples(TimePoint now, Peer& from, const Samples& sa
     if (!record || (*record)->record().role != Record::Role::supernode) continue;
     const Record& supernode = (*record)->record();
     if (supernode.endpoints.empty() || supernode.id == id()) continue;
-    homes_.add_supernode(now, supernode.id, supernode.endpoints.front());
     if (path) remember_heard(now, supernode, path->route.endpoint.address);
+    for (const Endpoint& endpoint : supernode.endpoints)
+      homes_.add_supernode(now, supernode.id, endpoint);
   }
   assess_needs(now);
   pump_roles(now);

@@ -95,9 +95,8 @@ void Overlay::Conductor::on_seen_by(TimePoint now, const NodeId& supernode, cons
   // is as good as another's.
   if (seen_by_.is_nobody()) seen_by_ = supernode;
   if (seen_by_ == supernode) {
-    const auto& local = self_.local();
-    const bool own = std::find(local.begin(), local.end(), observed) != local.end();
-    prover_.on_claim(now, observed, Proto::udp, own);
+    seen_as_ = observed;
+    claim_door(now);
   }
   prover_.on_netgroups(now, netgroups_to_dial());
 }

@@ -7,7 +7,8 @@ OverlayStatus Overlay::Conductor::status(TimePoint now) const {
   OverlayStatus status{.id = id(), .role = role_word(), .ready = ready_, .nat = self_.nat()};
   status.role_why = role_why(now);
   for (const Candidate& candidate : self_.candidates())
-    status.addresses.push_back({candidate.endpoint, candidate.proto, candidate.how, false});
+    status.addresses.push_back(
+        {candidate.endpoint, candidate.proto, candidate.how, proved_.contains(candidate.endpoint)});
   for (const NodeId& home_id : homes_.ids()) {
     const Peer* home = find(home_id);
     const Path* path = home ? home->paths.best() : nullptr;

@@ -127,11 +127,26 @@ Overlay::Conductor::Outcome Overlay::Conductor::accept_session(TimePoint now, co
   return used;
 }
 
+// Time stands still for sessions that have no way out. QUIC would wait twice as long after each
+// question into the dark, and go on waiting when there is a way again; so what was overdue is then
+// sent at once. Not for ever: a session that has stood still for its idle timeout ends.
+bool Overlay::Conductor::is_stranded(TimePoint now, Peer& peer) {
+  Conversation& talk = *peer.talk;
+  const Path* path = peer.paths.best();
+  const bool way = path ? !path->doubted() : talk.provisional.has_value();
+  if (way || talk.sessions.empty())
+    talk.stranded_since.reset();
+  else if (!talk.stranded_since)
+    talk.stranded_since = now;
+  return talk.stranded_since && now - *talk.stranded_since < limits::stranded_at_most;
+}
+
 void Overlay::Conductor::pump_sessions(TimePoint now, Peer& peer) {
   auto& slots = peer.talk->sessions;
+  const bool stranded = is_stranded(now, peer);
   for (std::size_t i = 0; i < slots.size(); ++i) {
     SessionSlot& slot = *slots[i];
-    if (const auto due = slot.session->next_timeout(); due && *due <= now) {
+    if (const auto due = slot.session->next_timeout(); due && *due <= now && !stranded) {
       slot.session->on_timeout(now);
       wants_to_send(peer);
     }

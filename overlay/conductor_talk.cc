@@ -53,6 +53,7 @@ void Overlay::Conductor::call(TimePoint now, Peer& peer) {
     return;
   }
   dial(now, peer, std::nullopt, our_talk(&peer));
+  seek_on_lan(now, peer);
   if (!is_supernode() && homes_.sound() == 0) homes_.hurry(now);
   // A supernode has no homes: it looks the peer up itself.
   talk.call.start(now, is_supernode() ? std::vector<NodeId>{id()} : homes_.ids());
@@ -171,13 +172,18 @@ Paths::Traits Overlay::Conductor::traits_of(const Peer& peer, const Route& route
 Method Overlay::Conductor::method_of(const Peer& peer, const Endpoint& endpoint) const {
   if (homes_.endpoint_of(peer.id) == endpoint) return Method::open;
   if (peer.is_leaf) return Method::reverse;
-  if (is_inner(endpoint.address)) return Method::lan;
   if (peer.talk)
     for (const Candidate& candidate : peer.talk->candidates)
-      if (candidate.endpoint == endpoint && candidate.how == How::local) return Method::open;
+      if (candidate.endpoint == endpoint) {
+        if (candidate.how == How::mapped) return Method::mapped;
+        if (candidate.how == How::local && !is_inner(endpoint.address)) return Method::open;
+      }
+  if (is_inner(endpoint.address)) return Method::lan;
   const auto own = self_.candidates();
-  const auto is_public = [](const Candidate& candidate) {
-    return candidate.how == How::local && !is_inner(candidate.endpoint.address);
+  const auto is_public = [&](const Candidate& candidate) {
+    return candidate.endpoint.address.is_v4() == endpoint.address.is_v4() &&
+           (candidate.how == How::local || candidate.how == How::mapped) &&
+           candidate.proto == Proto::udp && !is_inner(candidate.endpoint.address);
   };
   if (std::any_of(own.begin(), own.end(), is_public)) return Method::reverse;
   const auto same_address = [&](const Candidate& candidate) {
@@ -188,8 +194,10 @@ Method Overlay::Conductor::method_of(const Peer& peer, const Endpoint& endpoint)
 }
 
 void Overlay::Conductor::on_path_proved(TimePoint now, Peer& peer, const Route& route) {
-  if (peer.is_leaf)
+  if (peer.is_leaf) {
+    peer.paths.follow(now, route);
     if (const Path* best = peer.paths.best()) relay_.rebind(peer.id, best->route);
+  }
   if (route.relayed()) return;
   direct_peers_[route.endpoint] = peer.id;
   if (!peer.talk) return;
@@ -255,7 +263,8 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_reach(TimePoint now, Peer& pe
     send(peer, Reach{.round = reach.round, .talk = our_talk(&peer), .answer = true});
     if (talk.next_round) talk.next_round = std::max(*talk.next_round, now + limits::punch_patience);
   }
-  if (!peer.paths.best_of(PathKind::direct_udp)) knock_at_peer(now, now, peer);
+  // A peer that names new addresses has moved, even if the old path is not given up yet.
+  if (changed || !peer.paths.best_of(PathKind::direct_udp)) knock_at_peer(now, now, peer);
   return used;
 }
 
@@ -397,8 +406,12 @@ std::optional<TimePoint> Overlay::Conductor::next_timeout(const Conversation& ta
   next = earlier(next, talk.next_round);
   next = earlier(next, talk.next_call);
   if (talk.connected) next = earlier(next, talk.last_used + limits::conversation_idle);
+  const auto still_until = talk.stranded_since
+                               ? std::optional(*talk.stranded_since + limits::stranded_at_most)
+                               : std::nullopt;
   for (const auto& slot : talk.sessions) {
-    next = earlier(next, slot->session->next_timeout());
+    const auto due = slot->session->next_timeout();
+    next = earlier(next, due && still_until ? std::max(due, still_until) : due);
     if (slot->idle_since) next = earlier(next, *slot->idle_since + limits::session_drain);
   }
   return next;

@@ -30,6 +30,15 @@ void Overlay::on_timeout(TimePoint now) {
 void Overlay::on_local_endpoints(TimePoint now, std::vector<Endpoint> endpoints) {
   conductor_->on_local_endpoints(now, std::move(endpoints));
 }
+void Overlay::on_mapped(TimePoint now, Proto proto, const Endpoint& outside) {
+  conductor_->on_mapped(now, proto, outside);
+}
+void Overlay::on_unmapped(TimePoint now, Proto proto) {
+  conductor_->on_unmapped(now, proto);
+}
+void Overlay::on_network_change(TimePoint now) {
+  conductor_->on_network_change(now);
+}
 void Overlay::add_seed(TimePoint now, const Seed& seed) {
   conductor_->add_seed(now, seed);
 }

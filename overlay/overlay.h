@@ -54,6 +54,7 @@ struct OverlayConfig {
   std::uint64_t relay_rate = 0;      // bytes/s over all lanes; 0: no limit
   std::uint64_t lane_rate = 0;       // bytes/s of one lane; 0: no limit
   std::shared_ptr<Archive> archive;  // shared by the nodes of a simulation; none: its own
+  bool lan = true;                   // looks for peers in its own network, and answers there
   bool cubic = false;                // congestion control of streams; default BBR
   Bytes peer_book;                   // what peer_book() gave before a restart; damaged: as if empty
 };
@@ -122,6 +123,12 @@ class Overlay {
   // A spare socket that was asked for is bound here / could not be had.
   void on_socket_opened(TimePoint now, SocketId id, const Endpoint& bound);
   void on_socket_failed(TimePoint now, SocketId id);
+  // Our router sends on to the main socket what reaches `outside` / no longer does.
+  void on_mapped(TimePoint now, Proto proto, const Endpoint& outside);
+  void on_unmapped(TimePoint now, Proto proto);
+  // Another network, the same one after a pause, or the machine has slept: nothing that is known
+  // about paths holds any more until it was looked at again.
+  void on_network_change(TimePoint now);
   // A supernode that was not known at the start (a seed whose name was resolved later).
   void add_seed(TimePoint now, const Seed& seed);
   // What the wall clock says at `now`; to be told again when it was set.

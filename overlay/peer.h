@@ -50,12 +50,16 @@ struct Conversation {
   std::optional<TimePoint> next_call;  // to replace a lane, or every path
   Duration call_gap{};
 
+  bool alarmed = false;  // a path fell silent: the homes were asked whether we have moved
+  std::optional<TimePoint> reached_anew;  // when the peer was last told that we have moved
+
   std::optional<Route> announced;  // the path last told to the application
   std::optional<TimePoint> direct_since;
   std::optional<Endpoint> last_direct;
   std::string lost_why;  // what became of the last direct path
 
   std::vector<std::unique_ptr<SessionSlot>> sessions;
+  std::optional<TimePoint> stranded_since;  // the sessions have no way out
   // The ids that the peer made up for sessions we took: a first flight that comes twice, and late,
   // must not begin another one.
   std::vector<ConnectionId> begun_sessions;

@@ -28,6 +28,9 @@ namespace byway {
   X(stun_rate, "STUN request over the rate, or not a Binding request")         \
   X(oversize_answer, "an answer that would have been larger than its request") \
   X(unwanted_dialback, "dial-back or echo that nobody asked for")              \
+  X(lan_other, "question in the local network about somebody else")            \
+  X(lan_unasked, "answer in the local network that nobody asked for")          \
+  X(lan_rate, "question in the local network over the rate")                   \
   X(quota, "introduction over its quota")
 
 enum class Drop : std::uint8_t {

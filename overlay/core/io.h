@@ -17,6 +17,8 @@ using SocketId = std::uint16_t;
 constexpr SocketId main_socket = 0;
 constexpr SocketId first_spare_socket = 1;
 constexpr SocketId last_spare_socket = 4095;
+// Only hears what is sent to the groups of protocol/lan_packet.h; nothing is sent from it.
+constexpr SocketId lan_socket = 0xffff;
 
 struct Datagram {
   Endpoint from;

@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::size_t remembered_pings = 8;
 constexpr int pings_while_unproved = 4;
+constexpr int unanswered_when_doubted = 3;
 
 int tier(const Path& path) {
   switch (path.kind()) {
@@ -104,6 +105,28 @@ void Paths::prove(TimePoint now, const Route& route, const Traits& traits,
   }
   if (rtt && path.rtt == Duration{}) path.rtt = *rtt;
   schedule(now, path);
+  choose();
+}
+
+void Paths::follow(TimePoint now, const Route& route) {
+  const Path* newcomer = find(route);
+  if (!newcomer || !newcomer->proved) return;
+  for (Path& path : paths_) {
+    if (&path == newcomer || !path.proved || tier(path) != tier(*newcomer)) continue;
+    if (!path.unanswered_since) path.unanswered_since = now;
+    path.unanswered = std::max(path.unanswered, unanswered_when_doubted);
+    path.next_ping = now;
+  }
+  choose();
+}
+
+void Paths::test_all(TimePoint now) {
+  for (Path& path : paths_) {
+    if (!path.proved) continue;
+    path.unanswered_since.reset();
+    path.unanswered = 0;
+    path.next_ping = now;
+  }
   choose();
 }
 

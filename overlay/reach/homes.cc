@@ -15,7 +15,10 @@ Homes::Supernode* Homes::find(const NodeId& id) {
 
 void Homes::add_supernode(TimePoint now, const NodeId& id, const Endpoint& endpoint) {
   if (Supernode* known = find(id)) {
-    if (known->state == State::resting) known->endpoint = endpoint;
+    if (known->endpoint.address.is_v4() != endpoint.address.is_v4())
+      known->other = endpoint;
+    else if (known->state == State::resting)
+      known->endpoint = endpoint;
     return;
   }
   if (supernodes_.size() >= limits::known_supernodes) {
@@ -26,6 +29,20 @@ void Homes::add_supernode(TimePoint now, const NodeId& id, const Endpoint& endpo
     supernodes_.erase(spare);
   }
   supernodes_.push_back({.id = id, .endpoint = endpoint, .try_at = now});
+}
+
+void Homes::set_families(bool v4, bool v6) {
+  v4_ = v4 || !v6;
+  v6_ = v6 || !v4;
+}
+
+bool Homes::is_usable(const Endpoint& endpoint) const {
+  return endpoint.address.is_v4() ? v4_ : v6_;
+}
+
+void Homes::use_other(Supernode& supernode) {
+  if (supernode.other && is_usable(*supernode.other))
+    std::swap(supernode.endpoint, *supernode.other);
 }
 
 IpAddress Homes::netgroup(const Endpoint& endpoint) const {
@@ -83,6 +100,7 @@ std::optional<Homes::Target> Homes::poll_dial(TimePoint now) {
     if (!chosen || (fresh && netgroup_taken(chosen->endpoint))) chosen = &s;
   }
   if (!chosen) return {};
+  if (!is_usable(chosen->endpoint)) use_other(*chosen);
   chosen->state = State::dialing;
   chosen->dialled_at = now;
   return Target{chosen->id, chosen->endpoint, static_cast<std::uint8_t>(sound() + 1)};
@@ -108,6 +126,7 @@ bool Homes::on_registered(const NodeId& id) {
 }
 
 void Homes::rest(TimePoint now, Supernode& s) {
+  if (s.state == State::dialing) use_other(s);
   s.state = State::resting;
   s.doubted = false;
   s.back_off = std::clamp(s.back_off * 2, limits::home_retry_first, limits::home_retry_last);

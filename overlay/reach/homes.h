@@ -33,9 +33,13 @@ class Homes {
   Homes(Random random, int netgroup_bits_v4, int netgroup_bits_v6)
       : random_(std::move(random)), bits_v4_(netgroup_bits_v4), bits_v6_(netgroup_bits_v6) {}
 
+  // One that has an address of each family may be added with both; the one that we cannot use, or
+  // that did not answer, gives way to the other.
   void add_supernode(TimePoint now, const NodeId& id, const Endpoint& endpoint);
   // These, and nobody else, are to remain strangers.
   void set_reserved(std::span<const NodeId> ids);
+  // Which address families this host has; with none of them known any is tried.
+  void set_families(bool v4, bool v6);
 
   struct Target {
     NodeId id;
@@ -78,6 +82,7 @@ class Homes {
   struct Supernode {
     NodeId id;
     Endpoint endpoint;
+    std::optional<Endpoint> other;  // of the other address family
     State state = State::resting;
     bool doubted = false;
     bool reserved = false;
@@ -92,6 +97,9 @@ class Homes {
   bool wants_dial(TimePoint now) const;
   bool may_break_reserve(TimePoint now) const;
   std::optional<TimePoint> room_at() const;
+  bool is_usable(const Endpoint& endpoint) const;
+  void use_other(Supernode& supernode);
+  std::size_t count_wanted() const;
   bool netgroup_taken(const Endpoint& endpoint) const;
   IpAddress netgroup(const Endpoint& endpoint) const;
   void rest(TimePoint now, Supernode& supernode);
@@ -99,6 +107,8 @@ class Homes {
   Random random_;
   int bits_v4_;
   int bits_v6_;
+  bool v4_ = true;
+  bool v6_ = true;
   std::vector<Supernode> supernodes_;
   std::uint64_t gained_ = 0;
   std::optional<TimePoint> lost_one_at_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "protocol/lan_packet.h"
 #include "tools/sim/event_words.h"
 #include "tools/sim/world.h"
 
@@ -203,6 +204,30 @@ void Host::router_reboots(bool new_address) {
   world_.network().reboot(*network.router_of(station_), new_address);
 }
 
+void Host::router_maps(std::uint16_t outside_port) {
+  const Network& network = world_.network();
+  ensure(network.zone(station_) != internet);
+  NatBox& nat = world_.network().nat(*network.router_of(station_));
+  nat.pin(outside_port, endpoint());
+  is_told([&](Overlay& overlay, TimePoint at) {
+    overlay.on_mapped(at, Proto::udp, {nat.outside(), outside_port});
+  });
+}
+
+void Host::is_told(const std::function<void(Overlay&, TimePoint)>& what) {
+  what(overlay(), now());
+  settle();
+}
+
+void Host::sleeps_for(Duration duration) {
+  asleep_ = true;
+  unplug();
+  world_.run_for(duration);
+  plug_in();
+  asleep_ = false;
+  is_told([](Overlay& overlay, TimePoint at) { overlay.on_network_change(at); });
+}
+
 Overlay& Host::overlay() {
   start();
   ensure(overlay_ != nullptr);
@@ -268,13 +293,16 @@ std::uint16_t Host::free_port() {
 
 bool Host::listens_on(std::uint16_t port) const {
   if (kind_ == Kind::stranger) return true;
+  if (port == lan_port) return overlay_ != nullptr;
   return std::any_of(ports_.begin(), ports_.end(),
                      [&](const auto& entry) { return entry.second == port; });
 }
 
 void Host::on_datagram(TimePoint when, const Endpoint& from, std::uint16_t port, ByteView bytes) {
   if (kind_ == Kind::stranger) return received_.push_back({from, to_bytes(bytes)});
-  for (const auto& [socket, its_port] : ports_) {
+  auto sockets = ports_;
+  if (overlay_) sockets[lan_socket] = lan_port;
+  for (const auto& [socket, its_port] : sockets) {
     if (its_port != port) continue;
     const auto drops_before = overlay_->counters().drops;
     const Datagram datagram{.from = from, .bytes = bytes, .socket = socket};
@@ -292,7 +320,7 @@ void Host::note_drops(const std::array<std::uint64_t, drop_kinds>& before) {
 }
 
 void Host::on_alarm(TimePoint when) {
-  if (!overlay_) return;
+  if (!overlay_ || asleep_) return;
   const auto deadline = overlay_->next_timeout();
   if (deadline && *deadline <= when) {
     alarms_at_once_ = when == last_alarm_ ? alarms_at_once_ + 1 : 0;

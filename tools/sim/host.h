@@ -79,6 +79,12 @@ class Host final : public Receiver {
   void plug_in();
   void router_reboots(bool new_address = false);  // the nearest router
   void start();
+  // Its router maps this outside port to it, and says so.
+  void router_maps(std::uint16_t outside_port);
+  // Whatever else a shell tells its node, between two inputs.
+  void is_told(const std::function<void(Overlay&, TimePoint)>& what);
+  // Stands still with its node for so long, as a laptop that sleeps; what arrives is lost.
+  void sleeps_for(Duration duration);
 
   // --- what it sees ---
   bool is_running() const { return overlay_ != nullptr; }
@@ -152,6 +158,7 @@ class Host final : public Receiver {
   bool started_ = false;  // ever
   Bytes peer_book_;       // on its disk
   bool ready_ = false;
+  bool asleep_ = false;
   std::unique_ptr<Overlay> overlay_;
   std::map<SocketId, std::uint16_t> ports_;
   std::size_t spare_sockets_ = 4096;

@@ -70,7 +70,11 @@ class NatBox {
   };
   Inbound inbound(TimePoint now, const Endpoint& outside, const Endpoint& remote);
 
-  // Every mapping is lost; the address may be a new one.
+  // As a router does when it is asked by UPnP or NAT-PMP: whoever sends to this outside port
+  // reaches `inside`, whatever the filter; the answers leave from there too.
+  void pin(std::uint16_t outside_port, const Endpoint& inside) { pinned_[outside_port] = inside; }
+
+  // Every mapping is lost, pinned ones too; the address may be a new one.
   void reboot(IpAddress outside);
   std::size_t mappings() const { return mappings_.size(); }
 
@@ -111,7 +115,13 @@ class NatBox {
   Random random_;
   std::map<Key, Mapping> mappings_;
   std::map<Endpoint, Key> by_outside_;
-  std::map<Flow, TimePoint> taken_;            // flows the router keeps for itself
+  std::map<Flow, TimePoint> taken_;  // flows the router keeps for itself
+  std::map<std::uint16_t, Endpoint> pinned_;
+  struct Pinned {
+    std::uint16_t port;
+    TimePoint last;
+  };
+  std::map<Key, Pinned> pinned_flows_;         // by inside and remote endpoint
   std::map<IpAddress, std::uint32_t> blocks_;  // first port of each inside address's block
   std::uint32_t next_port_;
 };

@@ -151,6 +151,7 @@ void Network::send(StationId origin, Outgoing out) {
 // sender is a station of the zone, or the zone's router that brings something in.
 void Network::launch(Packet packet, StationId sender, ZoneId zone) {
   const Zone& network = zones_[zone];
+  if (packet.to.address.scope() == Scope::multicast) return multicast(packet, sender, zone);
   const auto found = network.stations.find(packet.to.address);
   const bool inward = network.router == sender;
   if (found == network.stations.end() && (inward || !network.router))
@@ -180,6 +181,18 @@ void Network::launch(Packet packet, StationId sender, ZoneId zone) {
               outward, std::move(copy)});
   }
   schedule({trip.arrival, 0, target, outward, std::make_unique<Packet>(std::move(packet))});
+}
+
+// To every host of the zone but its sender, with no router in between; in the internet to nobody.
+// Whether a group was joined is told by who listens at its port.
+void Network::multicast(const Packet& packet, StationId sender, ZoneId zone) {
+  if (zone == internet) return finish(packet, sender, Fate::no_such_host);
+  for (const auto& [address, station] : zones_[zone].stations) {
+    if (station == sender || is_router(station)) continue;
+    Trip trip{.arrival = now_};
+    if (!cross(sender, packet, trip) || !cross(station, packet, trip)) continue;
+    schedule({trip.arrival, 0, station, false, std::make_unique<Packet>(packet)});
+  }
 }
 
 // False: it does not get through, and its fate is told.

@@ -180,6 +180,7 @@ class Network {
   void claim(ZoneId zone, const IpAddress& address, StationId station);
 
   void launch(Packet packet, StationId sender, ZoneId zone);
+  void multicast(const Packet& packet, StationId sender, ZoneId zone);
   void arrive(Packet packet, StationId station, bool outward);
   void go_out(Packet packet, StationId router);
   void come_in(Packet packet, StationId router);

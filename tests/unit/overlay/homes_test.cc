@@ -261,5 +261,27 @@ TEST_F(HomesStory, ASupernodeIsKnownOnceAndMayMoveWhileItIsNoHome) {
   EXPECT_EQ(homes.endpoint_of(mill), std::nullopt);
 }
 
+TEST_F(HomesStory, OfADualStackSupernodeTheOtherAddressIsTriedNext) {
+  know(hub, "198.51.100.1:7000");
+  know(hub, "[2001:db8::1]:7000");
+  EXPECT_EQ(homes.known(), 1u);
+  EXPECT_EQ(homes.poll_dial(noon)->endpoint, at("198.51.100.1:7000"));
+  homes.on_failed(noon, hub);
+  EXPECT_EQ(homes.poll_dial(noon + 1min)->endpoint, at("[2001:db8::1]:7000"));
+  homes.on_failed(noon + 1min, hub);
+  EXPECT_EQ(homes.poll_dial(noon + 10min)->endpoint, at("198.51.100.1:7000"));
+}
+
+TEST_F(HomesStory, AnAddressOfAFamilyThatWeLackIsNotTriedWhereThereIsAnother) {
+  homes.set_families(false, true);
+  know(hub, "198.51.100.1:7000");
+  know(hub, "[2001:db8::1]:7000");
+  EXPECT_EQ(homes.poll_dial(noon)->endpoint, at("[2001:db8::1]:7000"));
+  homes.on_failed(noon, hub);
+  EXPECT_EQ(homes.poll_dial(noon + 1min)->endpoint, at("[2001:db8::1]:7000"));
+  know(mill, "203.0.113.1:7000");
+  EXPECT_EQ(homes.poll_dial(noon + 1min)->endpoint, at("203.0.113.1:7000")) << "the only one";
+}
+
 }  // namespace
 }  // namespace byway
