@@ -2,6 +2,7 @@
 
 #include <sodium.h>
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 
 #include "node/local_addresses.h"
@@ -27,7 +28,8 @@ Duration wall_offset() {
 
 }  // namespace
 
-Runtime::Runtime(boost::asio::io_context& io) : io_(io), port_(io), timer_(io), host_timer_(io) {}
+Runtime::Runtime(boost::asio::io_context& io)
+    : io_(io), port_(io), tcp_(io), timer_(io), host_timer_(io) {}
 
 Runtime::~Runtime() = default;
 
@@ -38,10 +40,14 @@ Outcome<std::unique_ptr<Runtime>> Runtime::open(boost::asio::io_context& io, Ove
   for (const Endpoint& endpoint : listen) {
     const auto bound = runtime->port_.bind(endpoint);
     if (!bound) return bound.error();
+    const auto by_tcp = runtime->listen_by_tcp(endpoint, *bound);
+    if (!by_tcp) return by_tcp.error();
   }
   runtime->local_ = local_endpoints(runtime->port_.bound(), host_addresses());
   runtime->wall_offset_ = wall_offset();
   config.local_endpoints = runtime->local_;
+  runtime->local_tcp_ = runtime->local_tcp();
+  config.local_tcp_endpoints = runtime->local_tcp_;
   const Crypto& crypto = sodium_crypto();
   runtime->overlay_ = std::make_unique<Overlay>(std::move(config), identity, crypto,
                                                 strong_random(), monotonic_now(), wall_now());
@@ -50,8 +56,60 @@ Outcome<std::unique_ptr<Runtime>> Runtime::open(boost::asio::io_context& io, Ove
 
 void Runtime::start() {
   port_.start([this](std::span<const Datagram> datagrams) { on_datagrams(datagrams); });
+  tcp_.start(hear_tcp());
   watch_host();
   settle();
+}
+
+// The same port as for UDP. Where the system chose that one, TCP may find it taken, and that is
+// nobody's mistake.
+Outcome<Endpoint> Runtime::listen_by_tcp(const Endpoint& asked, const Endpoint& bound) {
+  auto listening = tcp_.listen(bound);
+  if (listening || asked.port != 0) return listening;
+  log_info("event=no-tcp why=" + quoted(listening.error().sentence));
+  return bound;
+}
+
+TcpPort::Hear Runtime::hear_tcp() {
+  return {[this](std::span<const Datagram> datagrams) { on_datagrams(datagrams); },
+          [this](const Endpoint& local, const Endpoint& remote) {
+            const TcpId id = overlay_->on_tcp_accepted(monotonic_now(), local, remote);
+            settle();
+            return id;
+          },
+          [this](TcpId id, const Endpoint& local) {
+            overlay_->on_tcp_open(monotonic_now(), id, local);
+            settle();
+          },
+          [this](TcpId id, TcpEnd why) {
+            overlay_->on_tcp_closed(monotonic_now(), id, why);
+            settle();
+          }};
+}
+
+std::vector<Endpoint> Runtime::local_tcp() const {
+  return local_endpoints(tcp_.listening(), host_addresses());
+}
+
+// A supernode is also there for networks that let out nothing but what looks like the web.
+void Runtime::listen_at_443() {
+  constexpr std::uint16_t https = 443;
+  if (std::exchange(asked_for_443_, true)) return;
+  std::vector<IpAddress> done;
+  for (const Endpoint& bound : tcp_.listening()) {
+    if (bound.port == https) done.push_back(bound.address);
+  }
+  for (const Endpoint& bound : port_.bound()) {
+    if (std::find(done.begin(), done.end(), bound.address) != done.end()) continue;
+    done.push_back(bound.address);
+    // Nothing leaves from here, so it need not be shared, and no two nodes listen here together.
+    if (const auto listening = tcp_.listen({bound.address, https}, false); listening)
+      log_info("event=listening proto=tcp endpoint=" + listening->to_string());
+    else
+      log_info("event=no-tcp-443 why=" + quoted(listening.error().sentence));
+  }
+  local_tcp_ = local_tcp();
+  overlay_->on_local_tcp_endpoints(monotonic_now(), local_tcp_);
 }
 
 // What arrived together is one input: the core decides once it knows all of it.
@@ -72,16 +130,27 @@ void Runtime::settle() {
     for (; work < work_per_settle; ++work) {
       auto transmit = overlay_->poll_transmit(monotonic_now());
       if (!transmit) break;
-      port_.send(std::move(*transmit));
+      if (transmit->proto == Proto::tcp)
+        tcp_.send(*transmit);
+      else
+        port_.send(std::move(*transmit));
+    }
+    for (; work < work_per_settle; ++work) {
+      const auto order = overlay_->poll_tcp();
+      if (!order) break;
+      tcp_.carry_out(*order);
     }
     for (; work < work_per_settle; ++work) {
       auto event = overlay_->poll_event();
       if (!event) break;
       log_event(*event);
+      const auto* role = std::get_if<RoleChanged>(&*event);
+      if (role && role->role == "supernode") listen_at_443();
       if (hear_) hear_(*event);
     }
   }
   port_.flush();
+  tcp_.flush();
   settling_ = false;
   if (work >= work_per_settle) return settle_later();
   if (auto deadline = overlay_->next_timeout()) wake_at(*deadline);
@@ -130,6 +199,11 @@ void Runtime::look_at_host() {
     overlay_->on_local_endpoints(monotonic_now(), std::move(local));
     settle();
   }
+  if (auto by_tcp = local_tcp(); by_tcp != local_tcp_) {
+    local_tcp_ = by_tcp;
+    overlay_->on_local_tcp_endpoints(monotonic_now(), std::move(by_tcp));
+    settle();
+  }
   const Duration offset = wall_offset();
   if (std::chrono::abs(offset - wall_offset_) < wall_tolerance) return;
   log_warn("event=wall-clock-set");
@@ -147,6 +221,7 @@ void Runtime::close() {
   timer_.cancel();
   host_timer_.cancel();
   port_.close();
+  tcp_.close();
 }
 
 }  // namespace byway

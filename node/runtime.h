@@ -14,6 +14,7 @@
 
 #include "node/clock.h"
 #include "node/outcome.h"
+#include "node/tcp_port.h"
 #include "node/udp_port.h"
 #include "overlay/overlay.h"
 
@@ -42,11 +43,16 @@ class Runtime {
   TimePoint now() const { return monotonic_now(); }
   std::vector<Endpoint> bound() const { return port_.bound(); }
   const UdpPort::Counters& port_counters() const { return port_.counters(); }
+  const TcpPort::Counters& tcp_counters() const { return tcp_.counters(); }
 
  private:
   explicit Runtime(boost::asio::io_context& io);
 
   void on_datagrams(std::span<const Datagram> datagrams);
+  Outcome<Endpoint> listen_by_tcp(const Endpoint& asked, const Endpoint& bound);
+  TcpPort::Hear hear_tcp();
+  void listen_at_443();
+  std::vector<Endpoint> local_tcp() const;
   void settle_later();
   void wake_at(TimePoint deadline);
   void watch_host();
@@ -54,12 +60,15 @@ class Runtime {
 
   boost::asio::io_context& io_;
   UdpPort port_;
+  TcpPort tcp_;
   std::unique_ptr<Overlay> overlay_;
   std::function<void(const Event&)> hear_;
   boost::asio::steady_timer timer_;
   std::optional<TimePoint> armed_;
   boost::asio::steady_timer host_timer_;
   std::vector<Endpoint> local_;
+  std::vector<Endpoint> local_tcp_;
+  bool asked_for_443_ = false;
   Duration wall_offset_{};  // wall clock minus monotonic clock, as last told
   bool settling_ = false;
   std::shared_ptr<int> alive_ = std::make_shared<int>(0);

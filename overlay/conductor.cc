@@ -66,6 +66,7 @@ Overlay::Conductor::Conductor(OverlayConfig config, const Identity& identity, co
       dialler_(identity_),
       promotion_(now, random_.fork(), promotion_config(config_)) {
   self_.set_local(config_.local_endpoints);
+  tcp_view_.set_local(config_.local_tcp_endpoints);
   for (const Seed& seed : config_.seeds)
     if (seed.id != id()) homes_.add_supernode(now, seed.id, seed.endpoint);
   pump_roles(now);
@@ -79,7 +80,9 @@ void Overlay::Conductor::on_datagram(TimePoint now, const Datagram& datagram) {
   ++counters_.datagrams_in;
   counters_.bytes_in += datagram.bytes.size();
   Outcome outcome = Drop::empty;
-  if (!datagram.bytes.empty()) {
+  if (datagram.proto == Proto::tcp && !connections_.find(datagram.connection)) {
+    outcome = Drop::unknown_connection;
+  } else if (!datagram.bytes.empty()) {
     switch (classify(datagram.bytes)) {
       case PacketKind::stun:
         outcome = on_stun(now, datagram);
@@ -92,7 +95,7 @@ void Overlay::Conductor::on_datagram(TimePoint now, const Datagram& datagram) {
         outcome = on_dialback(now, datagram);
         break;
       default:
-        outcome = take(now, Route{datagram.socket, datagram.proto, datagram.from}, datagram.bytes);
+        outcome = take(now, route_of(datagram), datagram.bytes);
     }
   }
   if (outcome)
@@ -135,7 +138,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_stun(TimePoint now, const Dat
   auto response = stun_binding_response(datagram.bytes, datagram.from);
   if (!response) return Drop::malformed;
   ++counters_.stun_answered;
-  transmit(Route{datagram.socket, datagram.proto, datagram.from}, std::move(*response));
+  transmit(route_of(datagram), std::move(*response));
   return used;
 }
 
@@ -143,13 +146,12 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_relay_frame(TimePoint now,
                                                                const Datagram& datagram) {
   const auto frame = parse_relay_frame(datagram.bytes);
   if (!frame) return Drop::malformed;
-  Route route{datagram.socket, datagram.proto, datagram.from};
   if (const auto own = lanes_.find(frame->lane); own != lanes_.end()) {
-    if (own->second.relay != datagram.from || frame->payload.empty()) return Drop::unknown_lane;
-    route.lane = frame->lane;
-    return take(now, route, frame->payload);
+    if (!is_carried_by(own->second, datagram) || frame->payload.empty()) return Drop::unknown_lane;
+    return take(now, Route(own->second.route), frame->payload);
   }
   if (!is_supernode()) return Drop::unknown_lane;
+  const Route route = route_of(datagram);
 
   const auto verdict = relay_.judge(now, route, frame->lane, datagram.bytes.size());
   if (!verdict.forward_to) return verdict.drop;
@@ -187,6 +189,9 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_sealed(TimePoint now, const R
     case Area::proof:
       heard_from(now, *peer, route);
       return on_proof(now, *peer, route, body);
+    case Area::tcp:
+      heard_from(now, *peer, route);
+      return on_tcp_message(now, *peer, body);
     default:
       return Drop::undecodable;
   }
@@ -201,7 +206,8 @@ void Overlay::Conductor::heard_from(TimePoint now, Peer& peer, const Route& rout
   if (peer.paths.find(route)) return;
   // A new way to reach it, or somebody who only claims to be there: what is sent to try it comes
   // from the same budget as knocks.
-  if (!route.relayed() && !knock_budget_.take(now, route.endpoint.address)) return;
+  const bool by_udp = !route.relayed() && route.proto == Proto::udp;
+  if (by_udp && !knock_budget_.take(now, route.endpoint.address)) return;
   peer.paths.add(now, route, traits_of(peer, route));
 }
 
@@ -299,6 +305,7 @@ void Overlay::Conductor::on_timeout(TimePoint now) {
   dialler_.on_timeout(now);
   promotion_.on_timeout(now);
   pump_roles(now);
+  pump_connections(now);
   if (is_supernode()) {
     membership_.on_timeout(now);
     pump_mesh(now);
@@ -319,6 +326,7 @@ std::optional<TimePoint> Overlay::Conductor::next_timeout() const {
   next = earlier(next, proof_helper_.next_timeout());
   next = earlier(next, dialler_.next_timeout());
   next = earlier(next, promotion_.next_timeout());
+  next = earlier(next, connections_.next_timeout());
   if (is_supernode()) {
     next = earlier(next, membership_.next_timeout());
     next = earlier(next, rejoin_at_);
@@ -334,6 +342,7 @@ std::optional<TimePoint> Overlay::Conductor::next_timeout(const Peer& peer) cons
   if (peer.pending) next = earlier(next, peer.pending->expires);
   next = earlier(next, peer.wanted_until);
   if (peer.talk) next = earlier(next, next_timeout(*peer.talk));
+  next = earlier(next, next_tcp_timeout(peer));
   return next;
 }
 
@@ -359,6 +368,7 @@ void Overlay::Conductor::pump(TimePoint now, Peer& peer) {
 
 void Overlay::Conductor::pump_paths(TimePoint now, Peer& peer) {
   peer.paths.on_timeout(now);
+  tend_connections(now, peer);
   while (const auto probe = peer.paths.poll_ping(now)) send(peer, probe->route, probe->ping);
   const auto lost = peer.paths.take_lost();
   if (!lost.empty()) on_paths_lost(now, peer, lost);
@@ -373,6 +383,7 @@ bool Overlay::Conductor::is_needed(const Peer& peer) const {
 
 void Overlay::Conductor::forget(const NodeId& id) {
   std::erase(greeted_, id);
+  connections_.close_all_of(id);
   std::erase_if(lanes_, [&](const auto& lane) { return lane.second.peer == id; });
   std::erase_if(direct_peers_, [&](const auto& direct) { return direct.second == id; });
   timers_.set(id, std::nullopt);
@@ -403,7 +414,8 @@ void Overlay::Conductor::transmit_raw(TimePoint now, Transmit transmit) {
   transmits_.push_back(std::move(transmit));
 }
 
-void Overlay::Conductor::transmit(const Route& route, Bytes bytes) {
+void Overlay::Conductor::transmit(const Route& way, Bytes bytes) {
+  const Route route = carrier(way);
   ++counters_.datagrams_out;
   counters_.bytes_out += bytes.size();
   prover_.on_sent(now_, route.endpoint.address);
@@ -411,7 +423,8 @@ void Overlay::Conductor::transmit(const Route& route, Bytes bytes) {
   transmits_.push_back({.to = route.endpoint,
                         .bytes = std::move(bytes),
                         .socket = route.socket,
-                        .proto = route.proto});
+                        .proto = route.proto,
+                        .connection = route.connection});
 }
 
 bool Overlay::Conductor::send(Peer& peer, const Route& route, const Message& message) {

@@ -25,8 +25,7 @@ Registration Overlay::Conductor::registration(TimePoint now) {
 
 void Overlay::Conductor::on_registered(TimePoint now, Peer& peer, const Route& route,
                                        const Endpoint& observed) {
-  (void)now;
-  self_.on_observed(peer.id, route.endpoint, observed);
+  note_observed(now, peer, route, observed);
   step(peer.id, "registered; it sees us at " + observed.to_string());
 }
 
@@ -42,8 +41,7 @@ void Overlay::Conductor::announce_record(TimePoint now) {
 // The supernode has taken our confirmation in: from now on it can introduce us.
 void Overlay::Conductor::on_home_pong(TimePoint now, Peer& peer, const Route& route,
                                       const Pong& pong) {
-  self_.on_observed(peer.id, route.endpoint, pong.observed);
-  on_seen_by(now, peer.id, route.endpoint, pong.observed);
+  note_observed(now, peer, route, pong.observed);
   if (!homes_.on_registered(peer.id)) return;
   events_.push_back(HomeGained{peer.id, route.endpoint, pong.observed, rtt_to(peer)});
   if (!std::exchange(ready_, true)) events_.push_back(Ready{});

@@ -1,10 +1,10 @@
 // The whole node without its sockets: the conductor that routes facts and datagrams between the
 // machines that know something. It is told what happened and asked what to do:
 //
-//     on_datagram, on_timeout, a command  ──►  Overlay  ──►  poll_transmit, poll_event,
-//     next_timeout
+//     on_datagram, on_tcp_…, on_timeout, a command  ──►  Overlay  ──►  poll_transmit, poll_tcp,
+//     poll_event, next_timeout
 //
-// After every input the caller drains poll_transmit() and poll_event() until both are empty and
+// After every input the caller drains all three polls until they are empty and
 // then wakes it at next_timeout(). No call blocks, none reads a clock, and the same inputs with
 // the same Random always give the same outputs. (The one exception: QUIC's TLS key shares are
 // drawn by GnuTLS itself. Sizes and times do not depend on them.)
@@ -42,6 +42,7 @@ struct OverlayConfig {
   std::vector<Seed> seeds;
   // Where the main socket can be reached on this host: its addresses with its port.
   std::vector<Endpoint> local_endpoints;
+  std::vector<Endpoint> local_tcp_endpoints;  // where TCP is listened on; may be none
   int netgroup_bits_v4 = 16;
   int netgroup_bits_v6 = 32;
   std::size_t max_leaves = 100'000;
@@ -86,6 +87,7 @@ struct OverlayStatus {
   std::string role_why;
   bool ready = false;
   NatSummary nat;
+  NatSummary nat_tcp;
   std::vector<AddressStatus> addresses;
   std::vector<HomeStatus> homes;
   std::size_t supernodes_known = 0;
@@ -108,6 +110,13 @@ class Overlay {
   void on_timeout(TimePoint now);
   // The host's addresses changed: every one with the main socket's port.
   void on_local_endpoints(TimePoint now, std::vector<Endpoint> endpoints);
+  void on_local_tcp_endpoints(TimePoint now, std::vector<Endpoint> endpoints);
+  // A connection that was asked for stands; `local` is this end of it.
+  void on_tcp_open(TimePoint now, TcpId id, const Endpoint& local);
+  // Somebody has connected. Its number from now on; 0: to be closed at once.
+  TcpId on_tcp_accepted(TimePoint now, const Endpoint& local, const Endpoint& remote);
+  // An attempt that failed, or a connection that is no more.
+  void on_tcp_closed(TimePoint now, TcpId id, TcpEnd why);
   // A supernode that was not known at the start (a seed whose name was resolved later).
   void add_seed(TimePoint now, const Seed& seed);
   // What the wall clock says at `now`; to be told again when it was set.
@@ -133,6 +142,7 @@ class Overlay {
 
   // --- what to do ---
   std::optional<Transmit> poll_transmit(TimePoint now);
+  std::optional<TcpOrder> poll_tcp();  // to be carried out after the transmits
   std::optional<Event> poll_event();
   std::optional<TimePoint> next_timeout() const;
 

@@ -77,6 +77,7 @@ class Paths {
   // True when this pong proved the path. Unknown nonces are ignored.
   bool on_pong(TimePoint now, const Route& route, std::uint64_t nonce);
   void remove_lane(LaneId lane);
+  void remove_connection(TcpId connection);  // it is closed: what it carried is lost
   void set_keepalive(const Route& route, std::optional<Duration> keepalive);
   // Try the size on this path; a pong to it raises packet_size.
   std::optional<Ping> probe_size(TimePoint now, const Route& route, std::size_t size);

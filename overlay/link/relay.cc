@@ -54,7 +54,10 @@ void Relay::rebind(const NodeId& node, const Route& route) {
   const auto [first, last] = by_node_.equal_range(node);
   for (auto entry = first; entry != last; ++entry)
     for (End& end : lanes_.at(entry->second).ends)
-      if (end.node == node) end.route = route;
+      if (end.node == node && end.route != route) {
+        end.former = end.route.proto == route.proto ? std::nullopt : std::optional(end.route);
+        end.route = route;
+      }
 }
 
 void Relay::close(LaneId lane) {
@@ -86,7 +89,8 @@ Relay::Verdict Relay::judge(TimePoint now, const Route& from, LaneId lane, std::
   const auto known = lanes_.find(lane);
   if (known == lanes_.end()) return {{}, Drop::unknown_lane};
   auto& ends = known->second.ends;
-  const int source = from == ends[0].route ? 0 : from == ends[1].route ? 1 : -1;
+  const auto comes_from = [&](const End& end) { return from == end.route || from == end.former; };
+  const int source = comes_from(ends[0]) ? 0 : comes_from(ends[1]) ? 1 : -1;
   if (source < 0) return {{}, Drop::unknown_lane};
   if (!known->second.budget.take(now, static_cast<double>(size)) ||
       !budget_.take(now, static_cast<double>(size)))

@@ -18,6 +18,7 @@
 
 #include "overlay/overlay.h"
 #include "tools/sim/network.h"
+#include "tools/sim/tcp.h"
 
 namespace byway::sim {
 
@@ -62,6 +63,7 @@ class Host final : public Receiver {
   // Of the way out: the outermost router's wire, or its own where it has a public address.
   Host& wire(const Wire& wire);
   Host& claims(std::vector<Endpoint> endpoints);  // lies about its local addresses
+  Host& listens_at(std::uint16_t tcp_port);       // beside the main port; a supernode at 443
   Host& configured(std::function<void(OverlayConfig&)> change);
 
   // --- what it does ---
@@ -114,6 +116,7 @@ class Host final : public Receiver {
   bool listens_on(std::uint16_t port) const override;
   void on_datagram(TimePoint now, const Endpoint& from, std::uint16_t port,
                    ByteView bytes) override;
+  void on_segment(TimePoint now, const Endpoint& from, std::uint16_t port, ByteView bytes) override;
   void on_alarm(TimePoint now) override;
 
  private:
@@ -133,6 +136,10 @@ class Host final : public Receiver {
   void read_from(StreamId stream);
   void write_to(StreamId stream);
   std::uint16_t port_of(SocketId socket);
+  std::vector<Endpoint> local_tcp_endpoints() const;
+  void carry_out(const TcpOrder& order);
+  void hear(TcpStack::Event& event);
+  bool settle_tcp();
 
   World& world_;
   Kind kind_;
@@ -149,6 +156,11 @@ class Host final : public Receiver {
   bool ready_ = false;
   std::unique_ptr<Overlay> overlay_;
   std::map<SocketId, std::uint16_t> ports_;
+  std::vector<std::uint16_t> tcp_ports_;  // listened on
+  TcpStack tcp_;
+  std::map<TcpId, TcpEnds> connections_;
+  std::map<TcpEnds, TcpId> connection_ids_;
+  std::vector<TcpId> refused_;  // orders that could not be carried out, to be told next
   std::map<StreamId, Outbound> sending_;
   std::map<StreamId, std::string> receiving_;
   TimePoint last_alarm_{};
