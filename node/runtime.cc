@@ -2,6 +2,7 @@
 
 #include <sodium.h>
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 
 #include "node/local_addresses.h"
@@ -29,7 +30,7 @@ Duration wall_offset() {
 }  // namespace
 
 Runtime::Runtime(boost::asio::io_context& io)
-    : io_(io), port_(io), timer_(io), host_timer_(io), network_(io) {}
+    : io_(io), port_(io), tcp_(io), timer_(io), host_timer_(io), network_(io) {}
 
 Runtime::~Runtime() = default;
 
@@ -40,12 +41,16 @@ Outcome<std::unique_ptr<Runtime>> Runtime::open(boost::asio::io_context& io, Ove
   for (const Endpoint& endpoint : listen) {
     const auto bound = runtime->port_.bind(endpoint);
     if (!bound) return bound.error();
+    const auto by_tcp = runtime->listen_by_tcp(endpoint, *bound);
+    if (!by_tcp) return by_tcp.error();
   }
   runtime->bind_other_family(listen);
   runtime->local_ = local_endpoints(runtime->port_.bound(), host_addresses());
   runtime->wall_offset_ = wall_offset();
   config.local_endpoints = runtime->local_;
   if (config.lan) runtime->lan_.emplace(io);
+  runtime->local_tcp_ = runtime->local_tcp();
+  config.local_tcp_endpoints = runtime->local_tcp_;
   const Crypto& crypto = sodium_crypto();
   runtime->overlay_ = std::make_unique<Overlay>(std::move(config), identity, crypto,
                                                 strong_random(), monotonic_now(), wall_now());
@@ -67,6 +72,7 @@ void Runtime::bind_other_family(const std::vector<Endpoint>& listen) {
 void Runtime::start() {
   port_.start([this](std::span<const Datagram> datagrams) { on_datagrams(datagrams); });
   awake_at_ = boot_time();
+  tcp_.start(hear_tcp());
   watch_host();
   network_.start([this] { look_at_host(); });
   if (lan_)
@@ -76,6 +82,57 @@ void Runtime::start() {
       settle();
     });
   settle();
+}
+
+// The same port as for UDP. Where the system chose that one, TCP may find it taken, and that is
+// nobody's mistake.
+Outcome<Endpoint> Runtime::listen_by_tcp(const Endpoint& asked, const Endpoint& bound) {
+  auto listening = tcp_.listen(bound);
+  if (listening || asked.port != 0) return listening;
+  log_info("event=no-tcp why=" + quoted(listening.error().sentence));
+  return bound;
+}
+
+TcpPort::Hear Runtime::hear_tcp() {
+  return {[this](std::span<const Datagram> datagrams) { on_datagrams(datagrams); },
+          [this](const Endpoint& local, const Endpoint& remote) {
+            const TcpId id = overlay_->on_tcp_accepted(monotonic_now(), local, remote);
+            settle();
+            return id;
+          },
+          [this](TcpId id, const Endpoint& local) {
+            overlay_->on_tcp_open(monotonic_now(), id, local);
+            settle();
+          },
+          [this](TcpId id, TcpEnd why) {
+            overlay_->on_tcp_closed(monotonic_now(), id, why);
+            settle();
+          }};
+}
+
+std::vector<Endpoint> Runtime::local_tcp() const {
+  return local_endpoints(tcp_.listening(), host_addresses());
+}
+
+// A supernode is also there for networks that let out nothing but what looks like the web.
+void Runtime::listen_at_443() {
+  constexpr std::uint16_t https = 443;
+  if (std::exchange(asked_for_443_, true)) return;
+  std::vector<IpAddress> done;
+  for (const Endpoint& bound : tcp_.listening()) {
+    if (bound.port == https) done.push_back(bound.address);
+  }
+  for (const Endpoint& bound : port_.bound()) {
+    if (std::find(done.begin(), done.end(), bound.address) != done.end()) continue;
+    done.push_back(bound.address);
+    // Nothing leaves from here, so it need not be shared, and no two nodes listen here together.
+    if (const auto listening = tcp_.listen({bound.address, https}, false); listening)
+      log_info("event=listening proto=tcp endpoint=" + listening->to_string());
+    else
+      log_info("event=no-tcp-443 why=" + quoted(listening.error().sentence));
+  }
+  local_tcp_ = local_tcp();
+  overlay_->on_local_tcp_endpoints(monotonic_now(), local_tcp_);
 }
 
 // What arrived together is one input: the core decides once it knows all of it.
@@ -101,15 +158,23 @@ void Runtime::settle() {
       if (!transmit) break;
       send(std::move(*transmit));
     }
+    for (; work < work_per_settle; ++work) {
+      const auto order = overlay_->poll_tcp();
+      if (!order) break;
+      tcp_.carry_out(*order);
+    }
     while (const auto order = overlay_->poll_socket()) carry_out(*order);
     for (; work < work_per_settle; ++work) {
       auto event = overlay_->poll_event();
       if (!event) break;
       log_event(*event);
+      const auto* role = std::get_if<RoleChanged>(&*event);
+      if (role && role->role == "supernode") listen_at_443();
       if (hear_) hear_(*event);
     }
   }
   port_.flush();
+  tcp_.flush();
   settling_ = false;
   if (work >= work_per_settle) return settle_later();
   if (auto deadline = overlay_->next_timeout()) wake_at(*deadline);
@@ -124,6 +189,7 @@ void Runtime::carry_out(const SocketOrder& order) {
 }
 
 void Runtime::send(Transmit transmit) {
+  if (transmit.proto == Proto::tcp) return tcp_.send(transmit);
   if (transmit.to.address.scope() != Scope::multicast) return port_.send(std::move(transmit));
   const int main = port_.main_handle(transmit.to.address.is_v6());
   if (lan_ && main >= 0) lan_->send(transmit, main);
@@ -191,6 +257,11 @@ void Runtime::look_at_host() {
     if (changed_) changed_();
     settle();
   }
+  if (auto by_tcp = local_tcp(); by_tcp != local_tcp_) {
+    local_tcp_ = by_tcp;
+    overlay_->on_local_tcp_endpoints(monotonic_now(), std::move(by_tcp));
+    settle();
+  }
   const Duration offset = wall_offset();
   if (std::chrono::abs(offset - wall_offset_) < wall_tolerance) return;
   log_warn("event=wall-clock-set");
@@ -210,6 +281,7 @@ void Runtime::close() {
   network_.close();
   if (lan_) lan_->close();
   port_.close();
+  tcp_.close();
 }
 
 }  // namespace byway

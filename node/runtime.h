@@ -16,6 +16,7 @@
 #include "node/lan_port.h"
 #include "node/network_monitor.h"
 #include "node/outcome.h"
+#include "node/tcp_port.h"
 #include "node/udp_port.h"
 #include "overlay/overlay.h"
 
@@ -47,6 +48,7 @@ class Runtime {
   std::vector<Endpoint> bound() const { return port_.bound(); }
   const std::vector<Endpoint>& local() const { return local_; }
   const UdpPort::Counters& port_counters() const { return port_.counters(); }
+  const TcpPort::Counters& tcp_counters() const { return tcp_.counters(); }
 
  private:
   explicit Runtime(boost::asio::io_context& io);
@@ -55,6 +57,10 @@ class Runtime {
   void on_datagrams(std::span<const Datagram> datagrams);
   void carry_out(const SocketOrder& order);
   void send(Transmit transmit);
+  Outcome<Endpoint> listen_by_tcp(const Endpoint& asked, const Endpoint& bound);
+  TcpPort::Hear hear_tcp();
+  void listen_at_443();
+  std::vector<Endpoint> local_tcp() const;
   void settle_later();
   void wake_at(TimePoint deadline);
   void watch_host();
@@ -63,6 +69,7 @@ class Runtime {
 
   boost::asio::io_context& io_;
   UdpPort port_;
+  TcpPort tcp_;
   std::unique_ptr<Overlay> overlay_;
   std::function<void(const Event&)> hear_;
   std::function<void()> changed_;
@@ -73,6 +80,8 @@ class Runtime {
   std::optional<LanPort> lan_;
   Duration awake_at_{};  // by boot_time(), when we last did anything
   std::vector<Endpoint> local_;
+  std::vector<Endpoint> local_tcp_;
+  bool asked_for_443_ = false;
   Duration wall_offset_{};  // wall clock minus monotonic clock, as last told
   bool settling_ = false;
   std::shared_ptr<int> alive_ = std::make_shared<int>(0);

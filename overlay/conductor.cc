@@ -82,6 +82,7 @@ Overlay::Conductor::Conductor(OverlayConfig config, const Identity& identity, co
       lan_(identity.id(), crypto, random_.fork()) {
   self_.set_local(config_.local_endpoints);
   homes_.set_families(self_.has_family(false), self_.has_family(true));
+  tcp_view_.set_local(config_.local_tcp_endpoints);
   for (const Seed& seed : config_.seeds)
     if (seed.id != id()) homes_.add_supernode(now, seed.id, seed.endpoint);
   pump_book(now);
@@ -125,7 +126,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_stun(TimePoint now, const Dat
   auto response = stun_binding_response(datagram.bytes, datagram.from);
   if (!response) return Drop::malformed;
   ++counters_.stun_answered;
-  transmit(Route{datagram.socket, datagram.proto, datagram.from}, std::move(*response));
+  transmit(route_of(datagram), std::move(*response));
   return used;
 }
 
@@ -157,6 +158,9 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_sealed(TimePoint now, const R
     case Area::proof:
       heard_from(now, *peer, route);
       return on_proof(now, *peer, route, body);
+    case Area::tcp:
+      heard_from(now, *peer, route);
+      return on_tcp_message(now, *peer, body);
     default:
       return Drop::undecodable;
   }
@@ -172,7 +176,8 @@ void Overlay::Conductor::heard_from(TimePoint now, Peer& peer, const Route& rout
   if (peer.paths.find(route)) return;
   // A new way to reach it, or somebody who only claims to be there: what is sent to try it comes
   // from the same budget as knocks.
-  if (!route.relayed() && !knock_budget_.take(now, route.endpoint.address)) return;
+  const bool by_udp = !route.relayed() && route.proto == Proto::udp;
+  if (by_udp && !knock_budget_.take(now, route.endpoint.address)) return;
   peer.paths.add(now, route, traits_of(peer, route));
 }
 
@@ -280,6 +285,7 @@ void Overlay::Conductor::on_timeout(TimePoint now) {
   pump_lan(now);
   pump_roles(now);
   pump_book(now);
+  pump_connections(now);
   if (is_supernode()) {
     membership_.on_timeout(now);
     pump_mesh(now);
@@ -306,6 +312,7 @@ std::optional<TimePoint> Overlay::Conductor::next_timeout() const {
   next = earlier(next, promotion_.next_timeout());
   if (!leaving_) next = earlier(next, book_.next_feeler());
   next = earlier(next, lan_.next_timeout());
+  next = earlier(next, connections_.next_timeout());
   if (is_supernode()) {
     next = earlier(next, membership_.next_timeout());
     next = earlier(next, rejoin_at_);
@@ -321,6 +328,7 @@ std::optional<TimePoint> Overlay::Conductor::next_timeout(const Peer& peer) cons
   if (peer.pending) next = earlier(next, peer.pending->expires);
   next = earlier(next, peer.wanted_until);
   if (peer.talk) next = earlier(next, next_timeout(*peer.talk));
+  next = earlier(next, next_tcp_timeout(peer));
   return next;
 }
 
@@ -346,6 +354,7 @@ void Overlay::Conductor::pump(TimePoint now, Peer& peer) {
 
 void Overlay::Conductor::pump_paths(TimePoint now, Peer& peer) {
   peer.paths.on_timeout(now);
+  tend_connections(now, peer);
   while (const auto probe = peer.paths.poll_ping(now)) send(peer, probe->route, probe->ping);
   const auto lost = peer.paths.take_lost();
   if (!lost.empty()) on_paths_lost(now, peer, lost);
@@ -361,6 +370,7 @@ bool Overlay::Conductor::is_needed(const Peer& peer) const {
 
 void Overlay::Conductor::forget(const NodeId& id) {
   std::erase(greeted_, id);
+  connections_.close_all_of(id);
   std::erase_if(lanes_, [&](const auto& lane) { return lane.second.peer == id; });
   std::erase_if(direct_peers_, [&](const auto& direct) { return direct.second == id; });
   timers_.set(id, std::nullopt);
@@ -391,7 +401,8 @@ void Overlay::Conductor::transmit_raw(TimePoint now, Transmit transmit) {
   transmits_.push(std::move(transmit));
 }
 
-void Overlay::Conductor::transmit(const Route& route, Bytes bytes) {
+void Overlay::Conductor::transmit(const Route& way, Bytes bytes) {
+  const Route route = carrier(way);
   ++counters_.datagrams_out;
   counters_.bytes_out += bytes.size();
   prover_.on_sent(now_, route.endpoint.address);
@@ -399,7 +410,8 @@ void Overlay::Conductor::transmit(const Route& route, Bytes bytes) {
   transmits_.push({.to = route.endpoint,
                    .bytes = std::move(bytes),
                    .socket = route.socket,
-                   .proto = route.proto});
+                   .proto = route.proto,
+                   .connection = route.connection});
 }
 
 bool Overlay::Conductor::send(Peer& peer, const Route& route, const Message& message) {

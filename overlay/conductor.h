@@ -14,6 +14,7 @@
 //   conductor_directory.cc   records of leaves, look-ups, introductions from home to home
 //   conductor_talk.cc        conversations: calling, knocking, changing path
 //   conductor_streams.cc     sessions and their streams
+//   conductor_tcp.cc         where UDP is blocked: connections, TCP punching
 //   conductor_status.cc      what `status` shows
 #pragma once
 
@@ -29,6 +30,7 @@
 #include "overlay/directory/keeper.h"
 #include "overlay/directory/lookup.h"
 #include "overlay/directory/store.h"
+#include "overlay/link/connections.h"
 #include "overlay/link/index_table.h"
 #include "overlay/link/introducer.h"
 #include "overlay/link/knock_budget.h"
@@ -45,6 +47,7 @@
 #include "overlay/reach/prover.h"
 #include "overlay/reach/registrar.h"
 #include "overlay/reach/self_view.h"
+#include "overlay/reach/tcp_view.h"
 #include "protocol/cookie.h"
 
 namespace byway {
@@ -65,6 +68,10 @@ class Overlay::Conductor {
   void on_socket_opened(TimePoint now, SocketId id, const Endpoint& bound);
   void on_socket_failed(TimePoint now, SocketId id);
   void add_seed(TimePoint now, const Seed& seed);
+  void on_local_tcp_endpoints(TimePoint now, std::vector<Endpoint> endpoints);
+  void on_tcp_open(TimePoint now, TcpId id, const Endpoint& local);
+  TcpId on_tcp_accepted(TimePoint now, const Endpoint& local, const Endpoint& remote);
+  void on_tcp_closed(TimePoint now, TcpId id, TcpEnd why);
 
   void connect(TimePoint now, const NodeId& id);
   Result<StreamId> open_stream(TimePoint now, const NodeId& id, const StreamHeader& header);
@@ -82,6 +89,7 @@ class Overlay::Conductor {
   const Registrar& registrar() const { return registrar_; }
 
   std::optional<Transmit> poll_transmit(TimePoint now);
+  std::optional<TcpOrder> poll_tcp();
   std::optional<Event> poll_event();
   std::optional<TimePoint> next_timeout() const;
 
@@ -307,6 +315,42 @@ class Overlay::Conductor {
   void wants_to_send(const Peer& peer) { sendable_.insert(peer.id); }
   void after_stream_call(TimePoint now, const NodeId& peer);
 
+  // --- conductor_tcp.cc ---
+  struct OwnLane {
+    NodeId peer;
+    NodeId home;
+    Endpoint relay;
+    Route route;  // by which the lane is known to the peer's paths, whatever carries it
+  };
+  void use(TimePoint now, const Connections::Connection& connection);
+  void on_connection_gone(TimePoint now, const Connections::Connection& was, TcpEnd why);
+  void pump_connections(TimePoint now);
+  bool is_udp_blocked() const;
+  Outlet outlet() const;
+  std::optional<TimePoint> tcp_dial_due(const Peer& peer) const;
+  void dial_by_tcp(TimePoint now, Peer& peer);
+  bool was_dialled_by(const Peer& peer, const Route& route) const;
+  void note_observed(TimePoint now, Peer& home, const Route& route, const Endpoint& observed);
+  void tend_connections(TimePoint now, Peer& peer);
+  void drop_connection(Peer& peer, TcpId id);
+  Route carrier(const Route& route) const;
+  bool is_carried_by(const OwnLane& lane, const Datagram& datagram) const;
+  void add_tcp(Talk& talk) const;
+  TcpTalk& tcp_talk(Peer& peer);
+  void hear_of_tcp(TimePoint now, Peer& peer, const Talk& talk);
+  bool wants_tcp(const Peer& peer) const;
+  void look_by_tcp(TimePoint now);
+  void consider_tcp(TimePoint now, Peer& peer);
+  void send_meet(TimePoint now, Peer& peer);
+  Outcome on_tcp_message(TimePoint now, Peer& peer, ByteView body);
+  void connect_at(TimePoint now, TimePoint moment, Peer& peer);
+  void pump_tcp_talk(TimePoint now, Peer& peer);
+  std::optional<TimePoint> next_tcp_timeout(const Peer& peer) const;
+  void on_tcp_path_proved(TimePoint now, Peer& peer, const Route& route);
+  void on_tcp_paths_lost(TimePoint now, Peer& peer, const std::vector<Path>& lost);
+  Method method_by_tcp(const Peer& peer, const Route& route) const;
+  std::string why_not_by_tcp(const Peer& peer) const;
+
   PeerStatus peer_status(const Peer& peer) const;
 
   OverlayConfig config_;
@@ -364,11 +408,10 @@ class Overlay::Conductor {
   Endpoint seen_as_;                 // what it sees
   std::optional<Endpoint> doubted_;  // a mapping that supernodes contradict, told
 
-  struct OwnLane {
-    NodeId peer;
-    NodeId home;
-    Endpoint relay;
-  };
+  Connections connections_;
+  TcpView tcp_view_;
+  bool udp_was_blocked_ = false;
+
   std::map<LaneId, OwnLane> lanes_;          // where we are an end
   std::map<Endpoint, NodeId> direct_peers_;  // whom a direct path was proved to lead to
 

@@ -35,7 +35,7 @@ Registration Overlay::Conductor::registration(TimePoint now) {
 
 void Overlay::Conductor::on_registered(TimePoint now, Peer& peer, const Route& route,
                                        const Endpoint& observed) {
-  on_observed(now, peer.id, route.endpoint, observed);
+  note_observed(now, peer, route, observed);
   step(peer.id, "registered; it sees us at " + observed.to_string());
 }
 
@@ -51,8 +51,7 @@ void Overlay::Conductor::announce_record(TimePoint now) {
 // The supernode has taken our confirmation in: from now on it can introduce us.
 void Overlay::Conductor::on_home_pong(TimePoint now, Peer& peer, const Route& route,
                                       const Pong& pong) {
-  on_observed(now, peer.id, route.endpoint, pong.observed);
-  on_seen_by(now, peer.id, route.endpoint, pong.observed);
+  note_observed(now, peer, route, pong.observed);
   homes_.on_late(peer.id, false);
   const bool gained = homes_.on_registered(peer.id);
   spread_keepalives(now, peer, route);

@@ -13,6 +13,7 @@ bool Overlay::Conductor::seeks_proof() const {
 
 Overlay::Conductor::Outcome Overlay::Conductor::on_dialback(TimePoint now,
                                                             const Datagram& datagram) {
+  if (datagram.proto == Proto::tcp) return Drop::unwanted_dialback;  // proofs are of UDP so far
   const bool asked_for = classify(datagram.bytes) == PacketKind::dialback
                              ? prover_.on_dialback(now, datagram)
                              : dialler_.on_echo(now, wall(now), datagram);

@@ -88,6 +88,8 @@ Overlay::Conductor::Outcome Overlay::Conductor::accept_session(TimePoint now, co
   NodeId owner;
   if (route.relayed()) {
     owner = lanes_.at(route.lane).peer;
+  } else if (const auto* connection = connections_.find(route.connection)) {
+    if (connection->proved) owner = connection->peer;
   } else {
     const auto direct = direct_peers_.find(route.endpoint);
     if (direct != direct_peers_.end()) owner = direct->second;
@@ -266,11 +268,13 @@ std::optional<Transmit> Overlay::Conductor::poll_session(TimePoint now, Peer& pe
     if (!packets) continue;
     index_ids(peer, *slot);
     peer.paths.on_data_sent(now, route);
-    Transmit transmit{.to = route.endpoint,
+    const Route carried = carrier(route);
+    Transmit transmit{.to = carried.endpoint,
                       .bytes = {},
                       .segment_size = packets->segment_size,
-                      .socket = route.socket,
-                      .proto = route.proto};
+                      .socket = carried.socket,
+                      .proto = carried.proto,
+                      .connection = carried.connection};
     const std::size_t count =
         (packets->bytes.size() + packets->segment_size - 1) / packets->segment_size;
     if (route.relayed()) {

@@ -39,6 +39,18 @@ void Overlay::on_unmapped(TimePoint now, Proto proto) {
 void Overlay::on_network_change(TimePoint now) {
   conductor_->on_network_change(now);
 }
+void Overlay::on_local_tcp_endpoints(TimePoint now, std::vector<Endpoint> endpoints) {
+  conductor_->on_local_tcp_endpoints(now, std::move(endpoints));
+}
+void Overlay::on_tcp_open(TimePoint now, TcpId id, const Endpoint& local) {
+  conductor_->on_tcp_open(now, id, local);
+}
+TcpId Overlay::on_tcp_accepted(TimePoint now, const Endpoint& local, const Endpoint& remote) {
+  return conductor_->on_tcp_accepted(now, local, remote);
+}
+void Overlay::on_tcp_closed(TimePoint now, TcpId id, TcpEnd why) {
+  conductor_->on_tcp_closed(now, id, why);
+}
 void Overlay::add_seed(TimePoint now, const Seed& seed) {
   conductor_->add_seed(now, seed);
 }
@@ -103,6 +115,9 @@ const View& Overlay::view() const {
 
 std::optional<Transmit> Overlay::poll_transmit(TimePoint now) {
   return conductor_->poll_transmit(now);
+}
+std::optional<TcpOrder> Overlay::poll_tcp() {
+  return conductor_->poll_tcp();
 }
 std::optional<Event> Overlay::poll_event() {
   return conductor_->poll_event();

@@ -13,8 +13,10 @@
 #include "overlay/link/link.h"
 #include "overlay/link/paths.h"
 #include "overlay/link/punch.h"
+#include "overlay/link/tcp_punch.h"
 #include "overlay/stream/session.h"
 #include "protocol/message.h"
+#include "protocol/tcp_message.h"
 
 namespace byway {
 
@@ -27,6 +29,16 @@ struct SessionSlot {
   TimePoint born{};
   bool draining = false;  // takes no new streams; another session replaced it
   std::optional<TimePoint> idle_since;
+};
+
+// What only a pair needs of which one side has no UDP.
+struct TcpTalk {
+  TcpPunch punch;
+  std::vector<Candidate> candidates;  // the peer's, fit to be connected to
+  Meet theirs;                        // what it said last
+  std::optional<TimePoint> met;       // when we said ours; none: to be said
+  std::optional<TimePoint> next_round;
+  Duration round_gap{};
 };
 
 struct Conversation {
@@ -43,6 +55,7 @@ struct Conversation {
   std::map<NodeId, LaneId> asked;    // the lane that each home was asked to open
   std::vector<LaneId> lanes;         // all that lead to the peer, whoever asked; the last few
   std::optional<Route> provisional;  // where to send while no path is proved
+  std::unique_ptr<TcpTalk> tcp;
 
   std::uint16_t round = 0;
   std::optional<TimePoint> next_round;
@@ -84,6 +97,9 @@ struct Peer {
   TimePoint dialled_at{};
   std::optional<std::chrono::milliseconds> clock_offset;  // to ours, once it complained
   WallTime last_stamp{};                                  // by its clock
+
+  int tcp_dials = 0;                    // of this handshake, as UDP does not answer
+  std::optional<TimePoint> try_udp_at;  // a home that is reached by TCP
 
   // A handshake that we answered and that is not confirmed yet.
   struct Pending {

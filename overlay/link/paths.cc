@@ -135,6 +135,15 @@ void Paths::remove_lane(LaneId lane) {
   choose();
 }
 
+void Paths::remove_connection(TcpId connection) {
+  const auto gone = [&](const Path& path) {
+    return path.kind() == PathKind::direct_tcp && path.route.connection == connection;
+  };
+  for (const Path& path : paths_)
+    if (path.proved && gone(path)) lost_.push_back(path);
+  if (std::erase_if(paths_, gone) > 0) choose();
+}
+
 void Paths::set_keepalive(const Route& route, std::optional<Duration> keepalive) {
   Path* path = lookup(route);
   if (path) path->keepalive = keepalive;
@@ -211,9 +220,12 @@ void Paths::schedule(TimePoint now, Path& path) {
 }
 
 void Paths::test_others(TimePoint now, const Path& newcomer) {
-  for (Path& path : paths_)
-    if (&path != &newcomer && path.proved && tier(path) == tier(newcomer) && !path.unanswered_since)
-      path.next_ping = now;
+  // Who comes by TCP may have lost its UDP.
+  const bool by_tcp = newcomer.kind() == PathKind::direct_tcp;
+  for (Path& path : paths_) {
+    const bool rival = tier(path) == tier(newcomer) || (by_tcp && tier(path) < tier(newcomer));
+    if (&path != &newcomer && path.proved && rival && !path.unanswered_since) path.next_ping = now;
+  }
 }
 
 Duration Paths::late_after(const Path& path) const {

@@ -82,6 +82,7 @@ class Paths {
   // Nothing is certain any more: every proved path has to answer now, with its full time to do so.
   void test_all(TimePoint now);
   void remove_lane(LaneId lane);
+  void remove_connection(TcpId connection);  // it is closed: what it carried is lost
   void set_keepalive(const Route& route, std::optional<Duration> keepalive);
   // The next keepalive of a path that carries nothing now, at another moment than was drawn.
   void keep_alive_at(TimePoint now, const Route& route, TimePoint at);

@@ -18,6 +18,7 @@
 
 #include "overlay/overlay.h"
 #include "tools/sim/network.h"
+#include "tools/sim/tcp.h"
 
 namespace byway::sim {
 
@@ -64,6 +65,7 @@ class Host final : public Receiver {
   // The system has no more than so many spare sockets for it.
   Host& spare_sockets(std::size_t count);
   Host& claims(std::vector<Endpoint> endpoints);  // lies about its local addresses
+  Host& listens_at(std::uint16_t tcp_port);       // beside the main port; a supernode at 443
   Host& configured(std::function<void(OverlayConfig&)> change);
 
   // --- what it does ---
@@ -123,6 +125,7 @@ class Host final : public Receiver {
   bool listens_on(std::uint16_t port) const override;
   void on_datagram(TimePoint now, const Endpoint& from, std::uint16_t port,
                    ByteView bytes) override;
+  void on_segment(TimePoint now, const Endpoint& from, std::uint16_t port, ByteView bytes) override;
   void on_alarm(TimePoint now) override;
 
  private:
@@ -143,6 +146,10 @@ class Host final : public Receiver {
   void write_to(StreamId stream);
   void carry_out(const SocketOrder& order);
   std::uint16_t free_port();
+  std::vector<Endpoint> local_tcp_endpoints() const;
+  void carry_out(const TcpOrder& order);
+  void hear(TcpStack::Event& event);
+  bool settle_tcp();
 
   World& world_;
   Kind kind_;
@@ -162,6 +169,11 @@ class Host final : public Receiver {
   std::unique_ptr<Overlay> overlay_;
   std::map<SocketId, std::uint16_t> ports_;
   std::size_t spare_sockets_ = 4096;
+  std::vector<std::uint16_t> tcp_ports_;  // listened on
+  TcpStack tcp_;
+  std::map<TcpId, TcpEnds> connections_;
+  std::map<TcpEnds, TcpId> connection_ids_;
+  std::vector<TcpId> refused_;  // orders that could not be carried out, to be told next
   std::map<StreamId, Outbound> sending_;
   std::map<StreamId, std::string> receiving_;
   TimePoint last_alarm_{};

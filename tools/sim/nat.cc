@@ -50,6 +50,34 @@ Nat Nat::udp_blocked() {
   return {.mapping = Behaviour::blocked, .filtering = Behaviour::blocked};
 }
 
+Nat Nat::tcp_443_only() {
+  Nat nat = udp_blocked();
+  nat.only_tcp_port = 443;
+  return nat;
+}
+
+Nat Nat::all_blocked() {
+  Nat nat = udp_blocked();
+  nat.blocks_tcp = true;
+  return nat;
+}
+
+Nat Nat::for_tcp() const {
+  Nat tcp = *this;
+  tcp.lifetime = 2h;
+  if (mapping == Behaviour::blocked && !blocks_tcp) {
+    tcp.mapping = Nat{}.mapping;
+    tcp.filtering = Nat{}.filtering;
+  }
+  return tcp;
+}
+
+Nat Nat::with_resets() const {
+  Nat changed = *this;
+  changed.resets_uninvited = true;
+  return changed;
+}
+
 Nat Nat::with_hairpin() const {
   Nat changed = *this;
   changed.hairpins = true;
