@@ -246,11 +246,23 @@ UdpPort::UdpPort(boost::asio::io_context& io, Options options)
 
 UdpPort::~UdpPort() = default;
 
+int UdpPort::main_handle(bool v6) const {
+  for (const auto& socket : sockets_)
+    if (socket->id == main_socket && socket->bound.address.is_v6() == v6)
+      return const_cast<boost::asio::ip::udp::socket&>(socket->handle).native_handle();
+  return -1;
+}
+
+// The first of its family is a main socket.
+SocketId UdpPort::id_for(const Endpoint& endpoint) const {
+  const bool first = std::none_of(sockets_.begin(), sockets_.end(), [&](const auto& socket) {
+    return socket->bound.address.is_v4() == endpoint.address.is_v4();
+  });
+  return first ? main_socket : static_cast<SocketId>(first_further_socket + sockets_.size());
+}
+
 Outcome<Endpoint> UdpPort::bind(const Endpoint& endpoint) {
-  const std::size_t number = sockets_.size();
-  auto socket = make_socket(
-      number == 0 ? main_socket : static_cast<SocketId>(first_further_socket + number - 1),
-      endpoint);
+  auto socket = make_socket(id_for(endpoint), endpoint);
   if (!socket) return socket.error();
   sockets_.push_back(std::move(*socket));
   return sockets_.back()->bound;
@@ -439,14 +451,13 @@ void UdpPort::send(Transmit transmit) {
 }
 
 void UdpPort::flush() {
-  for (auto& socket : sockets_) flush(*socket);
-  for (auto& [id, socket] : spare_) flush(*socket);
-}
-
-void UdpPort::flush(Socket& socket) {
-  if (!socket.full && !socket.gathered.empty()) send_gathered(socket);
-  // What has to wait must not lie in the receive buffer.
-  for (std::size_t i = 0; i < socket.gathered.size(); ++i) socket.gathered[i].own();
+  const auto flush_one = [&](Socket& socket) {
+    if (!socket.full && !socket.gathered.empty()) send_gathered(socket);
+    // What has to wait must not lie in the receive buffer.
+    for (std::size_t i = 0; i < socket.gathered.size(); ++i) socket.gathered[i].own();
+  };
+  for (auto& socket : sockets_) flush_one(*socket);
+  for (auto& [id, socket] : spare_) flush_one(*socket);
 }
 
 void UdpPort::send_gathered(Socket& socket) {

@@ -54,7 +54,8 @@ class UdpPort {
   UdpPort(const UdpPort&) = delete;
   UdpPort& operator=(const UdpPort&) = delete;
 
-  // Binds one socket more; the first is the main socket. The problem names --listen.
+  // Binds one socket more. The first of each address family is the main socket of that family: for
+  // the core they are one, since the address says which is meant. The problem names --listen.
   Outcome<Endpoint> bind(const Endpoint& endpoint);
   void start(Receive receive);
   void close();
@@ -69,6 +70,8 @@ class UdpPort {
 
   // What each listening socket is bound to, with the port it really has.
   std::vector<Endpoint> bound() const;
+  // Of the main socket of that family; -1: there is none.
+  int main_handle(bool v6) const;
   const Counters& counters() const { return counters_; }
 
  private:
@@ -78,9 +81,9 @@ class UdpPort {
   Outcome<std::shared_ptr<Socket>> make_socket(SocketId id, const Endpoint& endpoint);
   void wait_readable(const std::shared_ptr<Socket>& socket);
   void on_readable(const std::shared_ptr<Socket>& socket);
+  SocketId id_for(const Endpoint& endpoint) const;
   bool receive_batch(Socket& socket);
   Socket* socket_for(const Transmit& transmit);
-  void flush(Socket& socket);
   void send_gathered(Socket& socket);
   void wait_writable(Socket& socket);
 

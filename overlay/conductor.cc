@@ -38,6 +38,13 @@ std::uint64_t table_salt(const Crypto& crypto, const Identity& identity) {
   return load_be<std::uint64_t>(ByteView{digest}.first(8));
 }
 
+PeerBook open_book(const OverlayConfig& config, const Crypto& crypto, Random& random) {
+  auto saved = PeerBook::load(config.peer_book, crypto, random.fork(), config.netgroup_bits_v4,
+                              config.netgroup_bits_v6);
+  if (saved) return std::move(*saved);
+  return {crypto, random.fork(), config.netgroup_bits_v4, config.netgroup_bits_v6};
+}
+
 }  // namespace
 
 Overlay::Conductor::Conductor(OverlayConfig config, const Identity& identity, const Crypto& crypto,
@@ -58,6 +65,7 @@ Overlay::Conductor::Conductor(OverlayConfig config, const Identity& identity, co
       archive_(config_.archive ? config_.archive : std::make_shared<Archive>(crypto)),
       membership_({config_.netgroup_bits_v4, config_.netgroup_bits_v6}, identity_, *archive_,
                   random_.fork(), now, wall),
+      book_(open_book(config_, crypto, random_)),
       placement_(crypto, config_.netgroup_bits_v4, config_.netgroup_bits_v6),
       store_(id(), placement_, record_source()),
       keeper_(id(), placement_, random_.fork()),
@@ -70,10 +78,14 @@ Overlay::Conductor::Conductor(OverlayConfig config, const Identity& identity, co
       proof_helper_(identity.id(), random_.fork(), config_.netgroup_bits_v4,
                     config_.netgroup_bits_v6),
       dialler_(identity_),
-      promotion_(now, random_.fork(), promotion_config(config_)) {
+      promotion_(now, random_.fork(), promotion_config(config_)),
+      lan_(identity.id(), crypto, random_.fork()) {
   self_.set_local(config_.local_endpoints);
+  homes_.set_families(self_.has_family(false), self_.has_family(true));
+  tcp_view_.set_local(config_.local_tcp_endpoints);
   for (const Seed& seed : config_.seeds)
     if (seed.id != id()) homes_.add_supernode(now, seed.id, seed.endpoint);
+  pump_book(now);
   pump_roles(now);
   settle(now);
 }
@@ -99,6 +111,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::take(TimePoint now, const Route&
     case PacketKind::dialback:
     case PacketKind::dialback_echo:
     case PacketKind::relay:
+    case PacketKind::lan:
       return Drop::malformed;  // inside a lane
     case PacketKind::unknown:
       break;
@@ -113,7 +126,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_stun(TimePoint now, const Dat
   auto response = stun_binding_response(datagram.bytes, datagram.from);
   if (!response) return Drop::malformed;
   ++counters_.stun_answered;
-  transmit(Route{datagram.socket, datagram.proto, datagram.from}, std::move(*response));
+  transmit(route_of(datagram), std::move(*response));
   return used;
 }
 
@@ -145,6 +158,9 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_sealed(TimePoint now, const R
     case Area::proof:
       heard_from(now, *peer, route);
       return on_proof(now, *peer, route, body);
+    case Area::tcp:
+      heard_from(now, *peer, route);
+      return on_tcp_message(now, *peer, body);
     default:
       return Drop::undecodable;
   }
@@ -160,7 +176,8 @@ void Overlay::Conductor::heard_from(TimePoint now, Peer& peer, const Route& rout
   if (peer.paths.find(route)) return;
   // A new way to reach it, or somebody who only claims to be there: what is sent to try it comes
   // from the same budget as knocks.
-  if (!route.relayed() && !knock_budget_.take(now, route.endpoint.address)) return;
+  const bool by_udp = !route.relayed() && route.proto == Proto::udp;
+  if (by_udp && !knock_budget_.take(now, route.endpoint.address)) return;
   peer.paths.add(now, route, traits_of(peer, route));
 }
 
@@ -212,22 +229,16 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_bye(TimePoint now, Peer& peer
                                                                : "";
   if (peer.talk) end_talk(now, peer, why);
   if (bye.reason != ByeReason::leaving) return used;
-  if (homes_.is_home(peer.id)) lose_home(now, peer, "it is leaving");
+  if (homes_.is_home(peer.id)) {
+    lose_home(now, peer, "it is leaving");
+    // It waits for us to have gone, unless something of ours goes through it.
+    const bool relays = std::any_of(lanes_.begin(), lanes_.end(), [&](const auto& lane) {
+      return lane.second.home == peer.id;
+    });
+    if (homes_.sound() > 0 && !relays) send(peer, Bye{ByeReason::leaving});
+  }
   if (peer.is_leaf) lose_leaf(now, peer);
   return used;
-}
-
-void Overlay::Conductor::on_local_endpoints(TimePoint now, std::vector<Endpoint> endpoints) {
-  self_.set_local(std::move(endpoints));
-  homes_.on_network_change(now);
-  for (auto& [id, peer] : peers_) {
-    if (peer.talk) {
-      peer.talk->next_call = now;
-      peer.talk->next_round = now;
-    }
-    touch(peer);
-  }
-  settle(now);
 }
 
 void Overlay::Conductor::on_wall_clock(TimePoint now, WallTime wall) {
@@ -271,7 +282,10 @@ void Overlay::Conductor::on_timeout(TimePoint now) {
   proof_helper_.on_timeout(now);
   dialler_.on_timeout(now);
   promotion_.on_timeout(now);
+  pump_lan(now);
   pump_roles(now);
+  pump_book(now);
+  pump_connections(now);
   if (is_supernode()) {
     membership_.on_timeout(now);
     pump_mesh(now);
@@ -287,11 +301,18 @@ std::optional<TimePoint> Overlay::Conductor::next_timeout() const {
   std::optional<TimePoint> next = timers_.next();
   next = earlier(next, relay_.next_timeout());
   next = earlier(next, registrar_.next_timeout());
-  if (!is_supernode() && !leaving_) next = earlier(next, homes_.next_timeout());
+  if (!is_supernode() && !leaving_) {
+    next = earlier(next, homes_.next_timeout());
+    if (const auto hungry = homes_.hungry_at(); hungry && book_.size() > 0)
+      next = earlier(next, std::max(*hungry, ask_book_at_));
+  }
   next = earlier(next, prover_.next_timeout());
   next = earlier(next, proof_helper_.next_timeout());
   next = earlier(next, dialler_.next_timeout());
   next = earlier(next, promotion_.next_timeout());
+  if (!leaving_) next = earlier(next, book_.next_feeler());
+  next = earlier(next, lan_.next_timeout());
+  next = earlier(next, connections_.next_timeout());
   if (is_supernode()) {
     next = earlier(next, membership_.next_timeout());
     next = earlier(next, rejoin_at_);
@@ -307,6 +328,7 @@ std::optional<TimePoint> Overlay::Conductor::next_timeout(const Peer& peer) cons
   if (peer.pending) next = earlier(next, peer.pending->expires);
   next = earlier(next, peer.wanted_until);
   if (peer.talk) next = earlier(next, next_timeout(*peer.talk));
+  next = earlier(next, next_tcp_timeout(peer));
   return next;
 }
 
@@ -332,10 +354,12 @@ void Overlay::Conductor::pump(TimePoint now, Peer& peer) {
 
 void Overlay::Conductor::pump_paths(TimePoint now, Peer& peer) {
   peer.paths.on_timeout(now);
+  tend_connections(now, peer);
   while (const auto probe = peer.paths.poll_ping(now)) send(peer, probe->route, probe->ping);
   const auto lost = peer.paths.take_lost();
   if (!lost.empty()) on_paths_lost(now, peer, lost);
   if (homes_.is_home(peer.id)) worry_about_homes(now, peer);
+  if (peer.talk) worry_about_own_place(now, peer);
   if (peer.wanted_until && now >= *peer.wanted_until) peer.wanted_until.reset();
 }
 
@@ -346,6 +370,7 @@ bool Overlay::Conductor::is_needed(const Peer& peer) const {
 
 void Overlay::Conductor::forget(const NodeId& id) {
   std::erase(greeted_, id);
+  connections_.close_all_of(id);
   std::erase_if(lanes_, [&](const auto& lane) { return lane.second.peer == id; });
   std::erase_if(direct_peers_, [&](const auto& direct) { return direct.second == id; });
   timers_.set(id, std::nullopt);
@@ -376,7 +401,8 @@ void Overlay::Conductor::transmit_raw(TimePoint now, Transmit transmit) {
   transmits_.push(std::move(transmit));
 }
 
-void Overlay::Conductor::transmit(const Route& route, Bytes bytes) {
+void Overlay::Conductor::transmit(const Route& way, Bytes bytes) {
+  const Route route = carrier(way);
   ++counters_.datagrams_out;
   counters_.bytes_out += bytes.size();
   prover_.on_sent(now_, route.endpoint.address);
@@ -384,7 +410,8 @@ void Overlay::Conductor::transmit(const Route& route, Bytes bytes) {
   transmits_.push({.to = route.endpoint,
                    .bytes = std::move(bytes),
                    .socket = route.socket,
-                   .proto = route.proto});
+                   .proto = route.proto,
+                   .connection = route.connection});
 }
 
 bool Overlay::Conductor::send(Peer& peer, const Route& route, const Message& message) {

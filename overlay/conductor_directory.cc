@@ -7,8 +7,8 @@
 namespace byway {
 Overlay::Conductor::Outcome Overlay::Conductor::on_directory(TimePoint now, Peer& from,
                                                              ByteView body) {
-  // Only supernodes ask and tell one another here.
-  if (!is_supernode() || !membership_.record_of(from.id)) return Drop::unexpected;
+  // Only supernodes ask and tell one another here, and only those of the view.
+  if (!is_supernode() || !member(from.id)) return Drop::unexpected;
   const auto message = decode_directory(body);
   if (!message) return Drop::undecodable;
   on_directory_message(now, from.id, *message);
@@ -76,7 +76,9 @@ void Overlay::Conductor::seek(TimePoint now, const NodeId& caller, const Introdu
     return;
   }
   waiting.push_back({caller, introduce});
-  lookup_.find(now, introduce.target);
+  // Asked again in the same lane: the home that it was passed on to has not helped.
+  const bool in_vain = !relay_.other_end(introduce.lane, caller).is_nobody();
+  lookup_.find(now, introduce.target, in_vain);
   pump_directory(now);
 }
 
@@ -139,6 +141,10 @@ void Overlay::Conductor::forward(TimePoint now, const NodeId& caller_id, const I
   if (!endpoint || home == id())
     return tell_outcome(caller_id, introduce, IntroduceOutcome::not_here);
 
+  // A lane that led to a home that is gone turns to the one that is there.
+  if (const NodeId end = relay_.other_end(introduce.lane, caller_id);
+      !end.is_nobody() && end != home)
+    relay_.close(introduce.lane);
   const auto opened = config_.relay
                           ? relay_.open(now, introduce.lane, caller_id, {caller_id, from->route},
                                         {home, Route{.endpoint = *endpoint}})

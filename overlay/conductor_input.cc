@@ -70,8 +70,7 @@ void Overlay::Conductor::pass_on(TimePoint now, const Datagram& run, LaneId lane
   const std::size_t count = count_of(run.bytes.size(), segment);
   counters_.datagrams_in += count;
   counters_.bytes_in += run.bytes.size();
-  const auto verdict =
-      relay_.judge(now, Route{run.socket, run.proto, run.from}, lane, run.bytes.size(), segment);
+  const auto verdict = relay_.judge(now, route_of(run), lane, run.bytes.size(), segment);
   const std::size_t passed = verdict.forward_to ? count_of(verdict.bytes, segment) : 0;
   counters_.drop(verdict.drop, count - passed);
   if (passed == 0) return;
@@ -88,7 +87,8 @@ void Overlay::Conductor::pass_on(TimePoint now, const Datagram& run, LaneId lane
                     .borrowed = run.bytes.first(verdict.bytes),
                     .segment_size = passed > 1 ? segment : 0,
                     .socket = to.socket,
-                    .proto = to.proto};
+                    .proto = to.proto,
+                    .connection = to.connection};
   if (to.proto == Proto::udp)
     ++borrowed_;
   else
@@ -98,7 +98,13 @@ void Overlay::Conductor::pass_on(TimePoint now, const Datagram& run, LaneId lane
 
 Overlay::Conductor::Outcome Overlay::Conductor::on_one(TimePoint now, const Datagram& datagram) {
   if (datagram.bytes.empty()) return Drop::empty;
-  switch (classify(datagram.bytes)) {
+  if (datagram.proto == Proto::tcp && !connections_.find(datagram.connection))
+    return Drop::unknown_connection;
+  const PacketKind kind = classify(datagram.bytes);
+  if (datagram.socket == lan_socket && kind != PacketKind::lan) return Drop::unknown_kind;
+  switch (kind) {
+    case PacketKind::lan:
+      return on_lan(now, datagram);
     case PacketKind::stun:
       return on_stun(now, datagram);
     case PacketKind::relay:
@@ -107,7 +113,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_one(TimePoint now, const Data
     case PacketKind::dialback_echo:
       return on_dialback(now, datagram);
     default:
-      return take(now, Route{datagram.socket, datagram.proto, datagram.from}, datagram.bytes);
+      return take(now, route_of(datagram), datagram.bytes);
   }
 }
 
@@ -117,11 +123,9 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_own_lane(TimePoint now,
   const auto frame = parse_relay_frame(datagram.bytes);
   if (!frame) return Drop::malformed;
   const auto own = lanes_.find(frame->lane);
-  if (own == lanes_.end() || own->second.relay != datagram.from || frame->payload.empty())
+  if (own == lanes_.end() || !is_carried_by(own->second, datagram) || frame->payload.empty())
     return Drop::unknown_lane;
-  Route route{datagram.socket, datagram.proto, datagram.from};
-  route.lane = frame->lane;
-  return take(now, route, frame->payload);
+  return take(now, Route(own->second.route), frame->payload);
 }
 
 }  // namespace byway

@@ -6,7 +6,7 @@
 namespace byway {
 namespace {
 
-constexpr std::size_t sponsors = 3;
+constexpr std::size_t sponsors = 4;
 
 }  // namespace
 
@@ -58,8 +58,12 @@ void Overlay::Conductor::flush_outbox(TimePoint now, Peer& peer) {
 
 std::optional<Endpoint> Overlay::Conductor::supernode_endpoint(const NodeId& supernode) const {
   if (const RecordPtr record = membership_.record_of(supernode);
-      record && !record->record().endpoints.empty())
-    return record->record().endpoints.front();
+      record && !record->record().endpoints.empty()) {
+    const auto& endpoints = record->record().endpoints;
+    for (const Endpoint& endpoint : endpoints)
+      if (self_.has_family(endpoint.address.is_v6())) return endpoint;
+    return endpoints.front();
+  }
   return homes_.endpoint_of(supernode);
 }
 
@@ -109,9 +113,13 @@ void Overlay::Conductor::sign_own_record(TimePoint now, std::uint64_t above) {
 void Overlay::Conductor::join_mesh(TimePoint now) {
   sign_own_record(now);
   rejoin_at_.reset();
-  std::size_t asked = 0;
-  for (const NodeId& known : homes_.all())
-    if (known != id() && asked++ < sponsors) membership_.join(now, known);
+  // Half of them from the book: seeds may be dead, or all one person's.
+  for (std::size_t i = 0; i < sponsors / 2; ++i) ask_book(now);
+  std::vector<NodeId> known = homes_.all();
+  for (std::size_t i = 0; i < std::min(sponsors, known.size()); ++i) {
+    std::swap(known[i], known[i + random_.below(known.size() - i)]);
+    membership_.join(now, known[i]);
+  }
   pump_mesh(now);
 }
 
@@ -155,7 +163,10 @@ void Overlay::Conductor::on_mesh_event(TimePoint now, const MeshEvent& event) {
                  [&](const Probe& wish) { probe(now, wish.id); },
                  [&](const Renew& wish) { sign_own_record(now, wish.above); },
                  [&](const MemberAdmitted& admitted) {
-                   events_.push_back(SupernodeGained{admitted.record->record().id});
+                   const Record& record = admitted.record->record();
+                   events_.push_back(SupernodeGained{record.id});
+                   step(record.id, "is a member of the mesh");
+                   remember_heard(now, record, record.endpoints.front().address);
                    if (placement_.add(admitted.record)) keeper_.on_joined(now, *admitted.record);
                  },
                  [&](const MemberUpdated& updated) {
@@ -279,12 +290,15 @@ void Overlay::Conductor::send_samples(TimePoint now, Peer& leaf) {
 
 void Overlay::Conductor::on_samples(TimePoint now, Peer& from, const Samples& samples) {
   if (!homes_.is_home(from.id) && !homes_.is_dialing(from.id)) return;
+  const Path* path = from.paths.best();
   for (const Bytes& bytes : samples.records) {
     const auto record = archive_->record(bytes);
     if (!record || (*record)->record().role != Record::Role::supernode) continue;
     const Record& supernode = (*record)->record();
     if (supernode.endpoints.empty() || supernode.id == id()) continue;
-    homes_.add_supernode(now, supernode.id, supernode.endpoints.front());
+    if (path) remember_heard(now, supernode, path->route.endpoint.address);
+    for (const Endpoint& endpoint : supernode.endpoints)
+      homes_.add_supernode(now, supernode.id, endpoint);
   }
   assess_needs(now);
   pump_roles(now);
@@ -292,6 +306,7 @@ void Overlay::Conductor::on_samples(TimePoint now, Peer& from, const Samples& sa
 
 // One home is late. Where several died at once, waiting for each one's keepalive would take long.
 void Overlay::Conductor::worry_about_homes(TimePoint now, Peer& home) {
+  homes_.on_late(home.id, home.paths.is_worried());
   if (!home.paths.is_worried()) {
     home.alarmed = false;
     return;

@@ -30,6 +30,27 @@ void Overlay::on_timeout(TimePoint now) {
 void Overlay::on_local_endpoints(TimePoint now, std::vector<Endpoint> endpoints) {
   conductor_->on_local_endpoints(now, std::move(endpoints));
 }
+void Overlay::on_mapped(TimePoint now, Proto proto, const Endpoint& outside) {
+  conductor_->on_mapped(now, proto, outside);
+}
+void Overlay::on_unmapped(TimePoint now, Proto proto) {
+  conductor_->on_unmapped(now, proto);
+}
+void Overlay::on_network_change(TimePoint now) {
+  conductor_->on_network_change(now);
+}
+void Overlay::on_local_tcp_endpoints(TimePoint now, std::vector<Endpoint> endpoints) {
+  conductor_->on_local_tcp_endpoints(now, std::move(endpoints));
+}
+void Overlay::on_tcp_open(TimePoint now, TcpId id, const Endpoint& local) {
+  conductor_->on_tcp_open(now, id, local);
+}
+TcpId Overlay::on_tcp_accepted(TimePoint now, const Endpoint& local, const Endpoint& remote) {
+  return conductor_->on_tcp_accepted(now, local, remote);
+}
+void Overlay::on_tcp_closed(TimePoint now, TcpId id, TcpEnd why) {
+  conductor_->on_tcp_closed(now, id, why);
+}
 void Overlay::add_seed(TimePoint now, const Seed& seed) {
   conductor_->add_seed(now, seed);
 }
@@ -95,6 +116,9 @@ const View& Overlay::view() const {
 std::optional<Transmit> Overlay::poll_transmit(TimePoint now) {
   return conductor_->poll_transmit(now);
 }
+std::optional<TcpOrder> Overlay::poll_tcp() {
+  return conductor_->poll_tcp();
+}
 std::optional<Event> Overlay::poll_event() {
   return conductor_->poll_event();
 }
@@ -113,6 +137,16 @@ OverlayStatus Overlay::status(TimePoint now) const {
 }
 std::optional<PeerStatus> Overlay::peer(TimePoint now, const NodeId& peer) const {
   return conductor_->peer(now, peer);
+}
+
+Bytes Overlay::peer_book() const {
+  return conductor_->peer_book();
+}
+std::uint64_t Overlay::peer_book_version() const {
+  return conductor_->peer_book_version();
+}
+std::size_t Overlay::supernodes_remembered() const {
+  return conductor_->supernodes_remembered();
 }
 
 }  // namespace byway

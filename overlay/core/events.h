@@ -115,6 +115,18 @@ struct LookedUp {
   std::string_view outcome;
 };
 
+// A supernode sees us at another address or port than before: the NAT in front of us was started
+// anew, or we are in another network.
+struct Moved {
+  Endpoint before;
+  Endpoint now;
+};
+// Our router says that it maps this address to us, but supernodes see us elsewhere: not used.
+struct MappingDoubted {
+  Endpoint outside;
+  IpAddress seen;
+};
+
 // One step of a connection's story, for the log at debug level and for `overlay trace`.
 struct Step {
   NodeId peer;  // nobody: about this node itself
@@ -124,6 +136,6 @@ struct Step {
 using Event =
     std::variant<HomeGained, HomeLost, HomeUnreachable, Ready, PathChanged, PeerConnected, PeerLost,
                  PeerUnreachable, StreamOpened, StreamReadable, StreamWritable, StreamClosed,
-                 RoleChanged, SupernodeGained, SupernodeLost, LookedUp, Step>;
+                 RoleChanged, SupernodeGained, SupernodeLost, LookedUp, Moved, MappingDoubted, Step>;
 
 }  // namespace byway

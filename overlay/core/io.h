@@ -1,7 +1,9 @@
-// What goes in and out of the core: datagrams that arrived, datagrams to be sent.
+// What goes in and out of the core: datagrams that arrived, datagrams to be sent, and TCP
+// connections for those that cannot travel by UDP.
 #pragma once
 
 #include <optional>
+#include <string_view>
 #include <variant>
 
 #include "protocol/bytes.h"
@@ -17,6 +19,11 @@ using SocketId = std::uint16_t;
 constexpr SocketId main_socket = 0;
 constexpr SocketId first_spare_socket = 1;
 constexpr SocketId last_spare_socket = 4095;
+// Only hears what is sent to the groups of protocol/lan_packet.h; nothing is sent from it.
+constexpr SocketId lan_socket = 0xffff;
+
+// A TCP connection, by the number that the core gave it; never used twice. 0: none.
+using TcpId = std::uint32_t;
 
 struct Datagram {
   Endpoint from;
@@ -26,6 +33,7 @@ struct Datagram {
   // Where bytes holds several datagrams of one sender that arrived together (a train): the size of
   // each; the last may be shorter. 0: bytes is one datagram.
   std::size_t segment_size = 0;
+  TcpId connection = 0;  // by which it came, where proto is tcp
 };
 
 struct Transmit {
@@ -40,6 +48,7 @@ struct Transmit {
   SocketId socket = main_socket;
   Proto proto = Proto::udp;
   std::uint8_t ttl = 0;  // 0: the system's
+  TcpId connection = 0;  // where proto is tcp; gone meanwhile: dropped
 
   ByteView view() const { return borrowed.empty() ? ByteView{bytes} : borrowed; }
   void own() {
@@ -62,5 +71,28 @@ struct CloseSocket {
   SocketId id;
 };
 using SocketOrder = std::variant<OpenSocket, CloseSocket>;
+
+// To be opened from the port on which TCP is listened, so that every connection has one outside
+// endpoint where the NAT allows it; where that port is not free, from any other.
+struct OpenTcp {
+  TcpId id;
+  Endpoint to;
+  bool only_shared = false;  // not from any other port: the peer expects this one
+};
+// No more is heard of it. What was to be sent on it still leaves where that costs no waiting.
+struct CloseTcp {
+  TcpId id;
+};
+using TcpOrder = std::variant<OpenTcp, CloseTcp>;
+
+enum class TcpEnd : std::uint8_t {
+  refused,    // a reset in answer to the attempt
+  timed_out,  // no answer to the attempt
+  taken,      // a connection between the same two endpoints exists: theirs was first
+  closed,     // by the other end, or reset
+  broken,     // what came in was not our framing
+  unable      // this host could not: no route, no address of that family, no room
+};
+std::string_view to_string(TcpEnd end);
 
 }  // namespace byway

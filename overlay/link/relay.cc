@@ -69,7 +69,10 @@ void Relay::rebind(const NodeId& node, const Route& route) {
   const auto [first, last] = by_node_.equal_range(node);
   for (auto entry = first; entry != last; ++entry)
     for (End& end : lanes_.at(entry->second).ends)
-      if (end.node == node) end.route = route;
+      if (end.node == node && end.route != route) {
+        end.former = end.route.proto == route.proto ? std::nullopt : std::optional(end.route);
+        end.route = route;
+      }
 }
 
 void Relay::close(LaneId lane) {
@@ -102,7 +105,8 @@ Relay::Verdict Relay::judge(TimePoint now, const Route& from, LaneId lane, std::
   const auto found = lanes_.find(lane);
   if (found == lanes_.end()) return {};
   Lane& known = found->second;
-  const int source = from == known.ends[0].route ? 0 : from == known.ends[1].route ? 1 : -1;
+  const auto comes_from = [&](const End& end) { return from == end.route || from == end.former; };
+  const int source = comes_from(known.ends[0]) ? 0 : comes_from(known.ends[1]) ? 1 : -1;
   if (source < 0) return {};
 
   Verdict verdict{.forward_to = {}, .drop = Drop::lane_budget};

@@ -33,6 +33,8 @@ class Relay {
   struct End {
     NodeId node;
     Route route;  // where it is now: direct
+    // Where it was before it changed between UDP and TCP: what is still under way comes from there.
+    std::optional<Route> former{};
   };
   enum class Opened : std::uint8_t { yes, taken, full };
   // Opening a lane again between the same two is no error and renews it. An end may be another

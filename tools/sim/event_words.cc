@@ -54,6 +54,13 @@ std::string in_words(const Event& event, const std::function<std::string(const N
             return "looked up " + name(e.target) + ": " + std::string(e.outcome) +
                    (e.home.is_nobody() ? "" : " at " + name(e.home));
           },
+          [](const Moved& e) {
+            return "moved from " + e.before.to_string() + " to " + e.now.to_string();
+          },
+          [](const MappingDoubted& e) {
+            return "the router names " + e.outside.to_string() + ", but supernodes see " +
+                   e.seen.to_string();
+          },
           [&](const Step& e) {
             return (e.peer.is_nobody() ? "" : "[" + name(e.peer) + "] ") + e.text;
           },

@@ -360,6 +360,7 @@ Duration Swarm::latency(const Host& a, const Host& b) {
 }
 
 void Swarm::send(HostId id, Transmit transmit) {
+  transmit.own();
   Host& host = hosts_[id];
   const Traffic kind = kind_of(transmit.bytes);
   const auto target = by_endpoint_.find(transmit.to);
