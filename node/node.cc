@@ -155,9 +155,8 @@ Outcome<std::unique_ptr<Node>> Node::start(boost::asio::io_context& io, const Ru
   auto book = read_peer_book(parts.dir.peer_book_path());
   if (!book) return book.error();
   const bool had_book = !book->empty();
-  auto runtime =
-      Runtime::open(io, overlay_config(config, parts.seeds->given(), std::move(*book)),
-                    config.listen, parts.identity);
+  auto runtime = Runtime::open(io, overlay_config(config, parts.seeds->given(), std::move(*book)),
+                               config.listen, parts.identity);
   if (!runtime) return runtime.error();
   parts.runtime = std::move(*runtime);
   const std::size_t remembered = parts.runtime->overlay().supernodes_remembered();

@@ -232,9 +232,8 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_bye(TimePoint now, Peer& peer
   if (homes_.is_home(peer.id)) {
     lose_home(now, peer, "it is leaving");
     // It waits for us to have gone, unless something of ours goes through it.
-    const bool relays = std::any_of(lanes_.begin(), lanes_.end(), [&](const auto& lane) {
-      return lane.second.home == peer.id;
-    });
+    const bool relays = std::any_of(lanes_.begin(), lanes_.end(),
+                                    [&](const auto& lane) { return lane.second.home == peer.id; });
     if (homes_.sound() > 0 && !relays) send(peer, Bye{ByeReason::leaving});
   }
   if (peer.is_leaf) lose_leaf(now, peer);

@@ -178,6 +178,7 @@ class Overlay::Conductor {
   Outcome on_introduction(TimePoint now, Peer& home, const Introduction& introduction);
   Outcome on_introduce_result(TimePoint now, Peer& home, const IntroduceResult& result);
   Duration rtt_to(const Peer& peer) const;
+  std::vector<Whereabouts> others_with_room(const NodeId& leaf) const;
 
   // --- conductor_network.cc ---
   void doubt_everything(TimePoint now);
@@ -384,7 +385,7 @@ class Overlay::Conductor {
   std::uint64_t book_version_ = 0;
   std::optional<TimePoint> answered_at_;  // when some supernode last answered a dial
   TimePoint ask_book_at_{};               // not before
-  Placement placement_;  // of the members that the view admits
+  Placement placement_;                   // of the members that the view admits
   Store store_;
   Keeper keeper_;
   Lookup lookup_;

@@ -40,7 +40,12 @@ Overlay::Conductor::Outcome Overlay::Conductor::answer(TimePoint now, const Rout
   };
   const auto refuse = [&](Refusal refusal) -> Outcome {
     welcome.answer = refusal;
-    const Bytes payload = encode(welcome);
+    Bytes payload = encode(welcome);
+    while (!fits(payload) && !refusal.others.empty()) {
+      refusal.others.pop_back();
+      welcome.answer = refusal;
+      payload = encode(welcome);
+    }
     if (!fits(payload)) return Drop::oversize_answer;
     transmit(route, responder->respond(payload, random_.u32(), random_).datagram);
     return used;
@@ -69,7 +74,11 @@ Overlay::Conductor::Outcome Overlay::Conductor::answer(TimePoint now, const Rout
   if (const auto* wish = std::get_if<Registration>(&hello->wish)) {
     if (!is_supernode()) return refuse({RefusalReason::not_supernode, 0});
     const auto verdict = registrar_.judge(hello->id, *wish);
-    if (const auto* refusal = std::get_if<Refusal>(&verdict)) return refuse(*refusal);
+    if (const auto* refusal = std::get_if<Refusal>(&verdict)) {
+      Refusal busy = *refusal;
+      busy.others = others_with_room(hello->id);
+      return refuse(std::move(busy));
+    }
     welcome.answer = std::get<Registered>(verdict);
   }
   const auto* wants_to_talk = std::get_if<Talk>(&hello->wish);
@@ -289,6 +298,8 @@ void Overlay::Conductor::on_refused(TimePoint now, Peer& peer, const Refusal& re
   if (refusal.reason == RefusalReason::not_supernode) remember_silence(now, peer.id);
   if (homes_.is_dialing(peer.id)) {
     homes_.on_refused(now, peer.id, refusal);
+    for (const Whereabouts& other : refusal.others)
+      if (other.id != id()) homes_.add_supernode(now, other.id, other.endpoint);
     if (route) events_.push_back(HomeUnreachable{route->endpoint, why});
   }
   if (peer.talk && !peer.talk->connected) end_talk(now, peer, why);

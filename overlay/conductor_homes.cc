@@ -150,6 +150,18 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_introduce_result(TimePoint no
   return used;
 }
 
+// For a leaf that we cannot take: those near its place who did not say that they are full.
+std::vector<Whereabouts> Overlay::Conductor::others_with_room(const NodeId& leaf) const {
+  std::vector<Whereabouts> others;
+  for (const NodeId& other : membership_.nearest(leaf, limits::samples)) {
+    const View::Member* known = membership_.view().find(other);
+    const bool full = known->load != View::load_unknown && known->load >= max_load;
+    if (other == id() || full || others.size() >= max_refusal_others) continue;
+    others.push_back({other, known->dossier->record->record().endpoints.front()});
+  }
+  return others;
+}
+
 // --- as a supernode ------------------------------------------------------------------------------
 
 // A leaf of ours has signed a new record: its homes may have changed.

@@ -202,8 +202,8 @@ void Overlay::Conductor::on_promotion(TimePoint now, Promotion::Event event) {
 
 std::string Overlay::Conductor::role_why(TimePoint now) const {
   const bool alone = is_supernode() && membership_.view().size() <= 1 && !prover_.is_proved();
-  return promotion_.why(now, alone ? "it is the only one, so nobody can prove its address"
-                                   : prover_.status());
+  return promotion_.why(
+      now, alone ? "it is the only one, so nobody can prove its address" : prover_.status());
 }
 
 std::string Overlay::Conductor::role_word() const {

@@ -233,10 +233,9 @@ std::vector<NodeId> Homes::ids() const {
   std::vector<const Supernode*> homes;
   for (const Supernode& s : supernodes_)
     if (s.state == State::home) homes.push_back(&s);
-  std::sort(homes.begin(), homes.end(),
-            [](const Supernode* a, const Supernode* b) {
-              return std::pair(a->doubted, a->gained) < std::pair(b->doubted, b->gained);
-            });
+  std::sort(homes.begin(), homes.end(), [](const Supernode* a, const Supernode* b) {
+    return std::pair(a->doubted, a->gained) < std::pair(b->doubted, b->gained);
+  });
   std::vector<NodeId> ids;
   for (const Supernode* s : homes) ids.push_back(s->id);
   return ids;

@@ -73,9 +73,9 @@ class Host final : public Receiver {
   void talk_to(Host& peer);                       // just a link and its paths
   void send(const Endpoint& to, ByteView bytes);  // raw, from the main port
   void send_as(const Endpoint& from, const Endpoint& to, ByteView bytes);  // with a forged source
-  void crash();    // at once, without a word
-  void leave();    // with goodbyes
-  void restart();  // the same key, nothing remembered
+  void crash();                   // at once, without a word
+  void leave();                   // with goodbyes
+  void restart();                 // the same key, nothing remembered
   void restart_with_peer_book();  // and what it had kept on disk
   void unplug();
   void plug_in();
