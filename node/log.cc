@@ -114,6 +114,10 @@ void log_event(const Event& event) {
           [](const RoleChanged& changed) {
             spdlog::info("event=role role={} why={}", changed.role, quoted(changed.why));
           },
+          [](const SurveyDone& done) {
+            spdlog::debug("event=survey-done supernode={}{}", done.whom.short_string(),
+                          done.why.empty() ? "" : " why=" + quoted(done.why));
+          },
           [](const Step& step) {
             spdlog::debug("event=step peer={} text={}", step.peer.short_string(),
                           quoted(step.text));

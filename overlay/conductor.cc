@@ -1,5 +1,7 @@
 #include "overlay/conductor.h"
 
+#include "overlay/survey/survey_limits.h"
+
 #include "protocol/codec.h"
 #include "protocol/packet.h"
 #include "protocol/stun.h"
@@ -64,7 +66,10 @@ Overlay::Conductor::Conductor(OverlayConfig config, const Identity& identity, co
       proof_helper_(identity.id(), random_.fork(), config_.netgroup_bits_v4,
                     config_.netgroup_bits_v6),
       dialler_(identity_),
-      promotion_(now, random_.fork(), promotion_config(config_)) {
+      promotion_(now, random_.fork(), promotion_config(config_)),
+      started_(now),
+      survey_rate_(limits::surveys_per_asker, limits::surveys_burst, limits::tracked_strangers),
+      survey_load_(limits::surveys_per_second, limits::surveys_per_second_burst) {
   self_.set_local(config_.local_endpoints);
   for (const Seed& seed : config_.seeds)
     if (seed.id != id()) homes_.add_supernode(now, seed.id, seed.endpoint);
@@ -180,13 +185,16 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_sealed(TimePoint now, const R
       break;
     case Area::directory:
       heard_from(now, *peer, route);
-      return on_directory(now, *peer, body);
+      return on_directory(now, *peer, route, body);
     case Area::mesh:
       heard_from(now, *peer, route);
       return on_mesh(now, *peer, body);
     case Area::proof:
       heard_from(now, *peer, route);
       return on_proof(now, *peer, route, body);
+    case Area::survey:
+      heard_from(now, *peer, route);
+      return on_survey(now, *peer, route, body);
     default:
       return Drop::undecodable;
   }
@@ -319,6 +327,7 @@ std::optional<TimePoint> Overlay::Conductor::next_timeout() const {
   next = earlier(next, proof_helper_.next_timeout());
   next = earlier(next, dialler_.next_timeout());
   next = earlier(next, promotion_.next_timeout());
+  next = earlier(next, survey_.next_timeout());
   if (is_supernode()) {
     next = earlier(next, membership_.next_timeout());
     next = earlier(next, rejoin_at_);
@@ -340,6 +349,7 @@ std::optional<TimePoint> Overlay::Conductor::next_timeout(const Peer& peer) cons
 void Overlay::Conductor::settle(TimePoint now) {
   now_ = now;
   run_homes(now);
+  pump_survey(now);
   while (!touched_.empty()) {
     const NodeId id = *touched_.begin();
     touched_.erase(touched_.begin());

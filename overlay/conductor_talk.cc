@@ -86,7 +86,7 @@ void Overlay::Conductor::ask_home(TimePoint now, Peer& peer, const NodeId& home_
 }
 
 Talk Overlay::Conductor::our_talk(const Peer* peer) const {
-  Talk talk = self_.talk();
+  Talk talk = config_.visitor ? Talk{} : self_.talk();
   if (peer && peer->talk) talk.sessions = static_cast<std::uint16_t>(peer->talk->sessions.size());
   return talk;
 }

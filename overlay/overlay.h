@@ -22,6 +22,7 @@
 #include "protocol/identity.h"
 #include "protocol/message.h"
 #include "protocol/random.h"
+#include "protocol/survey_message.h"
 
 namespace byway {
 
@@ -51,6 +52,10 @@ struct OverlayConfig {
   std::uint64_t lane_rate = 0;       // bytes/s of one lane; 0: no limit
   std::shared_ptr<Archive> archive;  // shared by the nodes of a simulation; none: its own
   bool cubic = false;                // congestion control of streams; default BBR
+  std::string agent = "byway";       // software and version, for whoever asks
+  // A diagnosis tool, here for a moment: it is placed in no directory, looks for no further homes,
+  // and tells no addresses, so that what is relayed stays relayed.
+  bool visitor = false;
 };
 
 // --- what `status` shows --------------------------------------------------------------------
@@ -128,6 +133,9 @@ class Overlay {
     bool end = false;  // the peer finished and everything was read
   };
   Read read(TimePoint now, StreamId stream, std::size_t max);
+  // Asks a supernode something, linking with it as a guest where there is no link yet. Answered by
+  // exactly one SurveyDone with the number that is returned.
+  std::uint64_t survey(TimePoint now, const Seed& supernode, SurveyQuestion question);
   // Say goodbye to everybody; drain the transmits, then destroy.
   void leave(TimePoint now);
 
@@ -141,6 +149,9 @@ class Overlay {
   const Counters& counters() const;
   OverlayStatus status(TimePoint now) const;
   std::optional<PeerStatus> peer(TimePoint now, const NodeId& peer) const;
+  // Supernodes that others may join by, at most so many: ourselves if we serve, our homes, and
+  // whomever else we know.
+  std::vector<Seed> supernodes(std::size_t most) const;
 
  private:
   class Conductor;

@@ -28,7 +28,8 @@ namespace byway {
   X(stun_rate, "STUN request over the rate, or not a Binding request")         \
   X(oversize_answer, "an answer that would have been larger than its request") \
   X(unwanted_dialback, "dial-back or echo that nobody asked for")              \
-  X(quota, "introduction over its quota")
+  X(quota, "introduction over its quota")                                      \
+  X(survey_rate, "survey question over its rate")
 
 enum class Drop : std::uint8_t {
 #define X(name, text) name,
@@ -58,6 +59,7 @@ struct Counters {
   std::uint64_t stun_answered = 0;
   std::uint64_t introductions_passed = 0;
   std::uint64_t quic_refused_frames = 0;
+  std::uint64_t surveys_answered = 0;
   std::array<std::uint64_t, drop_kinds> drops{};
 
   void drop(Drop reason) { ++drops[static_cast<std::size_t>(reason)]; }

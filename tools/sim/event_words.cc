@@ -46,6 +46,9 @@ std::string in_words(const Event& event, const std::function<std::string(const N
           [&](const StreamWritable& e) { return stream(e.stream) + " writable"; },
           [&](const StreamClosed& e) { return stream(e.stream) + " closed" + because(e.why); },
           [&](const RoleChanged& e) { return "is a " + e.role + ": " + e.why; },
+          [&](const SurveyDone& e) {
+            return "asked " + name(e.whom) + (e.answer ? ": answered" : because(e.why));
+          },
           [&](const Step& e) {
             return (e.peer.is_nobody() ? "" : "[" + name(e.peer) + "] ") + e.text;
           },
