@@ -12,6 +12,7 @@
 #include "node/apps/status.h"
 #include "node/control_server.h"
 #include "node/log.h"
+#include "node/version.h"
 
 namespace byway {
 namespace {
@@ -32,6 +33,7 @@ OverlayConfig overlay_config(const RunConfig& config, std::vector<Seed> seeds) {
   overlay.relay_rate = config.relay_rate;
   overlay.lane_rate = config.lane_rate;
   overlay.cubic = config.cubic;
+  overlay.agent = std::string("byway ") + version;
   return overlay;
 }
 
@@ -131,6 +133,9 @@ Outcome<std::unique_ptr<Node>> Node::start(boost::asio::io_context& io, const Ru
     return Problem{
         "--seed: a node without a seed finds nobody and is found by nobody; name a "
         "supernode as ID@HOST:PORT, or begin a network with --role supernode"};
+  if (config.invited_by)
+    log_info("event=invited by=" + config.invited_by->to_string() +
+             " hint=\"byway contact add NAME " + config.invited_by->to_string() + "\"");
   parts.runtime->start();
   parts.seeds->start(
       [&runtime = *parts.runtime](const Seed& seed) {
@@ -177,6 +182,11 @@ void Node::handle(const control::ControlRequest& request, std::shared_ptr<Replie
   const AppContext context{*parts.runtime, *parts.streams, parts.contacts, parts.store};
   if (std::holds_alternative<control::Status>(request)) {
     replies->line(status_json(context, parts.name, parts.started));
+    return replies->done();
+  }
+  if (const auto* r = std::get_if<control::Supernodes>(&request)) {
+    for (const Seed& seed : parts.runtime->overlay().supernodes(r->most))
+      replies->line({{"id", seed.id.to_string()}, {"endpoint", seed.endpoint.to_string()}});
     return replies->done();
   }
   if (std::holds_alternative<control::Stop>(request)) {
