@@ -134,6 +134,10 @@ void log_event(const Event& event) {
             spdlog::warn("event=port-mapping-doubted outside={} seen={} then=\"not used\"",
                          doubted.outside.to_string(), doubted.seen.to_string());
           },
+          [](const SurveyDone& done) {
+            spdlog::debug("event=survey-done supernode={}{}", done.whom.short_string(),
+                          done.why.empty() ? "" : " why=" + quoted(done.why));
+          },
           [](const Step& step) {
             if (step.peer.is_nobody()) return spdlog::info("event=self text={}", quoted(step.text));
             spdlog::debug("event=step peer={} text={}", step.peer.short_string(),

@@ -1,5 +1,7 @@
 #include "overlay/conductor.h"
 
+#include "overlay/survey/survey_limits.h"
+
 #include "protocol/codec.h"
 #include "protocol/packet.h"
 #include "protocol/stun.h"
@@ -79,7 +81,10 @@ Overlay::Conductor::Conductor(OverlayConfig config, const Identity& identity, co
                     config_.netgroup_bits_v6),
       dialler_(identity_),
       promotion_(now, random_.fork(), promotion_config(config_)),
-      lan_(identity.id(), crypto, random_.fork()) {
+      lan_(identity.id(), crypto, random_.fork()),
+      started_(now),
+      survey_rate_(limits::surveys_per_asker, limits::surveys_burst, limits::tracked_strangers),
+      survey_load_(limits::surveys_per_second, limits::surveys_per_second_burst) {
   self_.set_local(config_.local_endpoints);
   homes_.set_families(self_.has_family(false), self_.has_family(true));
   tcp_view_.set_local(config_.local_tcp_endpoints);
@@ -151,7 +156,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_sealed(TimePoint now, const R
       break;
     case Area::directory:
       heard_from(now, *peer, route);
-      return on_directory(now, *peer, body);
+      return on_directory(now, *peer, route, body);
     case Area::mesh:
       heard_from(now, *peer, route);
       return on_mesh(now, *peer, body);
@@ -161,6 +166,9 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_sealed(TimePoint now, const R
     case Area::tcp:
       heard_from(now, *peer, route);
       return on_tcp_message(now, *peer, body);
+    case Area::survey:
+      heard_from(now, *peer, route);
+      return on_survey(now, *peer, route, body);
     default:
       return Drop::undecodable;
   }
@@ -312,6 +320,7 @@ std::optional<TimePoint> Overlay::Conductor::next_timeout() const {
   if (!leaving_) next = earlier(next, book_.next_feeler());
   next = earlier(next, lan_.next_timeout());
   next = earlier(next, connections_.next_timeout());
+  next = earlier(next, survey_.next_timeout());
   if (is_supernode()) {
     next = earlier(next, membership_.next_timeout());
     next = earlier(next, rejoin_at_);
@@ -334,6 +343,7 @@ std::optional<TimePoint> Overlay::Conductor::next_timeout(const Peer& peer) cons
 void Overlay::Conductor::settle(TimePoint now) {
   now_ = now;
   run_homes(now);
+  pump_survey(now);
   while (!touched_.empty()) {
     const NodeId id = *touched_.begin();
     touched_.erase(touched_.begin());

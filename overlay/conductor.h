@@ -15,6 +15,7 @@
 //   conductor_talk.cc        conversations: calling, knocking, changing path
 //   conductor_streams.cc     sessions and their streams
 //   conductor_tcp.cc         where UDP is blocked: connections, TCP punching
+//   conductor_survey.cc      what diagnosis tools ask and are told
 //   conductor_status.cc      what `status` shows
 #pragma once
 
@@ -48,6 +49,7 @@
 #include "overlay/reach/registrar.h"
 #include "overlay/reach/self_view.h"
 #include "overlay/reach/tcp_view.h"
+#include "overlay/survey/survey.h"
 #include "protocol/cookie.h"
 
 namespace byway {
@@ -79,6 +81,7 @@ class Overlay::Conductor {
   void finish(TimePoint now, StreamId stream);
   void reset(TimePoint now, StreamId stream);
   Read read(TimePoint now, StreamId stream, std::size_t max);
+  std::uint64_t survey(TimePoint now, const Seed& supernode, SurveyQuestion question);
   void leave(TimePoint now);
 
   std::optional<SocketOrder> poll_socket();
@@ -97,6 +100,7 @@ class Overlay::Conductor {
   const Counters& counters() const { return counters_; }
   OverlayStatus status(TimePoint now) const;
   std::optional<PeerStatus> peer(TimePoint now, const NodeId& id) const;
+  std::vector<Seed> supernodes(std::size_t most) const;
 
   Bytes peer_book() const { return book_.save(); }
   std::uint64_t peer_book_version() const { return book_version_; }
@@ -253,7 +257,7 @@ class Overlay::Conductor {
     NodeId caller;
     Introduce introduce;
   };
-  Outcome on_directory(TimePoint now, Peer& from, ByteView body);
+  Outcome on_directory(TimePoint now, Peer& from, const Route& route, ByteView body);
   void on_directory_message(TimePoint now, const NodeId& from, const DirectoryMessage& message);
   void pump_directory(TimePoint now);
   void seek(TimePoint now, const NodeId& caller, const Introduce& introduce);
@@ -262,6 +266,14 @@ class Overlay::Conductor {
   void forward(TimePoint now, const NodeId& caller, const Introduce& introduce, const NodeId& home);
   void tell_outcome(const NodeId& caller, const Introduce& introduce, IntroduceOutcome outcome);
   Outcome pass_on_result(TimePoint now, Peer& home, const IntroduceResult& result);
+
+  // --- conductor_survey.cc ---
+  Outcome on_survey(TimePoint now, Peer& from, const Route& route, ByteView body);
+  Outcome on_guest_directory(TimePoint now, Peer& from, const Route& route, ByteView body);
+  bool may_survey(TimePoint now, const Route& route);
+  SupernodeState survey_state(TimePoint now, const StateRequest& request) const;
+  MembersPage survey_members(const MembersRequest& request, std::size_t room) const;
+  void pump_survey(TimePoint now);
 
   // --- conductor_talk.cc ---
   Conversation& begin_talk(TimePoint now, Peer& peer, bool called);
@@ -404,6 +416,10 @@ class Overlay::Conductor {
   Promotion promotion_;
   LanFinder lan_;
   bool serving_ = false;  // as a supernode
+  TimePoint started_;
+  Survey survey_;
+  RateLimiter<IpAddress> survey_rate_;
+  TokenBucket survey_load_;
   std::set<Endpoint> proved_;
   NodeId seen_by_;                   // the supernode whose view of our address counts
   Endpoint seen_as_;                 // what it sees

@@ -220,6 +220,7 @@ void Overlay::Conductor::on_dial_failed(TimePoint now, Peer& peer, const std::st
   const auto route = std::exchange(peer.dial_route, std::nullopt);
   on_mesh_dial_failed(now, peer);
   if (route && !route->relayed()) remember_silence(now, peer.id);
+  survey_.on_unreachable(now, peer.id, why);
   if (homes_.is_dialing(peer.id) && homes_.on_failed(now, peer.id) && route)
     events_.push_back(HomeUnreachable{route->endpoint, why});
   if (!peer.talk) return;
@@ -272,6 +273,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_handshake2(TimePoint now, con
     if (route.proto == Proto::udp) on_seen_by(now, peer->id, route.endpoint, welcome->observed);
   }
   flush_outbox(now, *peer);
+  survey_.on_linked(now, peer->id, welcome->observed, peer->link.handshake_rtt());
   if (std::holds_alternative<Registered>(welcome->answer))
     on_registered(now, *peer, route, welcome->observed);
   if (const auto* talk = std::get_if<Talk>(&welcome->answer))
@@ -291,11 +293,14 @@ void Overlay::Conductor::on_refused(TimePoint now, Peer& peer, const Refusal& re
       dial(now, peer, route, registration(now));
     else if (peer.talk)
       call(now, peer);
+    else if (survey_.awaits(peer.id))
+      dial(now, peer, route, Greet{});
     return;
   }
   const std::string why = "it refused: " + std::string(to_string(refusal.reason));
   answered_at_ = now;
   if (refusal.reason == RefusalReason::not_supernode) remember_silence(now, peer.id);
+  survey_.on_unreachable(now, peer.id, why);
   if (homes_.is_dialing(peer.id)) {
     homes_.on_refused(now, peer.id, refusal);
     for (const Whereabouts& other : refusal.others)

@@ -42,7 +42,7 @@ void Overlay::Conductor::on_registered(TimePoint now, Peer& peer, const Route& r
 // Our homes have changed: each of them gets the record that says so, and places it.
 void Overlay::Conductor::announce_record(TimePoint now) {
   const auto homes = homes_.ids();
-  if (homes.empty() || leaving_) return;
+  if (homes.empty() || leaving_ || config_.visitor) return;
   const Registration registration = this->registration(now);
   for (const NodeId& home_id : homes)
     if (Peer* home = find(home_id)) send(*home, registration);

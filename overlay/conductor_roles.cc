@@ -14,9 +14,10 @@ bool Overlay::Conductor::seeks_proof() const {
 Overlay::Conductor::Outcome Overlay::Conductor::on_dialback(TimePoint now,
                                                             const Datagram& datagram) {
   if (datagram.proto == Proto::tcp) return Drop::unwanted_dialback;  // proofs are of UDP so far
-  const bool asked_for = classify(datagram.bytes) == PacketKind::dialback
-                             ? prover_.on_dialback(now, datagram)
-                             : dialler_.on_echo(now, wall(now), datagram);
+  const bool asked_for =
+      classify(datagram.bytes) == PacketKind::dialback
+          ? prover_.on_dialback(now, datagram) || survey_.on_dialback(now, datagram)
+          : dialler_.on_echo(now, wall(now), datagram);
   if (!asked_for) return Drop::unwanted_dialback;
   pump_roles(now);
   return used;
@@ -44,7 +45,8 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_proof(TimePoint now, Peer& fr
                    if (!proof_helper_.on_result(from.id, result)) outcome = Drop::unexpected;
                  },
                  [&](const ProveResult& result) {
-                   if (!prover_.on_result(now, wall(now), from.id, result))
+                   if (!prover_.on_result(now, wall(now), from.id, result) &&
+                       !survey_.on_answer(now, from.id, result))
                      outcome = Drop::unexpected;
                  },
              },

@@ -88,8 +88,8 @@ void Overlay::Conductor::ask_home(TimePoint now, Peer& peer, const NodeId& home_
 }
 
 Talk Overlay::Conductor::our_talk(const Peer* peer) const {
-  Talk talk = self_.talk();
-  add_tcp(talk);
+  Talk talk = config_.visitor ? Talk{} : self_.talk();
+  if (!config_.visitor) add_tcp(talk);
   if (peer && peer->talk) talk.sessions = static_cast<std::uint16_t>(peer->talk->sessions.size());
   return talk;
 }

@@ -24,6 +24,7 @@
 #include "protocol/message.h"
 #include "protocol/random.h"
 #include "protocol/record.h"
+#include "protocol/survey_message.h"
 
 namespace byway {
 
@@ -58,6 +59,10 @@ struct OverlayConfig {
   bool lan = true;                   // looks for peers in its own network, and answers there
   bool cubic = false;                // congestion control of streams; default BBR
   Bytes peer_book;                   // what peer_book() gave before a restart; damaged: as if empty
+  std::string agent = "byway";       // software and version, for whoever asks
+  // A diagnosis tool, here for a moment: it is placed in no directory, looks for no further homes,
+  // and tells no addresses, so that what is relayed stays relayed.
+  bool visitor = false;
 };
 
 // --- what `status` shows --------------------------------------------------------------------
@@ -158,6 +163,9 @@ class Overlay {
     bool end = false;  // the peer finished and everything was read
   };
   Read read(TimePoint now, StreamId stream, std::size_t max);
+  // Asks a supernode something, linking with it as a guest where there is no link yet. Answered by
+  // exactly one SurveyDone with the number that is returned.
+  std::uint64_t survey(TimePoint now, const Seed& supernode, SurveyQuestion question);
   // Say goodbye to everybody; drain the transmits, then destroy.
   void leave(TimePoint now);
 
@@ -187,6 +195,9 @@ class Overlay {
   const Counters& counters() const;
   OverlayStatus status(TimePoint now) const;
   std::optional<PeerStatus> peer(TimePoint now, const NodeId& peer) const;
+  // Supernodes that others may join by, at most so many: ourselves if we serve, our homes, and
+  // whomever else we know.
+  std::vector<Seed> supernodes(std::size_t most) const;
 
   // --- what is to survive a restart ---
   // The supernodes remembered, for OverlayConfig::peer_book: about 84 B each, 86 kB at most. For

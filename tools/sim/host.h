@@ -69,8 +69,10 @@ class Host final : public Receiver {
   Host& configured(std::function<void(OverlayConfig&)> change);
 
   // --- what it does ---
-  void say(Host& to, std::string_view text);      // one QUIC stream for each message
-  void talk_to(Host& peer);                       // just a link and its paths
+  void say(Host& to, std::string_view text);  // one QUIC stream for each message
+  void talk_to(Host& peer);                   // just a link and its paths
+  // As a diagnosis tool asks; the answer is among the events.
+  void survey(Host& supernode, const SurveyQuestion& question);
   void send(const Endpoint& to, ByteView bytes);  // raw, from the main port
   void send_as(const Endpoint& from, const Endpoint& to, ByteView bytes);  // with a forged source
   void crash();                   // at once, without a word

@@ -1,0 +1,48 @@
+#include "tools/overlay/tools.h"
+
+#include "tools/overlay/load.h"
+#include "tools/overlay/sim.h"
+
+namespace byway::tools {
+namespace {
+
+using cli::Call;
+using cli::Command;
+
+// A tool that reads its own words.
+Command by_itself(std::string name, std::string summary,
+                  int (*run)(std::span<const std::string>, std::ostream&, std::ostream&)) {
+  return {.name = std::move(name),
+          .synopsis = "[OPTIONS]",
+          .summary = std::move(summary),
+          .details = {},
+          .describe = {},
+          .run =
+              [run](Call& call) {
+                std::vector<std::string> words = call.arguments;
+                if (call.json) words.push_back("--json");
+                return run(words, call.out, call.err);
+              },
+          .reads_itself = true};
+}
+
+}  // namespace
+
+Command overlay_command() {
+  return {.name = "overlay",
+          .synopsis = "TOOL …",
+          .summary = "look at the network itself: its supernodes, and who is where",
+          .details =
+              "Tools that diagnose the network. Each joins it as a guest for as long as it\n"
+              "runs, beginning with --seed, or with what the node running here knows.\n",
+          .describe = {},
+          .family = {
+              ping_tool(),
+              lookup_tool(),
+              map_tool(),
+              by_itself("sim", "simulate a network of thousands, and what befalls it", overlay_sim),
+              by_itself("load", "fill a supernode with synthetic leaves, and measure it", overlay_load),
+          }};
+}
+
+}  // namespace byway::tools
