@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <deque>
+#include <utility>
 
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
@@ -431,6 +432,10 @@ void UdpPort::send(Transmit transmit) {
     ++counters_.no_socket;
     return;
   }
+  if (socket->id != gathering_) {
+    const auto before = spare_.find(std::exchange(gathering_, socket->id));
+    if (before != spare_.end() && !before->second->full) send_gathered(*before->second);
+  }
   if (socket->gathered.size() >= max_waiting) {
     ++counters_.dropped_full;
     return;
@@ -440,6 +445,7 @@ void UdpPort::send(Transmit transmit) {
 }
 
 void UdpPort::flush() {
+  gathering_ = main_socket;
   for (auto& socket : sockets_)
     if (!socket->full && !socket->gathered.empty()) send_gathered(*socket);
   for (auto& [id, socket] : spare_)

@@ -64,8 +64,12 @@ Overlay::Conductor::Conductor(OverlayConfig config, const Identity& identity, co
       proof_helper_(identity.id(), random_.fork(), config_.netgroup_bits_v4,
                     config_.netgroup_bits_v6),
       dialler_(identity_),
-      promotion_(now, random_.fork(), promotion_config(config_)) {
+      promotion_(now, random_.fork(), promotion_config(config_)),
+      nat_probe_(sockets_, random_.fork()),
+      lifetime_probe_(sockets_, random_.fork()),
+      nat_service_(crypto, random_.fork()) {
   self_.set_local(config_.local_endpoints);
+  nat_probe_.on_local_endpoints(config_.local_endpoints);
   for (const Seed& seed : config_.seeds)
     if (seed.id != id()) homes_.add_supernode(now, seed.id, seed.endpoint);
   pump_roles(now);
@@ -187,6 +191,8 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_sealed(TimePoint now, const R
     case Area::proof:
       heard_from(now, *peer, route);
       return on_proof(now, *peer, route, body);
+    case Area::nat:
+      return on_nat(now, *peer, route, body, bytes.size());
     default:
       return Drop::undecodable;
   }
@@ -259,6 +265,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_bye(TimePoint now, Peer& peer
 }
 
 void Overlay::Conductor::on_local_endpoints(TimePoint now, std::vector<Endpoint> endpoints) {
+  nat_probe_.on_local_endpoints(endpoints);
   self_.set_local(std::move(endpoints));
   homes_.on_network_change(now);
   for (auto& [id, peer] : peers_) {
@@ -279,15 +286,26 @@ void Overlay::Conductor::on_wall_clock(TimePoint now, WallTime wall) {
 
 // A spare socket's facts are for whoever asked for it.
 void Overlay::Conductor::on_socket_opened(TimePoint now, SocketId socket, const Endpoint& bound) {
-  (void)bound;
   const auto use = sockets_.use_of(socket);
   if (!use) return;
+  if (*use == SocketUse::nat) {
+    if (socket == other_port_)
+      nat_service_.on_other_port(socket, bound);
+    else
+      nat_probe_.on_socket_opened(socket, bound);
+  }
   settle(now);
 }
 
 void Overlay::Conductor::on_socket_failed(TimePoint now, SocketId socket) {
   const auto use = sockets_.on_failed(socket);
   if (!use) return;
+  if (*use == SocketUse::nat) {
+    if (socket == other_port_)
+      other_port_.reset();
+    else if (!nat_probe_.on_socket_failed(now, socket))
+      lifetime_probe_.on_socket_failed(now, socket);
+  }
   settle(now);
 }
 
@@ -312,6 +330,7 @@ void Overlay::Conductor::on_timeout(TimePoint now) {
   proof_helper_.on_timeout(now);
   dialler_.on_timeout(now);
   promotion_.on_timeout(now);
+  on_nat_timeout(now);
   pump_roles(now);
   if (is_supernode()) {
     membership_.on_timeout(now);
@@ -333,6 +352,7 @@ std::optional<TimePoint> Overlay::Conductor::next_timeout() const {
   next = earlier(next, proof_helper_.next_timeout());
   next = earlier(next, dialler_.next_timeout());
   next = earlier(next, promotion_.next_timeout());
+  next = earlier(next, next_nat_timeout());
   if (is_supernode()) {
     next = earlier(next, membership_.next_timeout());
     next = earlier(next, rejoin_at_);
@@ -354,6 +374,7 @@ std::optional<TimePoint> Overlay::Conductor::next_timeout(const Peer& peer) cons
 void Overlay::Conductor::settle(TimePoint now) {
   now_ = now;
   run_homes(now);
+  pump_nat(now);
   while (!touched_.empty()) {
     const NodeId id = *touched_.begin();
     touched_.erase(touched_.begin());

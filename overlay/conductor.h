@@ -6,6 +6,7 @@
 //   conductor_handshakes.cc  links being made: dialled, answered, confirmed
 //   conductor_homes.cc       registration and introduction, both sides
 //   conductor_roles.cc       proofs of reachability, stepping up and down
+//   conductor_nat.cc         what our NAT does, and helping others to find out
 //   conductor_mesh.cc        links among supernodes, who is a member
 //   conductor_directory.cc   records of leaves, look-ups, introductions from home to home
 //   conductor_talk.cc        conversations: calling, knocking, changing path
@@ -35,6 +36,9 @@
 #include "overlay/peer.h"
 #include "overlay/reach/dialback.h"
 #include "overlay/reach/homes.h"
+#include "overlay/reach/lifetime_probe.h"
+#include "overlay/reach/nat_probe.h"
+#include "overlay/reach/nat_service.h"
 #include "overlay/reach/prover.h"
 #include "overlay/reach/registrar.h"
 #include "overlay/reach/self_view.h"
@@ -156,6 +160,25 @@ class Overlay::Conductor {
   void become_supernode(TimePoint now);
   void hand_over(TimePoint now);
   void become_leaf(TimePoint now);
+
+  // --- conductor_nat.cc ---
+  void on_vantage(TimePoint now, const Peer& home, const Route& route, const Endpoint& observed);
+  void on_vantage_lost(const NodeId& home);
+  void become_ready(TimePoint now);
+  NatSummary nat_summary() const;
+  NatReport nat_report() const;
+  Duration keepalive() const;
+  void adapt_keepalives();
+  void look_after_lifetime(TimePoint now);
+  void ask_about_nat(const NatAsk& ask);
+  bool on_nat_arrival(TimePoint now, const Datagram& datagram);
+  void serve_nat();
+  void stop_serving_nat();
+  std::optional<NodeId> stranger_to(const Peer& asker, const Endpoint& from);
+  Outcome on_nat(TimePoint now, Peer& from, const Route& route, ByteView body, std::size_t size);
+  void pump_nat(TimePoint now);
+  void on_nat_timeout(TimePoint now);
+  std::optional<TimePoint> next_nat_timeout() const;
 
   // --- conductor_mesh.cc ---
   void join_mesh(TimePoint now);
@@ -298,6 +321,14 @@ class Overlay::Conductor {
   std::set<Endpoint> proved_;
   NodeId seen_by_;  // the supernode whose view of our address counts
 
+  Sockets sockets_;
+  NatProbe nat_probe_;
+  LifetimeProbe lifetime_probe_;
+  NatService nat_service_;
+  std::optional<SocketId> other_port_;  // as a supernode: asked for, if not yet open
+  std::optional<TimePoint> ready_by_;   // with a NAT that is known or not
+  Duration kept_alive_every_ = limits::keepalive;
+
   struct OwnLane {
     NodeId peer;
     NodeId home;
@@ -320,7 +351,6 @@ class Overlay::Conductor {
   bool ready_ = false;
   bool leaving_ = false;
   Counters counters_;
-  Sockets sockets_;
   std::deque<Transmit> transmits_;
   std::deque<Event> events_;
 };

@@ -208,6 +208,8 @@ void Overlay::Conductor::pump_handshake(TimePoint now, Peer& peer) {
 void Overlay::Conductor::on_dial_failed(TimePoint now, Peer& peer, const std::string& why) {
   const auto route = std::exchange(peer.dial_route, std::nullopt);
   on_mesh_dial_failed(now, peer);
+  if (homes_.is_dialing(peer.id) && route && route->proto == Proto::udp)
+    nat_probe_.on_unanswered(route->endpoint);
   if (homes_.is_dialing(peer.id) && homes_.on_failed(now, peer.id) && route)
     events_.push_back(HomeUnreachable{route->endpoint, why});
   if (!peer.talk) return;

@@ -44,9 +44,10 @@ void Overlay::Conductor::on_home_pong(TimePoint now, Peer& peer, const Route& ro
                                       const Pong& pong) {
   self_.on_observed(peer.id, route.endpoint, pong.observed);
   on_seen_by(now, peer.id, route.endpoint, pong.observed);
-  if (!homes_.on_registered(peer.id)) return;
+  const bool gained = homes_.on_registered(peer.id);
+  on_vantage(now, peer, route, pong.observed);
+  if (!gained) return;
   events_.push_back(HomeGained{peer.id, route.endpoint, pong.observed, rtt_to(peer)});
-  if (!std::exchange(ready_, true)) events_.push_back(Ready{});
   announce_record(now);
   for (auto& [id, other] : peers_) {
     if (!other.talk) continue;
@@ -62,6 +63,7 @@ void Overlay::Conductor::lose_home(TimePoint now, Peer& peer, const std::string&
   homes_.on_failed(now, peer.id);
   self_.forget(peer.id);
   on_unseen_by(now, peer.id);
+  on_vantage_lost(peer.id);
   events_.push_back(HomeLost{peer.id, endpoint, why});
   for (auto& [id, other] : peers_)
     if (other.talk) other.talk->call.on_home_lost(peer.id);

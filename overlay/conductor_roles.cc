@@ -12,6 +12,7 @@ bool Overlay::Conductor::seeks_proof() const {
 
 Overlay::Conductor::Outcome Overlay::Conductor::on_dialback(TimePoint now,
                                                             const Datagram& datagram) {
+  if (on_nat_arrival(now, datagram)) return used;
   const bool asked_for = classify(datagram.bytes) == PacketKind::dialback
                              ? prover_.on_dialback(now, datagram)
                              : dialler_.on_echo(now, wall(now), datagram);
@@ -102,6 +103,7 @@ void Overlay::Conductor::on_seen_by(TimePoint now, const NodeId& supernode, cons
 
 void Overlay::Conductor::on_unseen_by(TimePoint now, const NodeId& supernode) {
   prover_.on_unlinked(now, supernode);
+  nat_service_.on_lost(supernode);
   proof_helper_.on_lost(supernode);
   if (seen_by_ == supernode) seen_by_ = {};
 }
@@ -177,8 +179,10 @@ void Overlay::Conductor::become_supernode(TimePoint now) {
     if (Peer* home = find(home_id)) {
       send(*home, Bye{ByeReason::leaving});
       homes_.on_failed(now, home_id);
+      on_vantage_lost(home_id);
       keep_for_a_while(now, *home);
     }
+  serve_nat();
   join_mesh(now);
 }
 
@@ -197,6 +201,7 @@ void Overlay::Conductor::become_leaf(TimePoint now) {
   for (const NodeId& leaf_id : leaves)
     if (Peer* leaf = find(leaf_id)) lose_leaf(now, *leaf);
   leave_mesh(now);
+  stop_serving_nat();
   homes_.on_network_change(now);
 }
 

@@ -4,7 +4,7 @@
 namespace byway {
 
 OverlayStatus Overlay::Conductor::status(TimePoint now) const {
-  OverlayStatus status{.id = id(), .role = role_word(), .ready = ready_, .nat = self_.nat()};
+  OverlayStatus status{.id = id(), .role = role_word(), .ready = ready_, .nat = nat_report()};
   status.role_why = promotion_.why(now, prover_.status());
   for (const Candidate& candidate : self_.candidates())
     status.addresses.push_back({candidate.endpoint, candidate.proto, candidate.how, false});

@@ -86,7 +86,7 @@ void Overlay::Conductor::ask_home(TimePoint now, Peer& peer, const NodeId& home_
 }
 
 Talk Overlay::Conductor::our_talk(const Peer* peer) const {
-  Talk talk = self_.talk();
+  Talk talk{self_.candidates(), nat_summary()};
   if (peer && peer->talk) talk.sessions = static_cast<std::uint16_t>(peer->talk->sessions.size());
   return talk;
 }
@@ -164,7 +164,7 @@ Paths::Traits Overlay::Conductor::traits_of(const Peer& peer, const Route& route
   const bool ours_to_keep = peer.talk || homes_.is_home(peer.id) || homes_.is_dialing(peer.id);
   return {method_of(peer, route.endpoint),
           {},
-          ours_to_keep ? std::optional<Duration>(limits::keepalive) : std::nullopt};
+          ours_to_keep ? std::optional<Duration>(keepalive()) : std::nullopt};
 }
 
 Method Overlay::Conductor::method_of(const Peer& peer, const Endpoint& endpoint) const {
@@ -302,7 +302,7 @@ std::string Overlay::Conductor::why_not_direct(const Peer& peer) const {
   if (!peer.talk) return {};
   const Conversation& talk = *peer.talk;
   if (!talk.lost_why.empty() && talk.punch.state() != Punch::State::open) return talk.lost_why;
-  return why_relayed(talk.punch, self_.nat(), talk.nat, talk.candidates.size());
+  return why_relayed(talk.punch, nat_summary(), talk.nat, talk.candidates.size());
 }
 
 // --- time ----------------------------------------------------------------------------------------

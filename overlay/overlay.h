@@ -18,6 +18,7 @@
 #include "overlay/core/counters.h"
 #include "overlay/core/events.h"
 #include "overlay/core/io.h"
+#include "overlay/reach/nat_behaviour.h"
 #include "protocol/crypto.h"
 #include "protocol/identity.h"
 #include "protocol/message.h"
@@ -50,6 +51,7 @@ struct OverlayConfig {
   std::uint64_t relay_rate = 0;      // bytes/s over all lanes; 0: no limit
   std::uint64_t lane_rate = 0;       // bytes/s of one lane; 0: no limit
   std::shared_ptr<Archive> archive;  // shared by the nodes of a simulation; none: its own
+  bool study_nat = true;             // as a leaf: find out what the NAT does
   bool cubic = false;                // congestion control of streams; default BBR
 };
 
@@ -85,7 +87,7 @@ struct OverlayStatus {
   std::string role;  // leaf, reserve or supernode
   std::string role_why;
   bool ready = false;
-  NatSummary nat;
+  NatReport nat;
   std::vector<AddressStatus> addresses;
   std::vector<HomeStatus> homes;
   std::size_t supernodes_known = 0;

@@ -28,7 +28,8 @@ namespace byway {
   X(stun_rate, "STUN request over the rate, or not a Binding request")         \
   X(oversize_answer, "an answer that would have been larger than its request") \
   X(unwanted_dialback, "dial-back or echo that nobody asked for")              \
-  X(quota, "introduction over its quota")
+  X(quota, "introduction over its quota")                                      \
+  X(probe_quota, "question about a NAT over its quota, or too small")
 
 enum class Drop : std::uint8_t {
 #define X(name, text) name,

@@ -23,7 +23,6 @@ class SelfView {
   // Mapping and ports, as far as the supernodes' views tell: whether there is a NAT takes one of
   // them, whether it keeps a mapping for other destinations takes two at different addresses.
   NatSummary nat() const;
-  Talk talk() const { return {candidates(), nat()}; }
 
  private:
   struct Seen {
