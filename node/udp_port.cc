@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include <utility>
+
 #include "overlay/core/fifo.h"
 
 #ifndef UDP_SEGMENT
@@ -442,6 +444,10 @@ void UdpPort::send(Transmit transmit) {
     ++counters_.no_socket;
     return;
   }
+  if (socket->id != gathering_) {
+    const auto before = spare_.find(std::exchange(gathering_, socket->id));
+    if (before != spare_.end() && !before->second->full) send_gathered(*before->second);
+  }
   if (socket->gathered.size() >= max_waiting) {
     ++counters_.dropped_full;
     return;
@@ -451,6 +457,7 @@ void UdpPort::send(Transmit transmit) {
 }
 
 void UdpPort::flush() {
+  gathering_ = main_socket;
   const auto flush_one = [&](Socket& socket) {
     if (!socket.full && !socket.gathered.empty()) send_gathered(socket);
     // What has to wait must not lie in the receive buffer.

@@ -84,10 +84,14 @@ Overlay::Conductor::Conductor(OverlayConfig config, const Identity& identity, co
       lan_(identity.id(), crypto, random_.fork()),
       started_(now),
       survey_rate_(limits::surveys_per_asker, limits::surveys_burst, limits::tracked_strangers),
-      survey_load_(limits::surveys_per_second, limits::surveys_per_second_burst) {
+      survey_load_(limits::surveys_per_second, limits::surveys_per_second_burst),
+      nat_probe_(sockets_, random_.fork()),
+      lifetime_probe_(sockets_, random_.fork()),
+      nat_service_(crypto, random_.fork()) {
   self_.set_local(config_.local_endpoints);
   homes_.set_families(self_.has_family(false), self_.has_family(true));
   tcp_view_.set_local(config_.local_tcp_endpoints);
+  nat_probe_.on_local_endpoints(config_.local_endpoints);
   for (const Seed& seed : config_.seeds)
     if (seed.id != id()) homes_.add_supernode(now, seed.id, seed.endpoint);
   pump_book(now);
@@ -169,6 +173,8 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_sealed(TimePoint now, const R
     case Area::survey:
       heard_from(now, *peer, route);
       return on_survey(now, *peer, route, body);
+    case Area::nat:
+      return on_nat(now, *peer, route, body, bytes.size());
     default:
       return Drop::undecodable;
   }
@@ -256,15 +262,26 @@ void Overlay::Conductor::on_wall_clock(TimePoint now, WallTime wall) {
 
 // A spare socket's facts are for whoever asked for it.
 void Overlay::Conductor::on_socket_opened(TimePoint now, SocketId socket, const Endpoint& bound) {
-  (void)bound;
   const auto use = sockets_.use_of(socket);
   if (!use) return;
+  if (*use == SocketUse::nat) {
+    if (socket == other_port_)
+      nat_service_.on_other_port(socket, bound);
+    else
+      nat_probe_.on_socket_opened(socket, bound);
+  }
   settle(now);
 }
 
 void Overlay::Conductor::on_socket_failed(TimePoint now, SocketId socket) {
   const auto use = sockets_.on_failed(socket);
   if (!use) return;
+  if (*use == SocketUse::nat) {
+    if (socket == other_port_)
+      other_port_.reset();
+    else if (!nat_probe_.on_socket_failed(now, socket))
+      lifetime_probe_.on_socket_failed(now, socket);
+  }
   settle(now);
 }
 
@@ -290,6 +307,7 @@ void Overlay::Conductor::on_timeout(TimePoint now) {
   dialler_.on_timeout(now);
   promotion_.on_timeout(now);
   pump_lan(now);
+  on_nat_timeout(now);
   pump_roles(now);
   pump_book(now);
   pump_connections(now);
@@ -321,6 +339,7 @@ std::optional<TimePoint> Overlay::Conductor::next_timeout() const {
   next = earlier(next, lan_.next_timeout());
   next = earlier(next, connections_.next_timeout());
   next = earlier(next, survey_.next_timeout());
+  next = earlier(next, next_nat_timeout());
   if (is_supernode()) {
     next = earlier(next, membership_.next_timeout());
     next = earlier(next, rejoin_at_);
@@ -344,6 +363,7 @@ void Overlay::Conductor::settle(TimePoint now) {
   now_ = now;
   run_homes(now);
   pump_survey(now);
+  pump_nat(now);
   while (!touched_.empty()) {
     const NodeId id = *touched_.begin();
     touched_.erase(touched_.begin());

@@ -9,6 +9,7 @@
 //   conductor_network.cc     port mappings, changes of the network we are in
 //   conductor_lan.cc         peers in our own local network
 //   conductor_roles.cc       proofs of reachability, stepping up and down
+//   conductor_nat.cc         what our NAT does, and helping others to find out
 //   conductor_mesh.cc        links among supernodes, who is a member
 //   conductor_book.cc        supernodes remembered, for a start without seeds
 //   conductor_directory.cc   records of leaves, look-ups, introductions from home to home
@@ -45,6 +46,9 @@
 #include "overlay/peer.h"
 #include "overlay/reach/dialback.h"
 #include "overlay/reach/homes.h"
+#include "overlay/reach/lifetime_probe.h"
+#include "overlay/reach/nat_probe.h"
+#include "overlay/reach/nat_service.h"
 #include "overlay/reach/prover.h"
 #include "overlay/reach/registrar.h"
 #include "overlay/reach/self_view.h"
@@ -218,6 +222,25 @@ class Overlay::Conductor {
   void become_supernode(TimePoint now);
   void hand_over(TimePoint now);
   void become_leaf(TimePoint now);
+
+  // --- conductor_nat.cc ---
+  void on_vantage(TimePoint now, const Peer& home, const Route& route, const Endpoint& observed);
+  void on_vantage_lost(const NodeId& home);
+  void become_ready(TimePoint now);
+  NatSummary nat_summary() const;
+  NatReport nat_report() const;
+  Duration keepalive() const;
+  void adapt_keepalives();
+  void look_after_lifetime(TimePoint now);
+  void ask_about_nat(const NatAsk& ask);
+  bool on_nat_arrival(TimePoint now, const Datagram& datagram);
+  void serve_nat();
+  void stop_serving_nat();
+  std::optional<NodeId> stranger_to(const Peer& asker, const Endpoint& from);
+  Outcome on_nat(TimePoint now, Peer& from, const Route& route, ByteView body, std::size_t size);
+  void pump_nat(TimePoint now);
+  void on_nat_timeout(TimePoint now);
+  std::optional<TimePoint> next_nat_timeout() const;
 
   // --- conductor_mesh.cc ---
   void join_mesh(TimePoint now);
@@ -429,6 +452,14 @@ class Overlay::Conductor {
   TcpView tcp_view_;
   bool udp_was_blocked_ = false;
 
+  Sockets sockets_;
+  NatProbe nat_probe_;
+  LifetimeProbe lifetime_probe_;
+  NatService nat_service_;
+  std::optional<SocketId> other_port_;  // as a supernode: asked for, if not yet open
+  std::optional<TimePoint> ready_by_;   // with a NAT that is known or not
+  Duration kept_alive_every_ = limits::keepalive;
+
   std::map<LaneId, OwnLane> lanes_;          // where we are an end
   std::map<Endpoint, NodeId> direct_peers_;  // whom a direct path was proved to lead to
 
@@ -446,7 +477,6 @@ class Overlay::Conductor {
   bool ready_ = false;
   bool leaving_ = false;
   Counters counters_;
-  Sockets sockets_;
   Fifo<Transmit> transmits_;
   std::size_t borrowed_ = 0;  // how many of them lie in the shell's receive buffer
   std::deque<Event> events_;

@@ -221,6 +221,8 @@ void Overlay::Conductor::on_dial_failed(TimePoint now, Peer& peer, const std::st
   on_mesh_dial_failed(now, peer);
   if (route && !route->relayed()) remember_silence(now, peer.id);
   survey_.on_unreachable(now, peer.id, why);
+  if (homes_.is_dialing(peer.id) && route && route->proto == Proto::udp)
+    nat_probe_.on_unanswered(route->endpoint);
   if (homes_.is_dialing(peer.id) && homes_.on_failed(now, peer.id) && route)
     events_.push_back(HomeUnreachable{route->endpoint, why});
   if (!peer.talk) return;

@@ -54,6 +54,7 @@ void Overlay::Conductor::on_home_pong(TimePoint now, Peer& peer, const Route& ro
   note_observed(now, peer, route, pong.observed);
   homes_.on_late(peer.id, false);
   const bool gained = homes_.on_registered(peer.id);
+  if (route.proto == Proto::udp) on_vantage(now, peer, route, pong.observed);
   spread_keepalives(now, peer, route);
   while (homes_.sound() > limits::homes_per_leaf) {
     const NodeId last = homes_.ids()[homes_.sound() - 1];
@@ -62,7 +63,6 @@ void Overlay::Conductor::on_home_pong(TimePoint now, Peer& peer, const Route& ro
   }
   if (!gained) return;
   events_.push_back(HomeGained{peer.id, route.endpoint, pong.observed, rtt_to(peer)});
-  if (!std::exchange(ready_, true)) events_.push_back(Ready{});
   announce_record(now);
   for (auto& [id, other] : peers_) {
     if (!other.talk) continue;
@@ -109,6 +109,7 @@ void Overlay::Conductor::lose_home(TimePoint now, Peer& peer, const std::string&
   remember_silence(now, peer.id);
   self_.forget(peer.id);
   on_unseen_by(now, peer.id);
+  on_vantage_lost(peer.id);
   events_.push_back(HomeLost{peer.id, endpoint, why});
   for (auto& [id, other] : peers_)
     if (other.talk) other.talk->call.on_home_lost(peer.id);

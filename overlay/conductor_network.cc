@@ -56,6 +56,7 @@ void Overlay::Conductor::claim_door(TimePoint now) {
 
 void Overlay::Conductor::on_local_endpoints(TimePoint now, std::vector<Endpoint> endpoints) {
   const bool changed = endpoints != self_.local();
+  nat_probe_.on_local_endpoints(endpoints);
   self_.set_local(std::move(endpoints));
   homes_.set_families(self_.has_family(false), self_.has_family(true));
   doubt_everything(now);

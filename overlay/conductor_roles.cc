@@ -14,6 +14,7 @@ bool Overlay::Conductor::seeks_proof() const {
 Overlay::Conductor::Outcome Overlay::Conductor::on_dialback(TimePoint now,
                                                             const Datagram& datagram) {
   if (datagram.proto == Proto::tcp) return Drop::unwanted_dialback;  // proofs are of UDP so far
+  if (on_nat_arrival(now, datagram)) return used;
   const bool asked_for =
       classify(datagram.bytes) == PacketKind::dialback
           ? prover_.on_dialback(now, datagram) || survey_.on_dialback(now, datagram)
@@ -135,6 +136,7 @@ void Overlay::Conductor::tell_prover_whom_we_know() {
 
 void Overlay::Conductor::on_unseen_by(TimePoint now, const NodeId& supernode) {
   prover_.on_unlinked(now, supernode);
+  nat_service_.on_lost(supernode);
   proof_helper_.on_lost(supernode);
   if (seen_by_ == supernode) seen_by_ = {};
 }
@@ -229,8 +231,10 @@ void Overlay::Conductor::become_supernode(TimePoint now) {
     if (Peer* home = find(home_id)) {
       send(*home, Bye{ByeReason::leaving});
       homes_.on_failed(now, home_id);
+      on_vantage_lost(home_id);
       keep_for_a_while(now, *home);
     }
+  serve_nat();
   join_mesh(now);
 }
 
@@ -250,6 +254,7 @@ void Overlay::Conductor::become_leaf(TimePoint now) {
   for (const NodeId& leaf_id : leaves)
     if (Peer* leaf = find(leaf_id)) lose_leaf(now, *leaf);
   leave_mesh(now);
+  stop_serving_nat();
   homes_.on_network_change(now);
 }
 

@@ -88,7 +88,7 @@ void Overlay::Conductor::ask_home(TimePoint now, Peer& peer, const NodeId& home_
 }
 
 Talk Overlay::Conductor::our_talk(const Peer* peer) const {
-  Talk talk = config_.visitor ? Talk{} : self_.talk();
+  Talk talk = config_.visitor ? Talk{} : Talk{self_.candidates(), nat_summary()};
   if (!config_.visitor) add_tcp(talk);
   if (peer && peer->talk) talk.sessions = static_cast<std::uint16_t>(peer->talk->sessions.size());
   return talk;
@@ -175,7 +175,7 @@ Paths::Traits Overlay::Conductor::traits_of(const Peer& peer, const Route& route
   const bool by_tcp = route.proto == Proto::tcp;
   return {by_tcp ? method_by_tcp(peer, route) : method_of(peer, route.endpoint),
           {},
-          ours_to_keep ? std::optional<Duration>(limits::keepalive) : std::nullopt};
+          ours_to_keep ? std::optional<Duration>(keepalive()) : std::nullopt};
 }
 
 Method Overlay::Conductor::method_of(const Peer& peer, const Endpoint& endpoint) const {
@@ -325,7 +325,7 @@ std::string Overlay::Conductor::why_not_direct(const Peer& peer) const {
   const Conversation& talk = *peer.talk;
   if (const std::string why = why_not_by_tcp(peer); !why.empty()) return why;
   if (!talk.lost_why.empty() && talk.punch.state() != Punch::State::open) return talk.lost_why;
-  return why_relayed(talk.punch, self_.nat(), talk.nat, talk.candidates.size());
+  return why_relayed(talk.punch, nat_summary(), talk.nat, talk.candidates.size());
 }
 
 // --- time ----------------------------------------------------------------------------------------

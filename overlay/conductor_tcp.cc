@@ -280,7 +280,7 @@ bool Overlay::Conductor::wants_tcp(const Peer& peer) const {
   if (talk.tcp && talk.tcp->theirs.outlet != Outlet::unknown) return true;  // the peer does
   // Two NATs that should have been passed: something on the way stops UDP between them.
   return talk.punch.state() == Punch::State::failed && !depends_on_destination(talk.nat.mapping) &&
-         !depends_on_destination(self_.nat().mapping);
+         !depends_on_destination(nat_summary().mapping);
 }
 
 // Has supernodes tell how our TCP looks from outside, where that is not known.

@@ -174,6 +174,7 @@ enum class Area : std::uint8_t {
   mesh = 2,
   directory = 3,
   survey = 4,
+  nat = 5,
   tcp = 7
 };
 

@@ -29,8 +29,8 @@ TEST(TcpRegistration, WhereUdpIsBlockedALeafFindsItsHomeByTcpInHalfASecond) {
   ASSERT_EQ(status.homes.size(), 1u);
   EXPECT_EQ(status.homes[0].proto, Proto::tcp);
   EXPECT_EQ(status.homes[0].endpoint, hub.endpoint());
-  EXPECT_EQ(status.nat.mapping, Behaviour::blocked);
-  EXPECT_EQ(status.nat_tcp.ports, Ports::preserved);
+  EXPECT_EQ(status.nat.udp.mapping, Behaviour::blocked);
+  EXPECT_EQ(status.nat.tcp.ports, Ports::preserved);
   EXPECT_LT(status.homes[0].rtt, 50ms) << "the time that UDP was given is not part of it";
   EXPECT_EQ(hub.status().leaves, 1u);
 }

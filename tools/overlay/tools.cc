@@ -1,6 +1,7 @@
 #include "tools/overlay/tools.h"
 
 #include "tools/overlay/load.h"
+#include "tools/overlay/nat.h"
 #include "tools/overlay/sim.h"
 
 namespace byway::tools {
@@ -40,6 +41,7 @@ Command overlay_command() {
               ping_tool(),
               lookup_tool(),
               map_tool(),
+              by_itself("nat", "what the NAT in front of this host does", overlay_nat),
               by_itself("sim", "simulate a network of thousands, and what befalls it", overlay_sim),
               by_itself("load", "fill a supernode with synthetic leaves, and measure it", overlay_load),
           }};
