@@ -149,6 +149,7 @@ void Overlay::Conductor::on_connected(TimePoint now, Peer& peer) {
     talk.next_round = now + limits::punch_rounds[0];
     talk.round_gap = limits::punch_rounds[1] - limits::punch_rounds[0];
   }
+  begin_hard(now, peer, talk.round, false);
 }
 
 // --- paths ---------------------------------------------------------------------------------------
@@ -162,7 +163,7 @@ Paths::Traits Overlay::Conductor::traits_of(const Peer& peer, const Route& route
   // Between a leaf and its home the leaf keeps the path alive.
   if (peer.is_leaf && !peer.talk) return {Method::reverse, {}, {}};
   const bool ours_to_keep = peer.talk || homes_.is_home(peer.id) || homes_.is_dialing(peer.id);
-  return {method_of(peer, route.endpoint),
+  return {hard_tried(peer, route) ? peer.talk->hard->method() : method_of(peer, route.endpoint),
           {},
           ours_to_keep ? std::optional<Duration>(limits::keepalive) : std::nullopt};
 }
@@ -197,6 +198,7 @@ void Overlay::Conductor::on_path_proved(TimePoint now, Peer& peer, const Route& 
   if (talk.punch.state() == Punch::State::knocking) ++counters_.punches_opened;
   talk.punch.on_heard_from(route.endpoint.address);
   talk.punch.on_direct_path();
+  if (talk.hard) talk.hard->on_open();
   if (!talk.direct_since) talk.direct_since = now;
   talk.last_direct = route.endpoint;
   talk.next_round.reset();
@@ -253,7 +255,9 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_reach(TimePoint now, Peer& pe
     send(peer, Reach{.round = reach.round, .talk = our_talk(&peer), .answer = true});
     if (talk.next_round) talk.next_round = std::max(*talk.next_round, now + limits::punch_patience);
   }
-  if (!peer.paths.best_of(PathKind::direct_udp)) knock_at_peer(now, now, peer);
+  if (peer.paths.best_of(PathKind::direct_udp)) return used;
+  knock_at_peer(now, now, peer);
+  if (!reach.answer) begin_hard(now, peer, reach.round, false);
   return used;
 }
 
@@ -276,6 +280,7 @@ void Overlay::Conductor::start_round(TimePoint now, Peer& peer) {
   step(peer.id, "knocking again, round " + std::to_string(talk.round));
   send(peer, path->route, Reach{.round = talk.round, .talk = our_talk(&peer)});
   knock_at_peer(now, now + path->rtt / 2, peer);
+  begin_hard(now, peer, talk.round, false);
 }
 
 void Overlay::Conductor::knock_at_peer(TimePoint now, TimePoint moment, Peer& peer) {
@@ -302,7 +307,7 @@ std::string Overlay::Conductor::why_not_direct(const Peer& peer) const {
   if (!peer.talk) return {};
   const Conversation& talk = *peer.talk;
   if (!talk.lost_why.empty() && talk.punch.state() != Punch::State::open) return talk.lost_why;
-  return why_relayed(talk.punch, self_.nat(), talk.nat, talk.candidates.size());
+  return why_relayed(talk.punch, self_.nat(), talk.nat, talk.candidates.size(), talk.hard.get());
 }
 
 // --- time ----------------------------------------------------------------------------------------
@@ -393,6 +398,7 @@ void Overlay::Conductor::announce_path(TimePoint now, Peer& peer) {
 std::optional<TimePoint> Overlay::Conductor::next_timeout(const Conversation& talk) const {
   std::optional<TimePoint> next = earlier(talk.call.next_timeout(), talk.punch.next_timeout());
   next = earlier(next, talk.next_round);
+  if (talk.hard) next = earlier(next, talk.hard->next_timeout());
   next = earlier(next, talk.next_call);
   if (talk.connected) next = earlier(next, talk.last_used + limits::conversation_idle);
   for (const auto& slot : talk.sessions) {
@@ -406,6 +412,7 @@ void Overlay::Conductor::end_talk(TimePoint now, Peer& peer, const std::string& 
   if (!peer.talk) return;
   close_sessions(now, peer, why);
   const auto talk = std::move(peer.talk);
+  hard_active_.erase(peer.id);
   --talks_;
   if (talk->connected)
     events_.push_back(PeerLost{peer.id, why});

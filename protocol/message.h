@@ -161,7 +161,7 @@ std::string_view name_of(const Message& message);
 // --- what a sealed packet is about --------------------------------------------------------------
 
 // The first byte inside every seal: which of the schemas the rest follows.
-enum class Area : std::uint8_t { link = 0, proof = 1, mesh = 2, directory = 3 };
+enum class Area : std::uint8_t { link = 0, proof = 1, mesh = 2, directory = 3, punch = 6 };
 
 // --- streams ----------------------------------------------------------------------------------
 

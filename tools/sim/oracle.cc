@@ -17,15 +17,25 @@ bool ignores_ports(const Nat& nat) {
   return nat.filtering != Behaviour::address_port_dependent;
 }
 
+// Hard, but each new port is the next one.
+bool counts(const Nat& nat) {
+  return !is_easy(nat) && nat.ports == Ports::sequential;
+}
+
 }  // namespace
 
-bool direct_possible(const Nat& a, const Nat& b) {
+bool direct_by_knocking(const Nat& a, const Nat& b) {
   if (is_blocked(a) || is_blocked(b)) return false;
   if (is_easy(a) && is_easy(b)) return true;
   // The easy side's endpoint is known; the other's knock must come in from a port nobody foresaw.
   if (is_easy(a)) return ignores_ports(a);
   if (is_easy(b)) return ignores_ports(b);
   return false;
+}
+
+bool direct_possible(const Nat& a, const Nat& b) {
+  if (is_blocked(a) || is_blocked(b)) return false;
+  return is_easy(a) || is_easy(b) || (counts(a) && counts(b));
 }
 
 }  // namespace byway::sim
