@@ -25,7 +25,7 @@ struct PunchPlan {       # peer -> peer, over the relay
   first @5 :UInt16;      # block: the ports seen lie in here
   last @6 :UInt16;
   homes @7 :List(Data);  # whose word about the receiver's address the sender takes
-  waitUs @8 :UInt32;     # with an answer: act so long after it arrives
+  waitUs @8 :UInt32;     # so long after this arrives the sender acts, at the earliest
 
   enum NatKind { easy @0; sequential @1; block @2; random @3; }
 }

@@ -39,7 +39,7 @@ struct PunchPlan {
   std::uint16_t first = 0;
   std::uint16_t last = 0;
   std::vector<NodeId> homes;  // of the sender
-  std::uint32_t wait_us = 0;  // an answer: act so long after it arrives, at most a second
+  std::uint32_t wait_us = 0;  // so long after it arrives its sender acts, at most a second
   bool operator==(const PunchPlan&) const = default;
 };
 struct PunchPorts {

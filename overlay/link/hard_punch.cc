@@ -182,11 +182,14 @@ void HardPunch::offer(TimePoint now) {
   plan.answer = theirs_.has_value();
   mine_ = std::move(plan);
   offered_ = now;
-  if (!theirs_) return;
   const TimePoint arrives = now + relay_rtt_ / 2;
-  agreed(arrives);
+  TimePoint ready = std::max(arrives, started_ + relay_rtt_ + limits::hard::grace);
+  if (theirs_) {
+    agreed(arrives);
+    ready = std::max(arrives, *act_at_);
+  }
   mine_->wait_us = static_cast<std::uint32_t>(
-      std::min<Duration>(*act_at_ - arrives, std::chrono::microseconds{max_plan_wait_us}) / 1us);
+      std::min<Duration>(ready - arrives, std::chrono::microseconds{max_plan_wait_us}) / 1us);
 }
 
 void HardPunch::on_plan(TimePoint now, const PunchPlan& plan) {
@@ -198,15 +201,18 @@ void HardPunch::on_plan(TimePoint now, const PunchPlan& plan) {
   }
   if (!busy()) return;
   theirs_ = plan;
+  ready_there_ = now + std::chrono::microseconds{plan.wait_us};
   if (!mine_) return;
   mine_->answer = true;
   plan_due_ = !plan.answer;
-  agreed(now + std::chrono::microseconds{plan.answer ? plan.wait_us : 0});
+  agreed(now);
 }
 
-// Not before the ordinary punch had its chance.
+// Not before the ordinary punch had its chance, on either side.
 void HardPunch::agreed(TimePoint earliest) {
-  act_at_ = std::max(earliest, started_ + relay_rtt_ + limits::hard::grace);
+  act_at_ = part() == Part::none
+                ? started_
+                : std::max({earliest, ready_there_, started_ + relay_rtt_ + limits::hard::grace});
 }
 
 HardPunch::Part HardPunch::part() const {

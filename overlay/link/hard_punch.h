@@ -13,10 +13,10 @@
 //   sequential    sequential    25 sockets knock at one port         the same
 //   otherwise                   nothing: there is no way but luck
 //
-// Who completes the picture says so in its plan, and how long after its arrival the other is to
-// act: so both open their NAT at the same moment, and no knock comes uninvited. A counting NAT is
-// asked right before and right after the knock, from sockets on either side of it; what lies
-// between is told to the peer, however many others use that NAT.
+// Each plan says how long after its arrival its sender is ready, and both act when both are: so
+// they open their NATs at the same moment, and no knock comes uninvited. A counting NAT is asked
+// right before and right after the knock, from sockets on either side of it; what lies between is
+// told to the peer, however many others use that NAT.
 //
 // Many packets go to one address, so a plan is acted upon only when supernodes of our own choice
 // have said that the peer is there: the conductor tells by set_witnessed(). Sockets are the
@@ -147,6 +147,7 @@ class HardPunch {
   TimePoint offered_{};
   std::size_t plans_sent_ = 0;
   bool plan_due_ = false;
+  TimePoint ready_there_{};  // not before this does the peer act
   std::optional<TimePoint> act_at_;
 
   std::vector<SocketId> sockets_;  // openers
