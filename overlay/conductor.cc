@@ -129,6 +129,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::take(TimePoint now, const Route&
 }
 
 Overlay::Conductor::Outcome Overlay::Conductor::on_stun(TimePoint now, const Datagram& datagram) {
+  if (is_stun_response(datagram.bytes)) return on_stun_answer(now, datagram);
   if (!is_supernode()) return Drop::unexpected;
   const IpAddress& from = datagram.from.address;
   if (!stun_rate_.take(now, from.prefix(from.is_v4() ? 24 : 48))) return Drop::stun_rate;
@@ -164,6 +165,9 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_sealed(TimePoint now, const R
     case Area::mesh:
       heard_from(now, *peer, route);
       return on_mesh(now, *peer, body);
+    case Area::punch:
+      heard_from(now, *peer, route);
+      return on_punch(now, *peer, body);
     case Area::proof:
       heard_from(now, *peer, route);
       return on_proof(now, *peer, route, body);
@@ -190,7 +194,7 @@ void Overlay::Conductor::heard_from(TimePoint now, Peer& peer, const Route& rout
   if (peer.paths.find(route)) return;
   // A new way to reach it, or somebody who only claims to be there: what is sent to try it comes
   // from the same budget as knocks.
-  const bool by_udp = !route.relayed() && route.proto == Proto::udp;
+  const bool by_udp = !route.relayed() && route.proto == Proto::udp && !hard_tried(peer, route);
   if (by_udp && !knock_budget_.take(now, route.endpoint.address)) return;
   peer.paths.add(now, route, traits_of(peer, route));
 }
@@ -231,7 +235,8 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_ping(TimePoint now, Peer& pee
 
 Overlay::Conductor::Outcome Overlay::Conductor::on_pong(TimePoint now, Peer& peer,
                                                         const Route& route, const Pong& pong) {
-  if (peer.paths.on_pong(now, route, pong.nonce)) on_path_proved(now, peer, route);
+  if (peer.paths.on_pong(now, route, pong.nonce) || on_hard_pong(now, peer, route, pong))
+    on_path_proved(now, peer, route);
   if (is_supernode() && !route.relayed()) on_alive(now, peer);
   if (homes_.is_home(peer.id) || homes_.is_dialing(peer.id)) on_home_pong(now, peer, route, pong);
   return used;
@@ -376,7 +381,9 @@ void Overlay::Conductor::pump(TimePoint now, Peer& peer) {
   pump_handshake(now, peer);
   pump_paths(now, peer);
   if (peer.talk) pump_talk(now, peer);
+  if (peer.talk) pump_hard(now, peer);
   if (peer.talk) pump_sessions(now, peer);
+  if (!peer.spare.empty()) close_unused(peer);
   if (!is_needed(peer)) return forget(peer.id);
   timers_.set(peer.id, next_timeout(peer));
 }
@@ -398,6 +405,8 @@ bool Overlay::Conductor::is_needed(const Peer& peer) const {
 }
 
 void Overlay::Conductor::forget(const NodeId& id) {
+  for (const SocketId socket : peers_.at(id).spare) sockets_.close(socket);
+  hard_active_.erase(id);
   std::erase(greeted_, id);
   connections_.close_all_of(id);
   std::erase_if(lanes_, [&](const auto& lane) { return lane.second.peer == id; });

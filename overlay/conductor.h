@@ -14,6 +14,7 @@
 //   conductor_book.cc        supernodes remembered, for a start without seeds
 //   conductor_directory.cc   records of leaves, look-ups, introductions from home to home
 //   conductor_talk.cc        conversations: calling, knocking, changing path
+//   conductor_punch.cc       ports that have to be guessed: predicted and birthday punching
 //   conductor_streams.cc     sessions and their streams
 //   conductor_tcp.cc         where UDP is blocked: connections, TCP punching
 //   conductor_survey.cc      what diagnosis tools ask and are told
@@ -33,6 +34,7 @@
 #include "overlay/directory/lookup.h"
 #include "overlay/directory/store.h"
 #include "overlay/link/connections.h"
+#include "overlay/link/hard_limits.h"
 #include "overlay/link/index_table.h"
 #include "overlay/link/introducer.h"
 #include "overlay/link/knock_budget.h"
@@ -323,6 +325,25 @@ class Overlay::Conductor {
   std::string why_not_direct(const Peer& peer) const;
   std::optional<TimePoint> next_timeout(const Conversation& talk) const;
 
+  // --- conductor_punch.cc ---
+  std::optional<HardPunch::Self> hard_self() const;
+  void begin_hard(TimePoint now, Peer& peer, std::uint16_t round, bool asked);
+  Outcome on_punch(TimePoint now, Peer& from, ByteView body);
+  Outcome on_punch_plan(TimePoint now, Peer& peer, const PunchPlan& plan);
+  void seek_witnesses(TimePoint now, const Peer& peer, const PunchPlan& plan);
+  void count_witnesses(Peer& peer);
+  Outcome on_witness(TimePoint now, Peer& leaf, const Witness& witness);
+  Outcome on_testimony(TimePoint now, Peer& from, const Testimony& testimony);
+  Outcome on_stun_answer(TimePoint now, const Datagram& datagram);
+  bool on_hard_pong(TimePoint now, Peer& peer, const Route& route, const Pong& pong);
+  bool hard_tried(const Peer& peer, const Route& route) const;
+  void pump_hard(TimePoint now, Peer& peer);
+  void act_hard(TimePoint now, Peer& peer);
+  void on_hard_end(TimePoint now, Peer& peer);
+  void carry_out(TimePoint now, Peer& peer, const HardPunch::Wish& wish);
+  std::vector<SocketId> open_sockets(Peer& peer, std::size_t count);
+  void close_unused(Peer& peer);
+
   // --- conductor_streams.cc ---
   struct Stream {
     NodeId peer;
@@ -471,6 +492,17 @@ class Overlay::Conductor {
   std::map<StreamId, Stream> streams_;
   StreamId last_stream_ = 0;
   std::set<NodeId> sendable_;
+
+  std::set<NodeId> hard_active_;  // with whom a hard punch is under way
+  TimePoint next_birthday_{};
+  struct OwnPorts {
+    HardPunch::Known known;
+    IpAddress seen;  // where that was measured
+    TimePoint until;
+  };
+  std::optional<OwnPorts> own_ports_;
+  RateLimiter<NodeId> testimony_rate_{limits::hard::testimonies_per_leaf,
+                                      limits::hard::testimonies_burst, limits::tracked_strangers};
 
   std::size_t talks_ = 0;
   std::uint64_t record_sequence_ = 0;

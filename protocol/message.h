@@ -175,6 +175,7 @@ enum class Area : std::uint8_t {
   directory = 3,
   survey = 4,
   nat = 5,
+  punch = 6,
   tcp = 7
 };
 

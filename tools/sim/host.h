@@ -93,6 +93,7 @@ class Host final : public Receiver {
   // --- what it sees ---
   bool is_running() const { return overlay_ != nullptr; }
   bool is_ready() const { return ready_; }
+  std::size_t open_sockets() const { return ports_.size(); }
   std::vector<std::string> inbox() const;  // texts, as they arrived
   std::vector<std::string> undelivered() const { return undelivered_; }
   bool reaches(const Host& peer, Via via) const;
