@@ -176,7 +176,8 @@ Refusal get(wire::Refusal::Reader from) {
   require(from.getOthers().size() <= max_refusal_others);
   Refusal refusal{enum_of(from.getReason(), RefusalReason::version), from.getRetryS(), {}};
   for (const auto other : from.getOthers()) {
-    refusal.others.push_back({get_checked_id(other.getId()), get(other.getEndpoint())});
+    refusal.others.push_back(
+        {value_or_refuse(NodeId::from_bytes(view(other.getId()))), get(other.getEndpoint())});
     require(refusal.others.back().endpoint.is_set());
   }
   return refusal;

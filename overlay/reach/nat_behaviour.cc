@@ -13,7 +13,7 @@ namespace {
 
 namespace nat = limits::nat;
 
-std::vector<int> differences(std::span<const PortSample> samples) {
+std::vector<int> differences(std::span<const MappedPort> samples) {
   std::vector<int> all;
   for (std::size_t i = 1; i < samples.size(); ++i)
     all.push_back(static_cast<std::int16_t>(samples[i].outside - samples[i - 1].outside));
@@ -22,7 +22,7 @@ std::vector<int> differences(std::span<const PortSample> samples) {
 
 // One port after the other, in steps. Others' flows come in between and make a step a multiple;
 // at the end of its range the NAT begins anew, which is the one leap allowed.
-PortVerdict judge_steps(std::span<const PortSample> samples) {
+PortVerdict judge_steps(std::span<const MappedPort> samples) {
   const std::vector<int> steps = differences(samples);
   const auto count = [&](auto&& holds) {
     return static_cast<std::size_t>(std::count_if(steps.begin(), steps.end(), holds));
@@ -74,12 +74,12 @@ Behaviour judge_mapping(const Sightings& seen) {
   return seen.there_other_port ? Behaviour::address_dependent : Behaviour::address_port_dependent;
 }
 
-PortVerdict judge_ports(std::span<const PortSample> samples) {
+PortVerdict judge_ports(std::span<const MappedPort> samples) {
   const std::size_t count = samples.size();
   if (count == 0) return {};
   const auto kept = static_cast<std::size_t>(
       std::count_if(samples.begin(), samples.end(),
-                    [](const PortSample& s) { return s.local != 0 && s.local == s.outside; }));
+                    [](const MappedPort& s) { return s.local != 0 && s.local == s.outside; }));
   if (kept == count) return {.ports = Ports::preserved, .sure = count >= nat::samples_kept};
   // A port that somebody else had already is another one; the NAT still tries to keep them.
   if (kept * 4 >= count * 3) return {.ports = Ports::preserved, .sure = count >= nat::samples_told};
@@ -88,7 +88,7 @@ PortVerdict judge_ports(std::span<const PortSample> samples) {
 
   const auto [lowest, highest] = std::minmax_element(
       samples.begin(), samples.end(),
-      [](const PortSample& a, const PortSample& b) { return a.outside < b.outside; });
+      [](const MappedPort& a, const MappedPort& b) { return a.outside < b.outside; });
   const std::uint32_t spread = highest->outside - lowest->outside + 1u;
   if (spread > nat::largest_block || count < 3)
     return {.ports = Ports::random, .sure = count >= nat::samples_told};

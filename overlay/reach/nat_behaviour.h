@@ -46,7 +46,7 @@ Behaviour judge_mapping(const Sightings& seen);
 // --- ports -------------------------------------------------------------------------------------
 
 // A mapping of which it is known how its port was chosen: for which of ours, and which it became.
-struct PortSample {
+struct MappedPort {
   std::uint16_t local = 0;  // 0: not known
   std::uint16_t outside = 0;
 };
@@ -59,7 +59,7 @@ struct PortVerdict {
   bool operator==(const PortVerdict&) const = default;
 };
 // `samples`: in the order in which the mappings came about.
-PortVerdict judge_ports(std::span<const PortSample> samples);
+PortVerdict judge_ports(std::span<const MappedPort> samples);
 
 // --- filtering ---------------------------------------------------------------------------------
 

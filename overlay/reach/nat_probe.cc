@@ -421,9 +421,9 @@ Sightings NatProbe::sightings() const {
 }
 
 // Where a mapping is for one destination, every question to a new one has made a mapping.
-std::vector<PortSample> NatProbe::samples(Behaviour mapping) const {
+std::vector<MappedPort> NatProbe::samples(Behaviour mapping) const {
   const Measurement& m = *measurement_;
-  std::vector<PortSample> all;
+  std::vector<MappedPort> all;
   std::set<std::size_t> spares;
   for (const Question& question : m.questions) {
     const bool first = spares.insert(question.spare).second;

@@ -139,7 +139,7 @@ class NatProbe {
   const Question* question(std::size_t spare, const Vantage& to, bool other_port) const;
   Sightings sightings() const;
   bool is_unchanged(std::size_t spare, const Endpoint& seen) const;
-  std::vector<PortSample> samples(Behaviour mapping) const;
+  std::vector<MappedPort> samples(Behaviour mapping) const;
   std::optional<TimePoint> filter_deadline() const;
   bool filter_told(TimePoint now) const;
   bool hairpin_told(TimePoint now) const;

@@ -14,8 +14,8 @@ namespace {
 
 namespace nat = limits::nat;
 
-std::vector<PortSample> seen_as(std::initializer_list<int> ports) {
-  std::vector<PortSample> samples;
+std::vector<MappedPort> seen_as(std::initializer_list<int> ports) {
+  std::vector<MappedPort> samples;
   for (const int port : ports) samples.push_back({50'000, static_cast<std::uint16_t>(port)});
   return samples;
 }
@@ -67,13 +67,13 @@ TEST(JudgeFiltering, WhatArrivesProvesAndWhatDoesNotOnlyIfItWasSent) {
 // --- ports ---
 
 TEST(JudgePorts, KeptByThreeIsNoChance) {
-  const std::vector<PortSample> kept{{5001, 5001}, {5002, 5002}, {5003, 5003}};
+  const std::vector<MappedPort> kept{{5001, 5001}, {5002, 5002}, {5003, 5003}};
   EXPECT_EQ(judge_ports(kept), (PortVerdict{.ports = Ports::preserved, .sure = true}));
   EXPECT_FALSE(judge_ports(std::span(kept).first(2)).sure);
 }
 
 TEST(JudgePorts, OnePortThatWasTakenDoesNotHideThatTheOthersAreKept) {
-  std::vector<PortSample> kept{{5001, 5001}, {5002, 33'017}, {5003, 5003}};
+  std::vector<MappedPort> kept{{5001, 5001}, {5002, 33'017}, {5003, 5003}};
   EXPECT_FALSE(judge_ports(kept).sure);
   kept.push_back({5004, 5004});
   kept.push_back({5005, 5005});
@@ -112,7 +112,7 @@ template <class Draw, class Right>
 int mistakes(int tries, std::size_t count, Draw draw, Right right) {
   int wrong = 0;
   for (int i = 0; i < tries; ++i) {
-    std::vector<PortSample> samples;
+    std::vector<MappedPort> samples;
     for (std::size_t k = 0; k < count; ++k)
       samples.push_back({50'000, static_cast<std::uint16_t>(draw(i, k))});
     const PortVerdict verdict = judge_ports(samples);
@@ -147,7 +147,7 @@ TEST(JudgePorts, TenPortsOfABlockTellItsSizeButForOnceInHundreds) {
 TEST(JudgePorts, FewerThanTenPortsOfABlockAreNotSure) {
   Random random(3);
   for (std::size_t count = 3; count < nat::samples_sized; ++count) {
-    std::vector<PortSample> samples;
+    std::vector<MappedPort> samples;
     for (std::size_t k = 0; k < count; ++k)
       samples.push_back({50'000, static_cast<std::uint16_t>(8192 + random.below(2048))});
     EXPECT_FALSE(judge_ports(samples).sure) << count;
@@ -169,7 +169,7 @@ TEST(JudgePorts, StepsAreSeenThroughOthersTraffic) {
   for (const int delta : {1, 2, 4, -1}) {
     int unsure = 0;
     for (int i = 0; i < 500; ++i) {
-      std::vector<PortSample> samples;
+      std::vector<MappedPort> samples;
       int port = 30'000;
       for (std::size_t k = 0; k < nat::samples_sized; ++k) {
         samples.push_back({50'000, static_cast<std::uint16_t>(port)});
