@@ -114,6 +114,17 @@ void log_event(const Event& event) {
           [](const RoleChanged& changed) {
             spdlog::info("event=role role={} why={}", changed.role, quoted(changed.why));
           },
+          [](const SupernodeGained& gained) {
+            spdlog::debug("event=supernode-gained id={}", gained.id.short_string());
+          },
+          [](const SupernodeLost& lost) {
+            spdlog::debug("event=supernode-lost id={} why={}", lost.id.short_string(),
+                          quoted(lost.why));
+          },
+          [](const LookedUp& found) {
+            spdlog::debug("event=looked-up target={} outcome={} home={}",
+                          found.target.short_string(), found.outcome, found.home.short_string());
+          },
           [](const Step& step) {
             spdlog::debug("event=step peer={} text={}", step.peer.short_string(),
                           quoted(step.text));

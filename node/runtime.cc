@@ -61,13 +61,12 @@ void Runtime::start() {
   settle();
 }
 
-// The same port as for UDP. Where the system chose that one, TCP may find it taken, and that is
-// nobody's mistake.
+// The same port as for UDP. Where the system chose that one, TCP may find it taken; that is
+// nobody's mistake, and another does.
 Outcome<Endpoint> Runtime::listen_by_tcp(const Endpoint& asked, const Endpoint& bound) {
   auto listening = tcp_.listen(bound);
   if (listening || asked.port != 0) return listening;
-  log_info("event=no-tcp why=" + quoted(listening.error().sentence));
-  return bound;
+  return tcp_.listen({bound.address, 0});
 }
 
 TcpPort::Hear Runtime::hear_tcp() {
@@ -128,6 +127,7 @@ void Runtime::settle() {
   for (int before = -1; work != before && work < work_per_settle;) {
     before = work;
     for (; work < work_per_settle; ++work) {
+      while (const auto order = overlay_->poll_socket()) carry_out(*order);
       auto transmit = overlay_->poll_transmit(monotonic_now());
       if (!transmit) break;
       if (transmit->proto == Proto::tcp)
@@ -140,6 +140,7 @@ void Runtime::settle() {
       if (!order) break;
       tcp_.carry_out(*order);
     }
+    while (const auto order = overlay_->poll_socket()) carry_out(*order);
     for (; work < work_per_settle; ++work) {
       auto event = overlay_->poll_event();
       if (!event) break;
@@ -154,6 +155,14 @@ void Runtime::settle() {
   settling_ = false;
   if (work >= work_per_settle) return settle_later();
   if (auto deadline = overlay_->next_timeout()) wake_at(*deadline);
+}
+
+void Runtime::carry_out(const SocketOrder& order) {
+  if (const auto* close = std::get_if<CloseSocket>(&order)) return port_.close_spare(close->id);
+  const auto& open = std::get<OpenSocket>(order);
+  if (const auto bound = port_.open_spare(open.id, open.bind))
+    return overlay_->on_socket_opened(monotonic_now(), open.id, *bound);
+  overlay_->on_socket_failed(monotonic_now(), open.id);
 }
 
 // A fast stream never falls quiet by itself.

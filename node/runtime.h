@@ -53,6 +53,7 @@ class Runtime {
   TcpPort::Hear hear_tcp();
   void listen_at_443();
   std::vector<Endpoint> local_tcp() const;
+  void carry_out(const SocketOrder& order);
   void settle_later();
   void wake_at(TimePoint deadline);
   void watch_host();

@@ -10,7 +10,7 @@
 //   conductor_directory.cc   records of leaves, look-ups, introductions from home to home
 //   conductor_talk.cc        conversations: calling, knocking, changing path
 //   conductor_streams.cc     sessions and their streams
-//   conductor_tcp.cc         where UDP is blocked: connections, TCP punching
+//   conductor_tcp.cc         where UDP is blocked: connections, direct ones too
 //   conductor_status.cc      what `status` shows
 #pragma once
 
@@ -20,6 +20,7 @@
 
 #include "overlay/core/limits.h"
 #include "overlay/core/rate_limiter.h"
+#include "overlay/core/sockets.h"
 #include "overlay/core/timers.h"
 #include "overlay/directory/keeper.h"
 #include "overlay/directory/lookup.h"
@@ -53,6 +54,8 @@ class Overlay::Conductor {
   void on_timeout(TimePoint now);
   void on_local_endpoints(TimePoint now, std::vector<Endpoint> endpoints);
   void on_wall_clock(TimePoint now, WallTime wall);
+  void on_socket_opened(TimePoint now, SocketId id, const Endpoint& bound);
+  void on_socket_failed(TimePoint now, SocketId id);
   void add_seed(TimePoint now, const Seed& seed);
   void on_local_tcp_endpoints(TimePoint now, std::vector<Endpoint> endpoints);
   void on_tcp_open(TimePoint now, TcpId id, const Endpoint& local);
@@ -66,6 +69,13 @@ class Overlay::Conductor {
   void reset(TimePoint now, StreamId stream);
   Read read(TimePoint now, StreamId stream, std::size_t max);
   void leave(TimePoint now);
+
+  std::optional<SocketOrder> poll_socket();
+  void look_up(TimePoint now, const NodeId& target);
+  void adopt(TimePoint now, const View& view, const Placement& placement);
+  RecordPtr own_record() const { return membership_.record_of(id()); }
+  const View& view() const { return membership_.view(); }
+  const Registrar& registrar() const { return registrar_; }
 
   std::optional<Transmit> poll_transmit(TimePoint now);
   std::optional<TcpOrder> poll_tcp();
@@ -262,6 +272,8 @@ class Overlay::Conductor {
     Route route;  // by which the lane is known to the peer's paths, whatever carries it
   };
   void use(TimePoint now, const Connections::Connection& connection);
+  TcpId connect_to(TimePoint now, const Endpoint& to, Connections::Purpose purpose,
+                   const NodeId& peer);
   void on_connection_gone(TimePoint now, const Connections::Connection& was, TcpEnd why);
   void pump_connections(TimePoint now);
   bool is_udp_blocked() const;
@@ -318,11 +330,13 @@ class Overlay::Conductor {
   std::shared_ptr<Archive> archive_;
   Membership membership_;
   std::optional<TimePoint> rejoin_at_;
-  Placement placement_;  // of the members that the view admits
+  TimePoint assess_at_{};  // what the mesh needs: with whatever wakes us then
+  Placement placement_;    // of the members that the view admits
   Store store_;
   Keeper keeper_;
   Lookup lookup_;
   std::map<NodeId, std::vector<Waiting>> waiting_;  // introductions, by target looked up
+  std::set<NodeId> commanded_;                      // look-ups by command
 
   SelfView self_;
   Homes homes_;
@@ -359,6 +373,7 @@ class Overlay::Conductor {
   bool ready_ = false;
   bool leaving_ = false;
   Counters counters_;
+  Sockets sockets_;
   std::deque<Transmit> transmits_;
   std::deque<Event> events_;
 };

@@ -73,6 +73,9 @@ inline constexpr int knocks_per_minute = 64;
 inline constexpr std::size_t max_public_candidates = 8;
 inline constexpr std::size_t max_private_candidates = 2;
 
+// Sockets beside the main one, at once: two birthdays of 256 each, and probes of the NAT.
+inline constexpr std::size_t spare_sockets = 600;
+
 // --- introductions ---
 
 inline constexpr Duration home_stagger = 150ms;  // between asking one home and the next
@@ -105,6 +108,9 @@ inline constexpr Duration home_retry_last = 5min;
 // --- among supernodes ---
 
 inline constexpr Duration mesh_link_idle = 10min;    // an unused link costs only its memory
+// Whoever was not heard for so long is pinged with what it is sent.
+inline constexpr Duration mesh_link_silence = 10s;
+inline constexpr Duration assess_every = 1s;  // how loaded our part of the mesh is
 inline constexpr std::size_t guests_kept = 4096;     // linked with us, and neither leaf nor peer
 inline constexpr double new_records_per_second = 1;  // of one leaf
 inline constexpr double new_records_burst = 8;

@@ -46,6 +46,14 @@ std::string in_words(const Event& event, const std::function<std::string(const N
           [&](const StreamWritable& e) { return stream(e.stream) + " writable"; },
           [&](const StreamClosed& e) { return stream(e.stream) + " closed" + because(e.why); },
           [&](const RoleChanged& e) { return "is a " + e.role + ": " + e.why; },
+          [&](const SupernodeGained& e) { return name(e.id) + " is a member of the mesh"; },
+          [&](const SupernodeLost& e) {
+            return name(e.id) + " is no member any more" + because(std::string(e.why));
+          },
+          [&](const LookedUp& e) {
+            return "looked up " + name(e.target) + ": " + std::string(e.outcome) +
+                   (e.home.is_nobody() ? "" : " at " + name(e.home));
+          },
           [&](const Step& e) {
             return (e.peer.is_nobody() ? "" : "[" + name(e.peer) + "] ") + e.text;
           },

@@ -62,6 +62,8 @@ class Host final : public Receiver {
   Host& port(std::uint16_t port);      // of the main socket; before the start
   // Of the way out: the outermost router's wire, or its own where it has a public address.
   Host& wire(const Wire& wire);
+  // The system has no more than so many spare sockets for it.
+  Host& spare_sockets(std::size_t count);
   Host& claims(std::vector<Endpoint> endpoints);  // lies about its local addresses
   Host& listens_at(std::uint16_t tcp_port);       // beside the main port; a supernode at 443
   Host& configured(std::function<void(OverlayConfig&)> change);
@@ -135,11 +137,12 @@ class Host final : public Receiver {
   void on_stream(const StreamOpened& opened);
   void read_from(StreamId stream);
   void write_to(StreamId stream);
-  std::uint16_t port_of(SocketId socket);
   std::vector<Endpoint> local_tcp_endpoints() const;
   void carry_out(const TcpOrder& order);
   void hear(TcpStack::Event& event);
   bool settle_tcp();
+  void carry_out(const SocketOrder& order);
+  std::uint16_t free_port();
 
   World& world_;
   Kind kind_;
@@ -161,6 +164,7 @@ class Host final : public Receiver {
   std::map<TcpId, TcpEnds> connections_;
   std::map<TcpEnds, TcpId> connection_ids_;
   std::vector<TcpId> refused_;  // orders that could not be carried out, to be told next
+  std::size_t spare_sockets_ = 4096;
   std::map<StreamId, Outbound> sending_;
   std::map<StreamId, std::string> receiving_;
   TimePoint last_alarm_{};
