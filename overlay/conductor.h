@@ -16,7 +16,7 @@
 //   conductor_talk.cc        conversations: calling, knocking, changing path
 //   conductor_punch.cc       ports that have to be guessed: predicted and birthday punching
 //   conductor_streams.cc     sessions and their streams
-//   conductor_tcp.cc         where UDP is blocked: connections, TCP punching
+//   conductor_tcp.cc         where UDP is blocked: connections, direct ones too
 //   conductor_survey.cc      what diagnosis tools ask and are told
 //   conductor_status.cc      what `status` shows
 #pragma once
@@ -380,6 +380,8 @@ class Overlay::Conductor {
     Route route;  // by which the lane is known to the peer's paths, whatever carries it
   };
   void use(TimePoint now, const Connections::Connection& connection);
+  TcpId connect_to(TimePoint now, const Endpoint& to, Connections::Purpose purpose,
+                   const NodeId& peer);
   void on_connection_gone(TimePoint now, const Connections::Connection& was, TcpEnd why);
   void pump_connections(TimePoint now);
   bool is_udp_blocked() const;

@@ -48,7 +48,7 @@ struct OverlayConfig {
   std::vector<Seed> seeds;
   // Where the main socket can be reached on this host: its addresses with its port.
   std::vector<Endpoint> local_endpoints;
-  std::vector<Endpoint> local_tcp_endpoints;  // where TCP is listened on; may be none
+  std::vector<Endpoint> local_tcp_endpoints;  // where TCP is listened on; none: it is not used
   int netgroup_bits_v4 = 16;
   int netgroup_bits_v6 = 32;
   std::size_t max_leaves = 100'000;

@@ -445,6 +445,30 @@ TEST_F(PathStory, ALaneThatIsGoneTakesItsPathAlong) {
   EXPECT_EQ(paths.find(relay), nullptr);
 }
 
+TEST_F(PathStory, AClosedConnectionTakesItsPathAlongAndIsReported) {
+  Route connection = by_tcp;
+  connection.connection = 5;
+  paths.prove(now, connection, kept, 80ms);
+  paths.prove(now, relay, kept, 80ms);
+  ASSERT_EQ(paths.best()->route, connection);
+  paths.remove_connection(4);
+  EXPECT_TRUE(paths.find(connection));
+  paths.remove_connection(5);
+  EXPECT_EQ(paths.best()->route, relay);
+  const auto lost = paths.take_lost();
+  ASSERT_EQ(lost.size(), 1u);
+  EXPECT_EQ(lost[0].route, connection);
+}
+
+TEST_F(PathStory, WhoComesByTcpMayHaveLostItsUdpAndThatIsFoundOut) {
+  paths.prove(now, direct, quiet, 80ms);
+  answering[by_tcp] = 80ms;
+  paths.prove(now, by_tcp, quiet, 80ms);
+  EXPECT_EQ(paths.best()->route, direct) << "as long as it answers";
+  run_until(now + 2s);
+  EXPECT_EQ(paths.best()->route, by_tcp);
+}
+
 TEST_F(PathStory, HoweverManyWaysAreOfferedFewAreKeptAndTheProvedOneStays) {
   paths.prove(now, direct, kept, 20ms);
   Random random(3);
