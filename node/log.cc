@@ -122,6 +122,17 @@ void log_event(const Event& event) {
             spdlog::warn("event=port-mapping-doubted outside={} seen={} then=\"not used\"",
                          doubted.outside.to_string(), doubted.seen.to_string());
           },
+          [](const SupernodeGained& gained) {
+            spdlog::debug("event=supernode-gained id={}", gained.id.short_string());
+          },
+          [](const SupernodeLost& lost) {
+            spdlog::debug("event=supernode-lost id={} why={}", lost.id.short_string(),
+                          quoted(lost.why));
+          },
+          [](const LookedUp& found) {
+            spdlog::debug("event=looked-up target={} outcome={} home={}",
+                          found.target.short_string(), found.outcome, found.home.short_string());
+          },
           [](const Step& step) {
             spdlog::debug("event=step peer={} text={}", step.peer.short_string(),
                           quoted(step.text));

@@ -95,10 +95,12 @@ void Runtime::settle() {
   for (int before = -1; work != before && work < work_per_settle;) {
     before = work;
     for (; work < work_per_settle; ++work) {
+      while (const auto order = overlay_->poll_socket()) carry_out(*order);
       auto transmit = overlay_->poll_transmit(monotonic_now());
       if (!transmit) break;
       send(std::move(*transmit));
     }
+    while (const auto order = overlay_->poll_socket()) carry_out(*order);
     for (; work < work_per_settle; ++work) {
       auto event = overlay_->poll_event();
       if (!event) break;
@@ -116,6 +118,14 @@ void Runtime::send(Transmit transmit) {
   if (transmit.to.address.scope() != Scope::multicast) return port_.send(std::move(transmit));
   const int main = port_.main_handle(transmit.to.address.is_v6());
   if (lan_ && main >= 0) lan_->send(transmit, main);
+}
+
+void Runtime::carry_out(const SocketOrder& order) {
+  if (const auto* close = std::get_if<CloseSocket>(&order)) return port_.close_spare(close->id);
+  const auto& open = std::get<OpenSocket>(order);
+  if (const auto bound = port_.open_spare(open.id, open.bind))
+    return overlay_->on_socket_opened(monotonic_now(), open.id, *bound);
+  overlay_->on_socket_failed(monotonic_now(), open.id);
 }
 
 // A fast stream never falls quiet by itself.

@@ -54,6 +54,7 @@ class Runtime {
   void bind_other_family(const std::vector<Endpoint>& listen);
   void on_datagrams(std::span<const Datagram> datagrams);
   void send(Transmit transmit);
+  void carry_out(const SocketOrder& order);
   void settle_later();
   void wake_at(TimePoint deadline);
   void watch_host();

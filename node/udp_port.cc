@@ -20,6 +20,8 @@
 namespace byway {
 namespace {
 
+// The listening sockets after the first are numbered from here on.
+constexpr SocketId first_further_socket = last_spare_socket + 1;
 constexpr std::size_t batch_messages = 16;
 constexpr std::size_t message_room = 65'536;
 constexpr int batches_per_wake_up = 4;          // then others have their turn
@@ -211,7 +213,7 @@ void gather_singles(Outgoing& out, const std::deque<Transmit>& all, std::size_t 
 
 }  // namespace
 
-struct UdpPort::Socket {
+struct UdpPort::Socket : std::enable_shared_from_this<UdpPort::Socket> {
   Socket(boost::asio::io_context& io, SocketId its_id) : handle(io), id(its_id) {}
   boost::asio::ip::udp::socket handle;
   SocketId id;
@@ -255,12 +257,45 @@ SocketId UdpPort::id_for(const Endpoint& endpoint) const {
   const bool first = std::none_of(sockets_.begin(), sockets_.end(), [&](const auto& socket) {
     return socket->bound.address.is_v4() == endpoint.address.is_v4();
   });
-  return first ? main_socket : static_cast<SocketId>(sockets_.size());
+  return first ? main_socket : static_cast<SocketId>(first_further_socket + sockets_.size() - 1);
 }
 
 Outcome<Endpoint> UdpPort::bind(const Endpoint& endpoint) {
+  auto socket = make_socket(id_for(endpoint), endpoint);
+  if (!socket) return socket.error();
+  sockets_.push_back(std::move(*socket));
+  return sockets_.back()->bound;
+}
+
+std::optional<Endpoint> UdpPort::open_spare(SocketId id, const std::optional<Endpoint>& bind) {
+  if (sockets_.empty() || spare_.contains(id)) return {};
+  Endpoint endpoint = bind.value_or(Endpoint{sockets_.front()->bound.address, 0});
+  if (endpoint.address.scope() == Scope::unspecified)
+    for (const auto& listening : sockets_) {
+      if (listening->bound.address.is_v4() != endpoint.address.is_v4()) continue;
+      endpoint.address = listening->bound.address;
+      break;
+    }
+  auto socket = make_socket(id, endpoint);
+  if (!socket) return {};
+  if (receive_) wait_readable(*socket);
+  return spare_.emplace(id, std::move(*socket)).first->second->bound;
+}
+
+void UdpPort::close_spare(SocketId id) {
+  const auto spare = spare_.find(id);
+  if (spare == spare_.end()) return;
+  const std::shared_ptr<Socket> socket = std::move(spare->second);
+  spare_.erase(spare);
+  if (!socket->full) send_gathered(*socket);
+  boost::system::error_code ignored;
+  socket->handle.close(ignored);
+}
+
+Outcome<std::shared_ptr<UdpPort::Socket>> UdpPort::make_socket(SocketId id,
+                                                               const Endpoint& endpoint) {
   namespace ip = boost::asio::ip;
-  auto socket = std::make_unique<Socket>(io_, id_for(endpoint));
+  auto socket = std::make_shared<Socket>(io_, id);
   const bool v4 = endpoint.address.is_v4();
   boost::system::error_code error;
   const auto failed = [&](const std::string& remedy) {
@@ -301,18 +336,19 @@ Outcome<Endpoint> UdpPort::bind(const Endpoint& endpoint) {
   socklen_t size = sizeof(address);
   ::getsockname(fd, &address.any, &size);
   socket->bound = endpoint_of(address);
-  sockets_.push_back(std::move(socket));
-  return sockets_.back()->bound;
+  return socket;
 }
 
 void UdpPort::start(Receive receive) {
   receive_ = std::move(receive);
-  for (auto& socket : sockets_) wait_readable(*socket);
+  for (const auto& socket : sockets_) wait_readable(socket);
+  for (const auto& [id, socket] : spare_) wait_readable(socket);
 }
 
 void UdpPort::close() {
   boost::system::error_code ignored;
   for (auto& socket : sockets_) socket->handle.close(ignored);
+  for (auto& [id, socket] : spare_) socket->handle.close(ignored);
 }
 
 std::vector<Endpoint> UdpPort::bound() const {
@@ -324,18 +360,19 @@ std::vector<Endpoint> UdpPort::bound() const {
 // --- in
 // -------------------------------------------------------------------------------------------
 
-void UdpPort::wait_readable(Socket& socket) {
-  socket.handle.async_wait(
+void UdpPort::wait_readable(const std::shared_ptr<Socket>& socket) {
+  socket->handle.async_wait(
       boost::asio::ip::udp::socket::wait_read,
-      [this, &socket, alive = std::weak_ptr<int>(alive_)](const boost::system::error_code&) {
+      [this, socket, alive = std::weak_ptr<int>(alive_)](const boost::system::error_code&) {
         if (!alive.expired()) on_readable(socket);
       });
 }
 
-void UdpPort::on_readable(Socket& socket) {
-  for (int i = 0; i < batches_per_wake_up && socket.handle.is_open(); ++i)
-    if (!receive_batch(socket)) break;
-  if (socket.handle.is_open()) wait_readable(socket);
+// What arrives on a spare socket may be the reason to close it.
+void UdpPort::on_readable(const std::shared_ptr<Socket>& socket) {
+  for (int i = 0; i < batches_per_wake_up && socket->handle.is_open(); ++i)
+    if (!receive_batch(*socket)) break;
+  if (socket->handle.is_open()) wait_readable(socket);
 }
 
 // Whether there may be more.
@@ -381,11 +418,16 @@ bool UdpPort::receive_batch(Socket& socket) {
 // --- out
 // ------------------------------------------------------------------------------------------
 
-// The socket the core names, or where that speaks another address family the first that fits.
+// The socket the core names, or where a listening socket speaks another address family the first
+// that fits.
 UdpPort::Socket* UdpPort::socket_for(const Transmit& transmit) {
   const bool v4 = transmit.to.address.is_v4();
   const auto fits = [&](const Socket& socket) { return socket.bound.address.is_v4() == v4; };
   if (transmit.proto != Proto::udp) return nullptr;
+  if (transmit.socket >= first_spare_socket && transmit.socket <= last_spare_socket) {
+    const auto spare = spare_.find(transmit.socket);
+    return spare != spare_.end() && fits(*spare->second) ? spare->second.get() : nullptr;
+  }
   Socket* first = nullptr;
   for (auto& socket : sockets_) {
     if (!fits(*socket)) continue;
@@ -411,6 +453,8 @@ void UdpPort::send(Transmit transmit) {
 
 void UdpPort::flush() {
   for (auto& socket : sockets_)
+    if (!socket->full && !socket->gathered.empty()) send_gathered(*socket);
+  for (auto& [id, socket] : spare_)
     if (!socket->full && !socket->gathered.empty()) send_gathered(*socket);
 }
 
@@ -464,13 +508,13 @@ void UdpPort::send_gathered(Socket& socket) {
 
 void UdpPort::wait_writable(Socket& socket) {
   socket.full = true;
-  socket.handle.async_wait(
-      boost::asio::ip::udp::socket::wait_write,
-      [this, &socket, alive = std::weak_ptr<int>(alive_)](const boost::system::error_code&) {
-        if (alive.expired()) return;
-        socket.full = false;
-        send_gathered(socket);
-      });
+  socket.handle.async_wait(boost::asio::ip::udp::socket::wait_write,
+                           [this, kept = socket.shared_from_this(),
+                            alive = std::weak_ptr<int>(alive_)](const boost::system::error_code&) {
+                             if (alive.expired()) return;
+                             kept->full = false;
+                             send_gathered(*kept);
+                           });
 }
 
 }  // namespace byway

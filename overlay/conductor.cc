@@ -205,6 +205,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_sealed(TimePoint now, const R
 }
 
 void Overlay::Conductor::heard_from(TimePoint now, Peer& peer, const Route& route) {
+  peer.heard_at = now;
   if (peer.is_leaf) registrar_.on_heard_from(now, peer.id);
   if (peer.paths.find(route)) return;
   // A new way to reach it, or somebody who only claims to be there: what is sent to try it comes
@@ -270,6 +271,20 @@ void Overlay::Conductor::on_wall_clock(TimePoint now, WallTime wall) {
   wall_known_at_ = now;
   wall_known_ = wall;
   membership_.on_wall_clock(now, wall);
+}
+
+// A spare socket's facts are for whoever asked for it.
+void Overlay::Conductor::on_socket_opened(TimePoint now, SocketId socket, const Endpoint& bound) {
+  (void)bound;
+  const auto use = sockets_.use_of(socket);
+  if (!use) return;
+  settle(now);
+}
+
+void Overlay::Conductor::on_socket_failed(TimePoint now, SocketId socket) {
+  const auto use = sockets_.on_failed(socket);
+  if (!use) return;
+  settle(now);
 }
 
 void Overlay::Conductor::add_seed(TimePoint now, const Seed& seed) {
@@ -430,6 +445,10 @@ bool Overlay::Conductor::send(Peer& peer, const Message& message) {
   return path && send(peer, path->route, message);
 }
 
+std::optional<SocketOrder> Overlay::Conductor::poll_socket() {
+  return sockets_.poll(transmits_.empty());
+}
+
 std::optional<Transmit> Overlay::Conductor::poll_transmit(TimePoint now) {
   now_ = now;
   while (transmits_.empty() && !sendable_.empty()) {
@@ -456,6 +475,7 @@ std::optional<Event> Overlay::Conductor::poll_event() {
 }
 
 void Overlay::Conductor::leave(TimePoint now) {
+  if (is_supernode()) leave_mesh(now);  // so that nobody has to find out
   leaving_ = true;
   const auto say_goodbye = [&](Peer& peer) {
     send(peer, Bye{ByeReason::leaving});

@@ -21,6 +21,7 @@
 
 #include "overlay/core/limits.h"
 #include "overlay/core/rate_limiter.h"
+#include "overlay/core/sockets.h"
 #include "overlay/core/timers.h"
 #include "overlay/directory/keeper.h"
 #include "overlay/directory/lookup.h"
@@ -56,6 +57,8 @@ class Overlay::Conductor {
   void on_unmapped(TimePoint now, Proto proto);
   void on_network_change(TimePoint now);
   void on_wall_clock(TimePoint now, WallTime wall);
+  void on_socket_opened(TimePoint now, SocketId id, const Endpoint& bound);
+  void on_socket_failed(TimePoint now, SocketId id);
   void add_seed(TimePoint now, const Seed& seed);
 
   void connect(TimePoint now, const NodeId& id);
@@ -65,6 +68,13 @@ class Overlay::Conductor {
   void reset(TimePoint now, StreamId stream);
   Read read(TimePoint now, StreamId stream, std::size_t max);
   void leave(TimePoint now);
+
+  std::optional<SocketOrder> poll_socket();
+  void look_up(TimePoint now, const NodeId& target);
+  void adopt(TimePoint now, const View& view, const Placement& placement);
+  RecordPtr own_record() const { return membership_.record_of(id()); }
+  const View& view() const { return membership_.view(); }
+  const Registrar& registrar() const { return registrar_; }
 
   std::optional<Transmit> poll_transmit(TimePoint now);
   std::optional<Event> poll_event();
@@ -151,7 +161,7 @@ class Overlay::Conductor {
   void on_observed(TimePoint now, const NodeId& supernode, const Endpoint& at,
                    const Endpoint& observed);
   void reach_anew(TimePoint now, Peer& peer);
-  void reach_everybody_anew(TimePoint now);
+  void reach_everybody_anew(TimePoint now, bool other_address);
   void claim_door(TimePoint now);
   void judge_mapping();
 
@@ -293,15 +303,18 @@ class Overlay::Conductor {
   std::deque<NodeId> greeted_;  // guests, the oldest first
   RateLimiter<NodeId> new_records_;
   RateLimiter<IpAddress> stun_rate_;
+  TokenBucket moves_{limits::moves_per_second, limits::moves_burst};
 
   std::shared_ptr<Archive> archive_;
   Membership membership_;
   std::optional<TimePoint> rejoin_at_;
-  Placement placement_;  // of the members that the view admits
+  TimePoint assess_at_{};  // what the mesh needs: with whatever wakes us then
+  Placement placement_;    // of the members that the view admits
   Store store_;
   Keeper keeper_;
   Lookup lookup_;
   std::map<NodeId, std::vector<Waiting>> waiting_;  // introductions, by target looked up
+  std::set<NodeId> commanded_;                      // look-ups by command
 
   SelfView self_;
   Homes homes_;
@@ -342,6 +355,7 @@ class Overlay::Conductor {
   bool ready_ = false;
   bool leaving_ = false;
   Counters counters_;
+  Sockets sockets_;
   std::deque<Transmit> transmits_;
   std::deque<Event> events_;
 };

@@ -80,9 +80,19 @@ void Overlay::Conductor::seek(TimePoint now, const NodeId& caller, const Introdu
   pump_directory(now);
 }
 
+void Overlay::Conductor::look_up(TimePoint now, const NodeId& target) {
+  if (!is_supernode()) return;
+  commanded_.insert(target);
+  lookup_.find(now, target);
+  pump_directory(now);
+  settle(now);
+}
+
 void Overlay::Conductor::on_finding(TimePoint now, const Lookup::Finding& finding) {
   step(finding.target, "looked up: " + std::string(to_string(finding.outcome)) +
                            (finding.home.is_nobody() ? "" : " at " + finding.home.short_string()));
+  if (commanded_.erase(finding.target) > 0)
+    events_.push_back(LookedUp{finding.target, finding.home, to_string(finding.outcome)});
   const auto found = waiting_.find(finding.target);
   if (found == waiting_.end()) return;
   const auto waiting = std::move(found->second);

@@ -17,9 +17,15 @@ bool Overlay::Conductor::post(TimePoint now, const NodeId& to, Area area, ByteVi
   Peer* known = find(to);
   if (known && known->link.confirmed())
     if (const Path* path = known->paths.best()) {
+      const Route route = path->route;
+      const bool asked = path->unanswered_since.has_value();
       keep_for_a_while(now, *known);
-      known->paths.on_data_sent(now, path->route);
-      return send_body(*known, path->route, area, body);
+      if (!send_body(*known, route, area, body)) return false;
+      // Who speaks with us is there. To others a ping goes along: who was started anew has
+      // forgotten us, and would never say so.
+      if (!asked && now - known->heard_at >= limits::mesh_link_silence)
+        if (const auto ping = known->paths.ping(now, route)) send(*known, route, *ping);
+      return true;
     }
   const auto endpoint = supernode_endpoint(to);
   if (!endpoint || leaving_) return false;
@@ -39,7 +45,9 @@ bool Overlay::Conductor::tell(TimePoint now, const NodeId& to, Area area, ByteVi
 }
 
 void Overlay::Conductor::keep_for_a_while(TimePoint now, Peer& peer) {
-  peer.wanted_until = now + limits::mesh_link_idle;
+  // Not moved with every message: a timer that moves costs more than the message.
+  if (!peer.wanted_until || *peer.wanted_until < now + limits::mesh_link_idle * 9 / 10)
+    peer.wanted_until = now + limits::mesh_link_idle;
   touch(peer);
 }
 
@@ -141,7 +149,7 @@ void Overlay::Conductor::pump_mesh(TimePoint now) {
       break;
     }
   }
-  assess_needs(now);
+  if (now >= assess_at_) assess_needs(now);
   pump_directory(now);
 }
 
@@ -151,7 +159,7 @@ void Overlay::Conductor::on_mesh_event(TimePoint now, const MeshEvent& event) {
                  [&](const Probe& wish) { probe(now, wish.id); },
                  [&](const Renew& wish) { sign_own_record(now, wish.above); },
                  [&](const MemberAdmitted& admitted) {
-                   step(admitted.record->record().id, "is a member of the mesh");
+                   events_.push_back(SupernodeGained{admitted.record->record().id});
                    if (placement_.add(admitted.record)) keeper_.on_joined(now, *admitted.record);
                  },
                  [&](const MemberUpdated& updated) {
@@ -160,8 +168,9 @@ void Overlay::Conductor::on_mesh_event(TimePoint now, const MeshEvent& event) {
                    keeper_.on_joined(now, *updated.record);
                  },
                  [&](const MemberDropped& dropped) {
-                   step(dropped.record->record().id,
-                        "is no member any more: " + std::string(to_string(dropped.why)));
+                   events_.push_back(SupernodeLost{dropped.record->record().id,
+                                                   dropped.why == Departure::gone,
+                                                   to_string(dropped.why)});
                    if (placement_.remove(*dropped.record)) keeper_.on_left(now, *dropped.record);
                  },
                  [&](const Joined& joined) {
@@ -177,6 +186,14 @@ void Overlay::Conductor::on_mesh_event(TimePoint now, const MeshEvent& event) {
                  },
              },
              event);
+}
+
+// A network that is old already: everybody in it is known, and nobody is told of.
+void Overlay::Conductor::adopt(TimePoint now, const View& view, const Placement& placement) {
+  membership_.adopt(now, view);
+  placement_ = placement;
+  pump_mesh(now);
+  settle(now);
 }
 
 // Is it really there, at the address it claims? A handshake with it at that address, begun by us,
@@ -195,6 +212,7 @@ void Overlay::Conductor::probe(TimePoint now, const NodeId& target) {
   keep_for_a_while(now, peer);
   const Path* path = peer.link.confirmed() ? peer.paths.best() : nullptr;
   if (path) {
+    if (path->unanswered_since && path->last_ping == now) return;  // it went along with a message
     if (const auto ping = peer.paths.ping(now, path->route)) send(peer, path->route, *ping);
   } else if (!peer.link.dialing()) {
     dial(now, peer, Route{.endpoint = *endpoint}, Greet{});
@@ -218,6 +236,7 @@ void Overlay::Conductor::on_mesh_dial_failed(TimePoint now, Peer& peer) {
 // --- what follows from the view ------------------------------------------------------------------
 
 void Overlay::Conductor::assess_needs(TimePoint now) {
+  assess_at_ = now + limits::assess_every;
   Promotion::Needs needs;
   if (is_supernode()) {
     const std::size_t all = membership_.view().size();

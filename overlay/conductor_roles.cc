@@ -127,7 +127,11 @@ void Overlay::Conductor::pump_roles(TimePoint now) {
     if (const auto* proved = std::get_if<Prover::Proved>(&*event)) {
       step({}, "proved reachable at " + proved->endpoint.to_string() + " by " +
                    std::to_string(proved->diallers) + " diallers");
-      if (proved_.insert(proved->endpoint).second && is_supernode()) sign_own_record(now);
+      // What everybody knows already need not be signed, and told to everybody, again.
+      const RecordPtr own = own_record();
+      if (proved_.insert(proved->endpoint).second && is_supernode() &&
+          !(own && own->record().endpoints == own_endpoints()))
+        sign_own_record(now);
       promotion_.on_proved(now);
     } else {
       const auto& lost = std::get<Prover::Lost>(*event);

@@ -35,6 +35,12 @@ void Overlay::on_network_change(TimePoint now) {
 void Overlay::add_seed(TimePoint now, const Seed& seed) {
   conductor_->add_seed(now, seed);
 }
+void Overlay::on_socket_opened(TimePoint now, SocketId id, const Endpoint& bound) {
+  conductor_->on_socket_opened(now, id, bound);
+}
+void Overlay::on_socket_failed(TimePoint now, SocketId id) {
+  conductor_->on_socket_failed(now, id);
+}
 void Overlay::on_wall_clock(TimePoint now, WallTime wall) {
   conductor_->on_wall_clock(now, wall);
 }
@@ -60,6 +66,32 @@ Overlay::Read Overlay::read(TimePoint now, StreamId stream, std::size_t max) {
 }
 void Overlay::leave(TimePoint now) {
   conductor_->leave(now);
+}
+
+std::optional<SocketOrder> Overlay::poll_socket() {
+  return conductor_->poll_socket();
+}
+void Overlay::look_up(TimePoint now, const NodeId& target) {
+  conductor_->look_up(now, target);
+}
+
+void Overlay::adopt(TimePoint now, const View& view, const Placement& placement) {
+  conductor_->adopt(now, view, placement);
+}
+RecordPtr Overlay::own_record() const {
+  return conductor_->own_record();
+}
+bool Overlay::admits(const NodeId& supernode) const {
+  return conductor_->view().is_admitted(supernode);
+}
+bool Overlay::has_registered(const NodeId& leaf) const {
+  return conductor_->registrar().has(leaf);
+}
+std::size_t Overlay::leaves() const {
+  return conductor_->registrar().size();
+}
+const View& Overlay::view() const {
+  return conductor_->view();
 }
 
 std::optional<Transmit> Overlay::poll_transmit(TimePoint now) {

@@ -22,10 +22,13 @@
 #include "protocol/identity.h"
 #include "protocol/message.h"
 #include "protocol/random.h"
+#include "protocol/record.h"
 
 namespace byway {
 
 class Archive;
+class Placement;
+class View;
 
 enum class Role : std::uint8_t { leaf, supernode };
 std::string_view to_string(Role role);
@@ -115,6 +118,9 @@ class Overlay {
   // Another network, the same one after a pause, or the machine has slept: nothing that is known
   // about paths holds any more until it was looked at again.
   void on_network_change(TimePoint now);
+  // A spare socket that was asked for is bound here / could not be had.
+  void on_socket_opened(TimePoint now, SocketId id, const Endpoint& bound);
+  void on_socket_failed(TimePoint now, SocketId id);
   // A supernode that was not known at the start (a seed whose name was resolved later).
   void add_seed(TimePoint now, const Seed& seed);
   // What the wall clock says at `now`; to be told again when it was set.
@@ -138,7 +144,22 @@ class Overlay {
   // Say goodbye to everybody; drain the transmits, then destroy.
   void leave(TimePoint now);
 
+  // As a supernode: where is it registered? Answered by LookedUp, at once where it was just found.
+  void look_up(TimePoint now, const NodeId& target);
+
+  // --- for simulations, which begin with an old network and look into every head ---
+  // Puts a supernode among others that have known one another for long (Membership::adopt).
+  void adopt(TimePoint now, const View& view, const Placement& placement);
+  RecordPtr own_record() const;                   // as a supernode with an address
+  bool admits(const NodeId& supernode) const;     // to its view
+  bool has_registered(const NodeId& leaf) const;  // here
+  std::size_t leaves() const;                     // registered here
+  const View& view() const;
+
   // --- what to do ---
+  // Sockets to be opened come before what is sent from them, those to be closed after it: ask for
+  // these whenever poll_transmit() is asked next, and once more when that has nothing left.
+  std::optional<SocketOrder> poll_socket();
   std::optional<Transmit> poll_transmit(TimePoint now);
   std::optional<Event> poll_event();
   std::optional<TimePoint> next_timeout() const;

@@ -73,6 +73,7 @@ struct Peer {
   Link link;
   Paths paths;
   std::uint64_t boot = 0;  // of its process; 0: not known
+  TimePoint heard_at{};    // last, over whatever path
   bool is_leaf = false;    // registered here
   TimePoint sampled{};     // when it was last told of other supernodes
   bool alarmed = false;    // a home that is late: the others were asked too

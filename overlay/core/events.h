@@ -110,6 +110,23 @@ struct MappingDoubted {
   IpAddress seen;
 };
 
+// As a supernode: another one is admitted to our view, or is in it no more.
+struct SupernodeGained {
+  NodeId id;
+};
+struct SupernodeLost {
+  NodeId id;
+  bool declared_gone;  // it did not answer its neighbours; otherwise it left, moved …
+  std::string_view why;
+};
+
+// What a look-up by command came to.
+struct LookedUp {
+  NodeId target;
+  NodeId home;  // where it is registered; nobody: it is not
+  std::string_view outcome;
+};
+
 // One step of a connection's story, for the log at debug level and for `overlay trace`.
 struct Step {
   NodeId peer;  // nobody: about this node itself
@@ -118,6 +135,7 @@ struct Step {
 
 using Event = std::variant<HomeGained, HomeLost, HomeUnreachable, Ready, PathChanged, PeerConnected,
                            PeerLost, PeerUnreachable, StreamOpened, StreamReadable, StreamWritable,
-                           StreamClosed, RoleChanged, Moved, MappingDoubted, Step>;
+                           StreamClosed, RoleChanged, Moved, MappingDoubted, SupernodeGained,
+                           SupernodeLost, LookedUp, Step>;
 
 }  // namespace byway

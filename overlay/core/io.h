@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <variant>
 
 #include "protocol/bytes.h"
 #include "protocol/endpoint.h"
@@ -9,10 +10,13 @@
 
 namespace byway {
 
-// A local socket, by the number that the shell and the core agree on. 0 is the main UDP socket
-// of the node; punching may ask for more of them.
+// A local UDP socket, by the number that the shell and the core agree on: 0 is the main socket of
+// the node (one for each address family), 1 … 4095 are spare ones that the core asks for
+// (overlay/core/sockets.h), and the shell's further listening sockets come after those.
 using SocketId = std::uint16_t;
 constexpr SocketId main_socket = 0;
+constexpr SocketId first_spare_socket = 1;
+constexpr SocketId last_spare_socket = 4095;
 // Only hears what is sent to the groups of protocol/lan_packet.h; nothing is sent from it.
 constexpr SocketId lan_socket = 0xffff;
 
@@ -33,5 +37,19 @@ struct Transmit {
   Proto proto = Proto::udp;
   std::uint8_t ttl = 0;  // 0: the system's
 };
+
+// A spare socket is wanted. The shell answers with on_socket_opened or on_socket_failed; what is
+// sent from it meanwhile leaves from it, or is lost.
+struct OpenSocket {
+  SocketId id;
+  // Where to bind it. None: where the main socket is bound, at a port that the system chooses. An
+  // unspecified address: where the first listening socket of that family is bound; port 0 likewise.
+  std::optional<Endpoint> bind;
+};
+// After everything that was sent from it.
+struct CloseSocket {
+  SocketId id;
+};
+using SocketOrder = std::variant<OpenSocket, CloseSocket>;
 
 }  // namespace byway

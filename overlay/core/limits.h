@@ -70,11 +70,18 @@ inline constexpr Duration punch_retry_last = 60s;
 // Who has moved tells its peers at once, and again for every home that sees it elsewhere; but no
 // peer more often than this.
 inline constexpr Duration reach_anew_gap = 500ms;
+// What homes say about it is acted upon so often: three homes that notice one move, and then one
+// every five seconds.
+inline constexpr double moves_per_second = 0.2;
+inline constexpr double moves_burst = 4;
 // Introductions must not be a weapon: to an address that has not answered.
 inline constexpr int knocks_per_introduction = 16;
 inline constexpr int knocks_per_minute = 64;
 inline constexpr std::size_t max_public_candidates = 8;
 inline constexpr std::size_t max_private_candidates = 2;
+
+// Sockets beside the main one, at once: two birthdays of 256 each, and probes of the NAT.
+inline constexpr std::size_t spare_sockets = 600;
 
 // --- the local network ---
 
@@ -120,7 +127,10 @@ inline constexpr Duration home_retry_last = 5min;
 
 // --- among supernodes ---
 
-inline constexpr Duration mesh_link_idle = 10min;    // an unused link costs only its memory
+inline constexpr Duration mesh_link_idle = 10min;  // an unused link costs only its memory
+// Whoever was not heard for so long is pinged with what it is sent.
+inline constexpr Duration mesh_link_silence = 10s;
+inline constexpr Duration assess_every = 1s;         // how loaded our part of the mesh is
 inline constexpr std::size_t guests_kept = 4096;     // linked with us, and neither leaf nor peer
 inline constexpr double new_records_per_second = 1;  // of one leaf
 inline constexpr double new_records_burst = 8;

@@ -258,9 +258,15 @@ const Prover::Helper* Prover::helper_for(const Door& door) const {
 }
 
 std::optional<TimePoint> Prover::ask_at(const Door& door, const Claim& claim) const {
-  const Helper* helper = helper_for(door);
-  if (claim.asking || !helper) return {};
-  return std::max(claim.next_ask, helper->ready_at);
+  if (claim.asking) return {};
+  // As helper_for; but who is ready before we would ask is as good as the first to be ready.
+  std::optional<TimePoint> ready;
+  for (const auto& [id, helper] : helpers_) {
+    if (helper.at.is_v6() != door.v6) continue;
+    ready = earlier(ready, helper.ready_at);
+    if (*ready <= claim.next_ask) return claim.next_ask;
+  }
+  return ready;
 }
 
 std::optional<Prover::Ask> Prover::poll_ask(TimePoint now) {

@@ -112,6 +112,11 @@ Host& Host::wire(const Wire& wire) {
   return *this;
 }
 
+Host& Host::spare_sockets(std::size_t count) {
+  spare_sockets_ = count;
+  return *this;
+}
+
 Host& Host::claims(std::vector<Endpoint> endpoints) {
   claimed_ = std::move(endpoints);
   moved();
@@ -232,6 +237,7 @@ TimePoint Host::now() const {
 void Host::settle() {
   for (bool quiet = false; !quiet;) {
     quiet = true;
+    while (auto order = overlay_->poll_socket()) carry_out(*order), quiet = false;
     while (auto transmit = overlay_->poll_transmit(now())) carry_out(*transmit), quiet = false;
     while (auto event = overlay_->poll_event()) publish(*event), quiet = false;
   }
@@ -239,7 +245,9 @@ void Host::settle() {
 }
 
 void Host::carry_out(const Transmit& transmit) {
-  const Endpoint from{world_.network().address(station_), port_of(transmit.socket)};
+  const auto port = ports_.find(transmit.socket);
+  if (port == ports_.end()) return world_.note(*this, "has no such socket");
+  const Endpoint from{world_.network().address(station_), port->second};
   ByteView rest(transmit.bytes);
   const std::size_t segment = transmit.segment_size ? transmit.segment_size : rest.size();
   do {
@@ -253,15 +261,26 @@ void Host::carry_out(const Transmit& transmit) {
   } while (!rest.empty());
 }
 
-// A socket is opened when it is first used, at a port that the system chooses.
-std::uint16_t Host::port_of(SocketId socket) {
-  const auto open = ports_.find(socket);
-  if (open != ports_.end()) return open->second;
+void Host::carry_out(const SocketOrder& order) {
+  if (const auto* close = std::get_if<CloseSocket>(&order)) {
+    ports_.erase(close->id);
+    return;
+  }
+  const auto& open = std::get<OpenSocket>(order);
+  const Endpoint wanted = open.bind.value_or(Endpoint{});
+  const std::uint16_t port = wanted.port != 0 ? wanted.port : free_port();
+  if (ports_.size() > spare_sockets_ || listens_on(port))
+    return overlay_->on_socket_failed(now(), open.id);
+  ports_[open.id] = port;
+  overlay_->on_socket_opened(now(), open.id, {world_.network().address(station_), port});
+}
+
+std::uint16_t Host::free_port() {
   std::uint16_t port;
   do {
     port = static_cast<std::uint16_t>(32'768 + random_.below(28'232));
   } while (listens_on(port));
-  return ports_[socket] = port;
+  return port;
 }
 
 bool Host::listens_on(std::uint16_t port) const {

@@ -61,6 +61,8 @@ class Host final : public Receiver {
   Host& port(std::uint16_t port);      // of the main socket; before the start
   // Of the way out: the outermost router's wire, or its own where it has a public address.
   Host& wire(const Wire& wire);
+  // The system has no more than so many spare sockets for it.
+  Host& spare_sockets(std::size_t count);
   Host& claims(std::vector<Endpoint> endpoints);  // lies about its local addresses
   Host& configured(std::function<void(OverlayConfig&)> change);
 
@@ -138,7 +140,8 @@ class Host final : public Receiver {
   void on_stream(const StreamOpened& opened);
   void read_from(StreamId stream);
   void write_to(StreamId stream);
-  std::uint16_t port_of(SocketId socket);
+  void carry_out(const SocketOrder& order);
+  std::uint16_t free_port();
 
   World& world_;
   Kind kind_;
@@ -156,6 +159,7 @@ class Host final : public Receiver {
   bool asleep_ = false;
   std::unique_ptr<Overlay> overlay_;
   std::map<SocketId, std::uint16_t> ports_;
+  std::size_t spare_sockets_ = 4096;
   std::map<StreamId, Outbound> sending_;
   std::map<StreamId, std::string> receiving_;
   TimePoint last_alarm_{};

@@ -117,6 +117,61 @@ TEST(UdpPort, WhatCannotBeSentIsCountedAndTheRestGoesOn) {
   EXPECT_EQ(pair.from.counters().no_socket, 1u);
 }
 
+TEST(UdpPort, ASpareSocketHasAPortOfItsOwnAndHearsTheAnswersToIt) {
+  boost::asio::io_context io;
+  UdpPort ana(io), bo(io);
+  const Endpoint main = *ana.bind(loopback());
+  const Endpoint target = *bo.bind(loopback());
+  std::vector<Endpoint> callers;
+  std::vector<SocketId> heard_on;
+  bo.start([&](std::span<const Datagram> datagrams) {
+    for (const Datagram& datagram : datagrams) {
+      callers.push_back(datagram.from);
+      bo.send(transmit(datagram.from, filled(3, 3)));
+    }
+    bo.flush();
+  });
+  ana.start([&](std::span<const Datagram> datagrams) {
+    for (const Datagram& datagram : datagrams) {
+      heard_on.push_back(datagram.socket);
+      ana.close_spare(datagram.socket);  // inside its own callback
+    }
+  });
+
+  const auto spare = ana.open_spare(17, std::nullopt);
+  ASSERT_TRUE(spare);
+  EXPECT_EQ(spare->address, main.address);
+  EXPECT_NE(spare->port, main.port);
+  EXPECT_EQ(ana.bound(), std::vector{main});
+  EXPECT_EQ(ana.open_spare(17, std::nullopt), std::nullopt);
+  auto question = transmit(target, filled(5, 5));
+  question.socket = 17;
+  question.ttl = 3;
+  ana.send(question);
+  ana.flush();
+  for (int i = 0; i < 1000 && heard_on.empty(); ++i) io.run_one_for(std::chrono::milliseconds(5));
+  EXPECT_THAT(callers, ElementsAre(*spare));
+  EXPECT_THAT(heard_on, ElementsAre(17));
+
+  ana.send(question);  // it is closed by now
+  ana.flush();
+  EXPECT_EQ(ana.counters().no_socket, 1u);
+  EXPECT_TRUE(ana.open_spare(17, std::nullopt));
+}
+
+TEST(UdpPort, WhatWasGatheredForASpareSocketLeavesBeforeItCloses) {
+  Pair pair;
+  const auto spare = pair.from.open_spare(first_spare_socket, std::nullopt);
+  ASSERT_TRUE(spare);
+  pair.source = *spare;
+  auto last_word = transmit(pair.target, filled(9, 9));
+  last_word.socket = first_spare_socket;
+  pair.from.send(last_word);
+  pair.from.close_spare(first_spare_socket);
+  ASSERT_TRUE(pair.run_until(1));
+  EXPECT_THAT(pair.arrived, ElementsAre(filled(9, 9)));
+}
+
 TEST(UdpPort, APortInUseGetsASentence) {
   boost::asio::io_context io;
   UdpPort one(io), other(io);
