@@ -260,7 +260,7 @@ SocketId UdpPort::id_for(const Endpoint& endpoint) const {
   const bool first = std::none_of(sockets_.begin(), sockets_.end(), [&](const auto& socket) {
     return socket->bound.address.is_v4() == endpoint.address.is_v4();
   });
-  return first ? main_socket : static_cast<SocketId>(first_further_socket + sockets_.size());
+  return first ? main_socket : static_cast<SocketId>(first_further_socket + sockets_.size() - 1);
 }
 
 Outcome<Endpoint> UdpPort::bind(const Endpoint& endpoint) {

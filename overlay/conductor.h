@@ -197,7 +197,7 @@ class Overlay::Conductor {
   void on_observed(TimePoint now, const NodeId& supernode, const Endpoint& at,
                    const Endpoint& observed);
   void reach_anew(TimePoint now, Peer& peer);
-  void reach_everybody_anew(TimePoint now);
+  void reach_everybody_anew(TimePoint now, bool other_address);
   void claim_door(TimePoint now);
   void judge_mapping();
 
@@ -434,6 +434,7 @@ class Overlay::Conductor {
   std::deque<NodeId> greeted_;  // guests, the oldest first
   RateLimiter<NodeId> new_records_;
   RateLimiter<IpAddress> stun_rate_;
+  TokenBucket moves_{limits::moves_per_second, limits::moves_burst};
 
   std::shared_ptr<Archive> archive_;
   Membership membership_;

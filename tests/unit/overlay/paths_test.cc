@@ -142,6 +142,24 @@ TEST_F(PathStory, WhoIsFollowedToASecondAddressStaysAtBothWhereBothWork) {
   EXPECT_FALSE(paths.find(direct)->doubted());
 }
 
+TEST_F(PathStory, WhoHasMovedUsesTheRelayUntilTheOldWayAnswers) {
+  works(direct, 20ms);
+  works(relay, 80ms);
+  paths.add(now, direct, kept);
+  paths.add(now, relay, kept);
+  run_for(1s);
+  ASSERT_EQ(best(), direct);
+  paths.doubt_direct(now);
+  EXPECT_EQ(best(), relay);
+  run_for(100ms);
+  EXPECT_EQ(best(), direct) << "it works from the new address too";
+  breaks(direct);
+  paths.doubt_direct(now);
+  run_for(5s);
+  EXPECT_EQ(best(), relay);
+  EXPECT_EQ(paths.find(direct), nullptr);
+}
+
 TEST_F(PathStory, FollowingSomebodyWhoProvedNothingChangesNothing) {
   works(direct, 20ms);
   paths.add(now, direct, kept);
@@ -541,6 +559,7 @@ TEST_F(PathStory, NoHistoryLeavesADeadlineBehind) {
           break;
         case 10:
           subject.test_all(time);
+          if (random.chance(0.5)) subject.doubt_direct(time);
           break;
         case 8:
           if (!open.empty()) {
