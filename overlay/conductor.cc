@@ -217,6 +217,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_message(TimePoint now, Peer& 
     on_samples(now, peer, *samples);
     return used;
   }
+  if (const auto* refusal = std::get_if<Refusal>(&message)) return on_refusal(now, peer, *refusal);
   if (const auto* registration = std::get_if<Registration>(&message))
     return on_new_record(now, peer, *registration);
   return Drop::unexpected;

@@ -163,11 +163,12 @@ class Overlay::Conductor {
   Outcome on_handshake2(TimePoint now, const Route& route, ByteView bytes);
   Outcome on_cookie(TimePoint now, const Route& route, ByteView bytes);
   void on_confirmed(TimePoint now, Peer& peer, const Route& route);
+  void take_in(TimePoint now, Peer& peer, const Registration& wish, const Route& route);
   void on_refused(TimePoint now, Peer& peer, const Refusal& refusal, WallTime its_time);
   bool dial(TimePoint now, Peer& peer, std::optional<Route> route,
             std::variant<Greet, Registration, Talk> wish);
   void redial(TimePoint now, Peer& peer);  // for new keys
-  Registration registration(TimePoint now);
+  Registration registration(TimePoint now, const NodeId& to);
   void pump_handshake(TimePoint now, Peer& peer);
   void on_dial_failed(TimePoint now, Peer& peer, const std::string& why);
   void learn_boot(TimePoint now, Peer& peer, std::uint64_t boot);
@@ -189,6 +190,8 @@ class Overlay::Conductor {
   Outcome on_introduce_result(TimePoint now, Peer& home, const IntroduceResult& result);
   Duration rtt_to(const Peer& peer) const;
   std::vector<Whereabouts> others_with_room(const NodeId& leaf) const;
+  void turned_away(TimePoint now, const NodeId& by, const Refusal& refusal);
+  Outcome on_refusal(TimePoint now, Peer& peer, const Refusal& refusal);
 
   // --- conductor_network.cc ---
   void doubt_everything(TimePoint now);

@@ -12,7 +12,8 @@ void Overlay::Conductor::run_homes(TimePoint now) {
   do {
     while (const auto target = homes_.poll_dial(now)) {
       step(target->id, "asking " + target->endpoint.to_string() + " to register us");
-      dial(now, ensure_peer(target->id), Route{.endpoint = target->endpoint}, registration(now));
+      dial(now, ensure_peer(target->id), Route{.endpoint = target->endpoint},
+           registration(now, target->id));
     }
   } while (remember_somebody(now));
 }
@@ -25,12 +26,12 @@ bool Overlay::Conductor::remember_somebody(TimePoint now) {
   return found;
 }
 
-Registration Overlay::Conductor::registration(TimePoint now) {
+Registration Overlay::Conductor::registration(TimePoint now, const NodeId& to) {
   record_sequence_ = std::max(record_sequence_ + 1, unix_ms(wall(now)));
   Record record{.id = id(), .sequence = record_sequence_, .homes = homes_.ids(), .agent = "byway"};
   if (record.homes.size() > max_record_homes) record.homes.resize(max_record_homes);
   const auto signed_record = SignedRecord::sign(identity_, record);
-  return {to_bytes(signed_record.exact_bytes()), static_cast<std::uint8_t>(homes_.sound() + 1)};
+  return {to_bytes(signed_record.exact_bytes()), homes_.seeking(to)};
 }
 
 void Overlay::Conductor::on_registered(TimePoint now, Peer& peer, const Route& route,
@@ -43,9 +44,25 @@ void Overlay::Conductor::on_registered(TimePoint now, Peer& peer, const Route& r
 void Overlay::Conductor::announce_record(TimePoint now) {
   const auto homes = homes_.ids();
   if (homes.empty() || leaving_ || config_.visitor) return;
-  const Registration registration = this->registration(now);
+  const Registration registration = this->registration(now, homes.front());
   for (const NodeId& home_id : homes)
     if (Peer* home = find(home_id)) send(*home, registration);
+}
+
+void Overlay::Conductor::turned_away(TimePoint now, const NodeId& by, const Refusal& refusal) {
+  homes_.on_refused(now, by, refusal);
+  for (const Whereabouts& other : refusal.others)
+    if (other.id != id()) homes_.add_supernode(now, other.id, other.endpoint);
+}
+
+// It had room when we asked, and has none now.
+Overlay::Conductor::Outcome Overlay::Conductor::on_refusal(TimePoint now, Peer& peer,
+                                                           const Refusal& refusal) {
+  if (!homes_.is_home(peer.id) && !homes_.is_dialing(peer.id)) return Drop::unexpected;
+  lose_home(now, peer, "it has no room after all");
+  turned_away(now, peer.id, refusal);
+  touch(peer);
+  return used;
 }
 
 // The supernode has taken our confirmation in: from now on it can introduce us.

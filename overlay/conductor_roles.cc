@@ -38,8 +38,10 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_proof(TimePoint now, Peer& fr
                      outcome = Drop::unexpected;
                  },
                  [&](const DialOrder& order) {
-                   const bool known = member(from.id) || homes_.is_home(from.id);
-                   prover_.on_dialling(order.asker, order.endpoint.address);
+                   bool known = member(from.id) || homes_.is_home(from.id);
+                   // Whom we keep as a stranger, to dial us, somebody else has to dial.
+                   known = known && !homes_.is_reserved(order.asker);
+                   if (known) prover_.on_dialling(order.asker, order.endpoint.address);
                    dialler_.on_order(now, {from.id, route.endpoint.address, known}, order);
                  },
                  [&](const DialResult& result) {

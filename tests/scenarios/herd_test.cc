@@ -65,6 +65,18 @@ TEST(Herd, ASecondHomeIsGivenOnlyWhereThereIsRoomToSpare) {
   EXPECT_EQ(house.hub.status().leaves, 9u) << "below nine tenths";
 }
 
+TEST(Herd, ANewSupernodeTakesItsLoadByAndBy) {
+  FullHouse house{Seed{114}, 100};
+  auto& inn = house.world.supernode("inn");
+  house.world.run_for(20s);
+  house.come(60);
+  EXPECT_TRUE(house.world.run_until([&] { return house.ready() == 60; }, 20s)) << house.ready();
+  EXPECT_LE(house.hub.status().leaves, 42u) << "32 at first, and a third more for the homeless";
+  EXPECT_GE(inn.status().leaves, 18u);
+  house.world.run_for(30min);
+  EXPECT_EQ(house.hub.status().leaves, 60u) << "as their other home";
+}
+
 TEST(Herd, AfterAMassFailureEverybodyComesBackSpreadOverTime) {
   FullHouse house{Seed{113}, 1000};
   auto& inn = house.world.supernode("inn");
