@@ -175,7 +175,7 @@ TEST(UdpPort, SpareSocketsSendInTheOrderTheyAreTold) {
   });
   for (SocketId id = 1; id <= 3; ++id) ASSERT_TRUE(from.open_spare(id, std::nullopt));
   std::vector<Bytes> expected;
-  for (const SocketId id : {1, 3, 2, 2, 1, 3}) {
+  for (const SocketId id : std::initializer_list<SocketId>{1, 3, 2, 2, 1, 3}) {
     expected.push_back(filled(10, static_cast<std::uint8_t>(expected.size())));
     auto next = transmit(target, expected.back());
     next.socket = id;
