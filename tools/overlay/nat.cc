@@ -1,7 +1,5 @@
 #include "tools/overlay/nat.h"
 
-#include <sodium.h>
-
 #include <boost/asio/io_context.hpp>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -86,9 +84,7 @@ std::vector<Seed> resolved(const std::vector<SeedAddress>& addresses) {
 }
 
 Identity passing_identity() {
-  Random::Seed seed;
-  randombytes_buf(seed.data(), seed.size());
-  Random random(seed);
+  Random random = strong_random();
   return Identity::generate(random);
 }
 
