@@ -18,6 +18,7 @@
 #include "node/cli/text.h"
 #include "node/cli/words.h"
 #include "node/config.h"
+#include "node/log.h"
 #include "node/runtime.h"
 #include "node/seed_lookup.h"
 #include "node/state_dir.h"
@@ -31,7 +32,7 @@ using cli::text_at;
 
 // A supernode that does not answer is given up after 12.4 s (limits::handshake_resend).
 constexpr Duration patience = 15s;
-// What a second supernode adds comes within this after the first home.
+// For what is said last to be sent.
 constexpr Duration goodbye = 200ms;
 
 po::options_description nat_options() {
@@ -90,6 +91,7 @@ Identity passing_identity() {
 
 // A leaf that registers, learns, tells, and leaves again.
 Outcome<OverlayStatus> find_out(const std::vector<Seed>& seeds) {
+  start_logging("off");
   boost::asio::io_context io;
   const Identity identity = passing_identity();
   OverlayConfig config;
