@@ -355,7 +355,7 @@ std::optional<TimePoint> Overlay::Conductor::next_timeout() const {
   next = earlier(next, proof_helper_.next_timeout());
   next = earlier(next, dialler_.next_timeout());
   next = earlier(next, promotion_.next_timeout());
-  if (!leaving_) next = earlier(next, book_.next_feeler());
+  if (!leaving_ && book_.size() > 0) next = earlier(next, book_.next_feeler());
   next = earlier(next, lan_.next_timeout());
   next = earlier(next, connections_.next_timeout());
   next = earlier(next, survey_.next_timeout());

@@ -57,10 +57,12 @@ bool Homes::netgroup_taken(const Endpoint& endpoint) const {
 
 // When another dial may begin; none: not while things are as they are.
 std::optional<TimePoint> Homes::room_at() const {
+  const std::size_t sound_ones = sound();
   std::size_t homes = 0, dials = 0;
   std::optional<TimePoint> last;
   for (const Supernode& s : supernodes_) {
-    if (s.state == State::home && !s.doubted) ++homes;
+    // One late answer is no death; where all are late they are not counted on.
+    if (s.state == State::home && (sound_ones > 0 || !s.doubted)) ++homes;
     if (s.state != State::dialing) continue;
     ++dials;
     last = std::max(last.value_or(s.dialled_at), s.dialled_at);
