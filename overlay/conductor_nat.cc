@@ -25,10 +25,12 @@ void Overlay::Conductor::on_vantage_lost(const NodeId& home) {
   if (lifetime_probe_.helper() == home) lifetime_probe_.cancel();
 }
 
-// Ready is who has a home and knows its NAT; who cannot find out does not wait for long.
+// Ready is who has a home and knows its NAT, or that no UDP comes through it; who cannot find out
+// does not wait for long.
 void Overlay::Conductor::become_ready(TimePoint now) {
   if (ready_ || !ready_by_) return;
-  if (config_.study_nat && !nat_probe_.settled() && now < *ready_by_) return;
+  const bool known = nat_probe_.settled() || is_udp_blocked();
+  if (config_.study_nat && !known && now < *ready_by_) return;
   ready_ = true;
   events_.push_back(Ready{});
 }
