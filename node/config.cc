@@ -13,7 +13,6 @@ namespace {
 namespace po = boost::program_options;
 
 constexpr std::size_t max_listens = 8;
-constexpr std::size_t max_seeds = 64;
 constexpr std::size_t max_name = 64;
 
 Problem problem(const std::string& option, const std::string& sentence) {
@@ -63,8 +62,11 @@ po::options_description file_options() {
       "address to receive at; may be repeated, the first is the main one; [::] is every address, "
       "IPv4 ones too (any free port of every address)")("seed", texts()->value_name("ID@HOST:PORT"),
                                                         "a supernode to join by; may be repeated")(
+      "seeds", text()->value_name("FILE"), "more of them, one a line; # begins a comment")(
+      "join", text()->value_name("LINE"), "join by the invitation that `byway invite` printed")(
       "role", text()->value_name("auto|leaf|supernode"),
-      "what to be for others: a leaf only (the default), a supernode, or whatever proves possible")(
+      "what to be for others: whatever proves possible (auto, the default), a leaf only, or a "
+      "supernode")(
       "promote-after", text()->value_name("S"),
       "with --role auto: seconds that the address must have been stable (1200)")(
       "name", text()->value_name("NAME"), "what to call this node in its own status")(
@@ -113,11 +115,23 @@ std::optional<Problem> read_listens(const po::variables_map& values, RunConfig& 
 }
 
 std::optional<Problem> read_seeds(const po::variables_map& values, RunConfig& config) {
-  if (!values.count("seed")) return std::nullopt;
-  for (const auto& text : values["seed"].as<std::vector<std::string>>()) {
-    auto seed = parse_seed_address(text);
-    if (!seed) return seed.error();
-    config.seeds.push_back(std::move(*seed));
+  if (values.count("seed"))
+    for (const auto& text : values["seed"].as<std::vector<std::string>>()) {
+      auto seed = parse_seed_address(text);
+      if (!seed) return seed.error();
+      config.seeds.push_back(std::move(*seed));
+    }
+  if (values.count("seeds")) {
+    const auto more = read_seeds_file(values["seeds"].as<std::string>());
+    if (!more) return more.error();
+    config.seeds.insert(config.seeds.end(), more->begin(), more->end());
+  }
+  if (values.count("join")) {
+    const auto invite = parse_join_line(values["join"].as<std::string>());
+    if (!invite) return invite.error();
+    const auto more = seeds_of(*invite);
+    config.seeds.insert(config.seeds.end(), more.begin(), more.end());
+    config.invited_by = invite->from;
   }
   if (config.seeds.size() > max_seeds)
     return problem("seed", "at most " + std::to_string(max_seeds) + " seeds; leave some out");
@@ -151,7 +165,9 @@ std::optional<Problem> read_all(const po::variables_map& values, RunConfig& conf
       config.role = Role::supernode;
     else if (*role == "auto")
       config.role.reset();
-    else if (*role != "leaf")
+    else if (*role == "leaf")
+      config.role = Role::leaf;
+    else
       return problem("role", "there is no role '" + *role + "'; it is auto, leaf or supernode");
   }
   if (const auto name = text_of_option("name")) {
@@ -217,31 +233,6 @@ po::options_description run_options() {
       "config", po::value<std::string>()->value_name("FILE"),
       "read options from FILE too, as `name = value` lines; the command line wins");
   return options;
-}
-
-Outcome<SeedAddress> parse_seed_address(std::string_view text) {
-  const auto wrong = [&](const std::string& why) {
-    return problem("seed", "'" + std::string(text) + "' " + why);
-  };
-  const auto at = text.find('@');
-  if (at == std::string_view::npos)
-    return wrong("names no id; write it as ID@HOST:PORT, with what `byway id` prints there");
-  const auto id = NodeId::parse(text.substr(0, at));
-  if (!id) return wrong("does not begin with a node's id; copy what `byway id` prints there");
-
-  const std::string_view place = text.substr(at + 1);
-  const auto colon = place.rfind(':');
-  if (colon == std::string_view::npos) return wrong("has no port; write it as ID@HOST:PORT");
-  const auto port = parse_integer<std::uint16_t>(place.substr(colon + 1));
-  if (!port || *port == 0) return wrong("has no port between 1 and 65535 at its end");
-
-  std::string_view host = place.substr(0, colon);
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']')
-    host = host.substr(1, host.size() - 2);
-  else if (host.find(':') != std::string_view::npos)
-    return wrong("holds a bare IPv6 address; put it in brackets, as ID@[2001:db8::1]:7000");
-  if (host.empty() || host.size() > 253) return wrong("names no host; write it as ID@HOST:PORT");
-  return SeedAddress{*id, std::string(host), *port};
 }
 
 Outcome<RunConfig> parse_run_config(const std::vector<std::string>& arguments,

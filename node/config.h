@@ -10,22 +10,17 @@
 #include <vector>
 
 #include "node/outcome.h"
+#include "node/seeds.h"
 #include "overlay/overlay.h"
 
 namespace byway {
 
-// ID@HOST:PORT. The host may be a name; see node/seed_lookup.h.
-struct SeedAddress {
-  NodeId id;
-  std::string host;
-  std::uint16_t port = 0;
-};
-
 struct RunConfig {
-  std::string state_dir;         // never empty after parsing
-  std::vector<Endpoint> listen;  // the first is the main socket; port 0: any free one
-  std::vector<SeedAddress> seeds;
-  std::optional<Role> role = Role::leaf;  // none: automatic, by proof
+  std::string state_dir;           // never empty after parsing
+  std::vector<Endpoint> listen;    // the first is the main socket; port 0: any free one
+  std::vector<SeedAddress> seeds;  // from --seed, --seeds and --join
+  std::optional<NodeId> invited_by;
+  std::optional<Role> role;  // none: automatic, by proof
   Duration promote_after = 20min;
   std::string name;
   std::size_t max_leaves = 100'000;
@@ -47,7 +42,5 @@ boost::program_options::options_description run_options();
 // --state-dir is among the options; where it was given elsewhere, pass it as `state_dir`.
 Outcome<RunConfig> parse_run_config(const std::vector<std::string>& arguments,
                                     const std::string& state_dir = {});
-
-Outcome<SeedAddress> parse_seed_address(std::string_view text);
 
 }  // namespace byway

@@ -117,6 +117,8 @@ Result<ControlRequest> read_request(wire::Request::Reader from) {
       return ControlRequest{Stop{}};
     case Kind::OUTCOME:
       return ControlRequest{Outcome{from.getOutcome()}};
+    case Kind::SUPERNODES:
+      return ControlRequest{Supernodes{from.getSupernodes()}};
   }
   return Error::malformed;
 }
@@ -187,6 +189,7 @@ Bytes encode(const ControlRequest& request) {
                  },
                  [&](const Stop&) { to.setStop(); },
                  [&](const Outcome& outcome) { to.setOutcome(outcome.token); },
+                 [&](const Supernodes& ask) { to.setSupernodes(ask.most); },
              },
              request);
   return framed(message);

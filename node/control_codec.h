@@ -90,8 +90,15 @@ struct Outcome {
   bool operator==(const Outcome&) const = default;
 };
 
-using ControlRequest = std::variant<Status, Ping, Say, Inbox, Chat, ContactAdd, ContactList,
-                                    ContactRemove, Listen, Accept, Pipe, Bench, Stop, Outcome>;
+// Supernodes that others may join by: a line {"id","endpoint"} each, the surest first.
+struct Supernodes {
+  std::uint32_t most = 0;
+  bool operator==(const Supernodes&) const = default;
+};
+
+using ControlRequest =
+    std::variant<Status, Ping, Say, Inbox, Chat, ContactAdd, ContactList, ContactRemove, Listen,
+                 Accept, Pipe, Bench, Stop, Outcome, Supernodes>;
 
 // --- replies: any number of lines, then failed or done; or raw
 // ------------------------------------

@@ -15,6 +15,7 @@
 #include "node/log.h"
 #include "node/peer_book_file.h"
 #include "node/port_mapper.h"
+#include "node/version.h"
 
 namespace byway {
 namespace {
@@ -37,6 +38,7 @@ OverlayConfig overlay_config(const RunConfig& config, std::vector<Seed> seeds, B
   overlay.lane_rate = config.lane_rate;
   overlay.cubic = config.cubic;
   overlay.lan = config.lan;
+  overlay.agent = std::string("byway ") + version;
   return overlay;
 }
 
@@ -155,9 +157,8 @@ Outcome<std::unique_ptr<Node>> Node::start(boost::asio::io_context& io, const Ru
   auto book = read_peer_book(parts.dir.peer_book_path());
   if (!book) return book.error();
   const bool had_book = !book->empty();
-  auto runtime =
-      Runtime::open(io, overlay_config(config, parts.seeds->given(), std::move(*book)),
-                    config.listen, parts.identity);
+  auto runtime = Runtime::open(io, overlay_config(config, parts.seeds->given(), std::move(*book)),
+                               config.listen, parts.identity);
   if (!runtime) return runtime.error();
   parts.runtime = std::move(*runtime);
   const std::size_t remembered = parts.runtime->overlay().supernodes_remembered();
@@ -177,6 +178,9 @@ Outcome<std::unique_ptr<Node>> Node::start(boost::asio::io_context& io, const Ru
     return Problem{
         "--seed: a node that knows no supernode finds nobody and is found by nobody; name one as "
         "ID@HOST:PORT, or begin a network with --role supernode"};
+  if (config.invited_by)
+    log_info("event=invited by=" + config.invited_by->to_string() +
+             " hint=\"byway contact add NAME " + config.invited_by->to_string() + "\"");
   parts.runtime->start();
   parts.book->start();
   parts.may_map = config.port_mapping;
@@ -229,6 +233,11 @@ void Node::handle(const control::ControlRequest& request, std::shared_ptr<Replie
   const AppContext context{*parts.runtime, *parts.streams, parts.contacts, parts.store};
   if (std::holds_alternative<control::Status>(request)) {
     replies->line(status_json(context, parts.name, parts.started));
+    return replies->done();
+  }
+  if (const auto* r = std::get_if<control::Supernodes>(&request)) {
+    for (const Seed& seed : parts.runtime->overlay().supernodes(r->most))
+      replies->line({{"id", seed.id.to_string()}, {"endpoint", seed.endpoint.to_string()}});
     return replies->done();
   }
   if (std::holds_alternative<control::Stop>(request)) {

@@ -16,18 +16,18 @@ constexpr Duration asleep = 8s;          // nothing done for so long: the machin
 constexpr Duration wall_tolerance = 1s;  // a smaller step of the wall clock is drift
 constexpr int work_per_settle = 4096;    // transmits and events; then sockets have their turn
 
-Random strong_random() {
-  Random::Seed seed;
-  randombytes_buf(seed.data(), seed.size());
-  return Random(seed);
-}
-
 Duration wall_offset() {
   return std::chrono::duration_cast<Duration>(wall_now().time_since_epoch()) -
          monotonic_now().time_since_epoch();
 }
 
 }  // namespace
+
+Random strong_random() {
+  Random::Seed seed;
+  randombytes_buf(seed.data(), seed.size());
+  return Random(seed);
+}
 
 Runtime::Runtime(boost::asio::io_context& io)
     : io_(io), port_(io), tcp_(io), timer_(io), host_timer_(io), network_(io) {}
@@ -84,13 +84,12 @@ void Runtime::start() {
   settle();
 }
 
-// The same port as for UDP. Where the system chose that one, TCP may find it taken, and that is
-// nobody's mistake.
+// The same port as for UDP. Where the system chose that one, TCP may find it taken; that is
+// nobody's mistake, and another does.
 Outcome<Endpoint> Runtime::listen_by_tcp(const Endpoint& asked, const Endpoint& bound) {
   auto listening = tcp_.listen(bound);
   if (listening || asked.port != 0) return listening;
-  log_info("event=no-tcp why=" + quoted(listening.error().sentence));
-  return bound;
+  return tcp_.listen({bound.address, 0});
 }
 
 TcpPort::Hear Runtime::hear_tcp() {

@@ -22,6 +22,9 @@
 
 namespace byway {
 
+// A generator with a seed from the operating system.
+Random strong_random();
+
 class Runtime {
  public:
   // Binds the sockets; `config.local_endpoints` is filled in here. `identity` must outlive it.

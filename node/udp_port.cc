@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include <utility>
+
 #include "overlay/core/fifo.h"
 
 #ifndef UDP_SEGMENT
@@ -267,7 +269,7 @@ SocketId UdpPort::id_for(const Endpoint& endpoint) const {
   const bool first = std::none_of(sockets_.begin(), sockets_.end(), [&](const auto& socket) {
     return socket->bound.address.is_v4() == endpoint.address.is_v4();
   });
-  return first ? main_socket : static_cast<SocketId>(first_further_socket + sockets_.size());
+  return first ? main_socket : static_cast<SocketId>(first_further_socket + sockets_.size() - 1);
 }
 
 Outcome<Endpoint> UdpPort::bind(const Endpoint& endpoint) {
@@ -450,6 +452,10 @@ void UdpPort::send(Transmit transmit) {
     ++counters_.no_socket;
     return;
   }
+  if (socket->id != gathering_) {
+    const auto before = spare_.find(std::exchange(gathering_, socket->id));
+    if (before != spare_.end() && !before->second->full) send_gathered(*before->second);
+  }
   if (socket->gathered.size() >= max_waiting) {
     ++counters_.dropped_full;
     return;
@@ -459,6 +465,7 @@ void UdpPort::send(Transmit transmit) {
 }
 
 void UdpPort::flush() {
+  gathering_ = main_socket;
   const auto flush_one = [&](Socket& socket) {
     if (!socket.full && !socket.gathered.empty()) send_gathered(socket);
     // What has to wait must not lie in the receive buffer.

@@ -83,6 +83,9 @@ void Overlay::reset(TimePoint now, StreamId stream) {
 Overlay::Read Overlay::read(TimePoint now, StreamId stream, std::size_t max) {
   return conductor_->read(now, stream, max);
 }
+std::uint64_t Overlay::survey(TimePoint now, const Seed& supernode, SurveyQuestion question) {
+  return conductor_->survey(now, supernode, std::move(question));
+}
 void Overlay::leave(TimePoint now) {
   conductor_->leave(now);
 }
@@ -137,6 +140,9 @@ OverlayStatus Overlay::status(TimePoint now) const {
 }
 std::optional<PeerStatus> Overlay::peer(TimePoint now, const NodeId& peer) const {
   return conductor_->peer(now, peer);
+}
+std::vector<Seed> Overlay::supernodes(std::size_t most) const {
+  return conductor_->supernodes(most);
 }
 
 Bytes Overlay::peer_book() const {

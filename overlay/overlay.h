@@ -19,11 +19,13 @@
 #include "overlay/core/counters.h"
 #include "overlay/core/events.h"
 #include "overlay/core/io.h"
+#include "overlay/reach/nat_behaviour.h"
 #include "protocol/crypto.h"
 #include "protocol/identity.h"
 #include "protocol/message.h"
 #include "protocol/random.h"
 #include "protocol/record.h"
+#include "protocol/survey_message.h"
 
 namespace byway {
 
@@ -46,7 +48,7 @@ struct OverlayConfig {
   std::vector<Seed> seeds;
   // Where the main socket can be reached on this host: its addresses with its port.
   std::vector<Endpoint> local_endpoints;
-  std::vector<Endpoint> local_tcp_endpoints;  // where TCP is listened on; may be none
+  std::vector<Endpoint> local_tcp_endpoints;  // where TCP is listened on; none: it is not used
   int netgroup_bits_v4 = 16;
   int netgroup_bits_v6 = 32;
   std::size_t max_leaves = 100'000;
@@ -56,8 +58,13 @@ struct OverlayConfig {
   std::uint64_t lane_rate = 0;       // bytes/s of one lane; 0: no limit
   std::shared_ptr<Archive> archive;  // shared by the nodes of a simulation; none: its own
   bool lan = true;                   // looks for peers in its own network, and answers there
+  bool study_nat = true;             // as a leaf: find out what the NAT does
   bool cubic = false;                // congestion control of streams; default BBR
   Bytes peer_book;                   // what peer_book() gave before a restart; damaged: as if empty
+  std::string agent = "byway";       // software and version, for whoever asks
+  // A diagnosis tool, here for a moment: it is placed in no directory, looks for no further homes,
+  // and tells no addresses, so that what is relayed stays relayed.
+  bool visitor = false;
 };
 
 // --- what `status` shows --------------------------------------------------------------------
@@ -92,8 +99,7 @@ struct OverlayStatus {
   std::string role;  // leaf, reserve or supernode
   std::string role_why;
   bool ready = false;
-  NatSummary nat;
-  NatSummary nat_tcp;
+  NatReport nat;
   std::vector<AddressStatus> addresses;
   std::vector<HomeStatus> homes;
   std::size_t supernodes_known = 0;
@@ -158,6 +164,9 @@ class Overlay {
     bool end = false;  // the peer finished and everything was read
   };
   Read read(TimePoint now, StreamId stream, std::size_t max);
+  // Asks a supernode something, linking with it as a guest where there is no link yet. Answered by
+  // exactly one SurveyDone with the number that is returned.
+  std::uint64_t survey(TimePoint now, const Seed& supernode, SurveyQuestion question);
   // Say goodbye to everybody; drain the transmits, then destroy.
   void leave(TimePoint now);
 
@@ -187,6 +196,9 @@ class Overlay {
   const Counters& counters() const;
   OverlayStatus status(TimePoint now) const;
   std::optional<PeerStatus> peer(TimePoint now, const NodeId& peer) const;
+  // Supernodes that others may join by, at most so many: ourselves if we serve, our homes, and
+  // whomever else we know.
+  std::vector<Seed> supernodes(std::size_t most) const;
 
   // --- what is to survive a restart ---
   // The supernodes remembered, for OverlayConfig::peer_book: about 84 B each, 86 kB at most. For

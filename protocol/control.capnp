@@ -24,6 +24,7 @@ struct Request {
     bench @11 :Bench;         # a line
     stop @12 :Void;           # leave gracefully
     outcome @13 :UInt64;      # token of a raw reply: waits for that stream's end, then done or failed
+    supernodes @14 :UInt32;   # at most so many that others may join by: a line {"id","endpoint"} each
   }
 }
 

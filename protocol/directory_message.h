@@ -8,8 +8,8 @@
 // All of it travels on links, so both ends' keys and addresses are proved already: that is why
 // Found may be larger than the Find that asked for it. Every question carries a number drawn at
 // random; an answer counts only with that number and from the node that was asked. Records travel
-// as the exact bytes that were signed and come out of here unverified. A Locate tells whether
-// somebody is online, so it is answered to supernodes of the view only.
+// as the exact bytes that were signed and come out of here unverified. A guest may Find and Locate
+// as well, rarely (survey_message.h): what it is told, an introduction would tell.
 #pragma once
 
 #include <cstdint>

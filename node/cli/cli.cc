@@ -15,32 +15,34 @@ namespace {
 
 namespace po = boost::program_options;
 
-const std::vector<Command>& commands() {
-  static const std::vector<Command> table{run_command(),     id_command(),     status_command(),
-                                          ping_command(),    chat_command(),   say_command(),
-                                          inbox_command(),   listen_command(), pipe_command(),
-                                          contact_command(), bench_command()};
+using Table = std::vector<Command>;
+
+Table commands(std::span<const Command> more) {
+  Table table{run_command(),  id_command(),      status_command(), ping_command(),
+              chat_command(), say_command(),     inbox_command(),  listen_command(),
+              pipe_command(), contact_command(), invite_command(), bench_command()};
+  table.insert(table.end(), more.begin(), more.end());
   return table;
 }
 
-const Command* find(std::string_view name) {
-  const auto found =
-      std::ranges::find_if(commands(), [&](const Command& c) { return c.name == name; });
-  return found == commands().end() ? nullptr : &*found;
+const Command* find(const Table& table, std::string_view name) {
+  const auto found = std::ranges::find_if(table, [&](const Command& c) { return c.name == name; });
+  return found == table.end() ? nullptr : &*found;
 }
 
-std::string suggestion(std::string_view word) {
+// `prefix`: "", or the family's name with a blank behind it.
+std::string suggestion(const Table& table, const std::string& prefix, std::string_view word) {
   std::vector<std::string> names;
-  for (const Command& command : commands()) names.push_back(command.name);
+  for (const Command& command : table) names.push_back(command.name);
   const std::string near = nearest(word, names);
-  return near.empty() ? "see `byway --help` for what there is"
-                      : "did you mean `byway " + near + "`?";
+  return near.empty() ? "see `byway " + prefix + "--help` for what there is"
+                      : "did you mean `byway " + prefix + near + "`?";
 }
 
-void print_help(std::ostream& out) {
+void print_help(const Table& table, std::ostream& out) {
   out << "byway: direct connections between people's machines\n\n"
          "Usage: byway COMMAND …    byway COMMAND --help    byway --version\n\n";
-  for (const Command& command : commands())
+  for (const Command& command : table)
     out << "  " << padded(command.name, 9) << command.summary << "\n";
   out << "\nAnywhere on the line:\n"
          "  --state-dir DIR   the node's directory (default "
@@ -57,10 +59,14 @@ po::options_description options_of(const Command& command) {
   return options;
 }
 
-void print_help(const Command& command, std::ostream& out) {
-  out << "Usage: byway " << command.name << (command.synopsis.empty() ? "" : " ")
-      << command.synopsis << "\n\n"
+// `name`: with its family's.
+void print_help(const Command& command, const std::string& name, std::ostream& out) {
+  out << "Usage: byway " << name << (command.synopsis.empty() ? "" : " ") << command.synopsis
+      << "\n\n"
       << command.details;
+  if (!command.family.empty()) out << "\n";
+  for (const Command& member : command.family)
+    out << "  " << padded(member.name, 9) << member.summary << "\n";
   const po::options_description options = options_of(command);
   if (!options.options().empty()) out << "\n" << options;
 }
@@ -139,11 +145,11 @@ std::string read_options(const Command& command, Call& call) {
               call.options);
     po::notify(call.options);
   } catch (const po::error& error) {
-    return mistake(error, command.name);
+    return mistake(error, call.command);
   }
   if (call.has("words")) call.words = call.options["words"].as<std::vector<std::string>>();
 
-  const std::string usage = "write `byway " + command.name + " " + command.synopsis + "`";
+  const std::string usage = "write `byway " + call.command + " " + command.synopsis + "`";
   if (call.words.size() < command.least_words) return "something is missing: " + usage;
   if (call.words.size() > command.most_words)
     return "`" + call.words[command.most_words] + "` is too much: " + usage;
@@ -152,7 +158,9 @@ std::string read_options(const Command& command, Call& call) {
 
 }  // namespace
 
-int run_cli(int argc, const char* const* argv, std::ostream& out, std::ostream& err) {
+int run_cli(int argc, const char* const* argv, std::ostream& out, std::ostream& err,
+            std::span<const Command> more) {
+  const Table table = commands(more);
   Line line = read_line(argc, argv);
   const auto usage = [&](const std::string& sentence) {
     err << "byway: " << printable(sentence) << std::endl;
@@ -168,24 +176,40 @@ int run_cli(int argc, const char* const* argv, std::ostream& out, std::ostream& 
     line.help = true;
   }
   if (line.help ? line.rest.empty() : line.rest == std::vector<std::string>{"help"}) {
-    print_help(out);
+    print_help(table, out);
     out.flush();
     return exit_done;
   }
   if (line.rest.empty() || line.rest[0] == "--")
     return usage("the usage is `byway COMMAND …`; `byway --help` lists the commands");
 
-  const std::string& name = line.rest[0];
+  std::string name = line.rest[0];
   if (name.starts_with("-"))
     return usage(name +
                  " is not known: see `byway --help`, and write a command's options behind it");
-  const Command* command = find(name);
-  if (!command) return usage("there is no command `" + name + "`: " + suggestion(name));
-  if (line.help) {
-    print_help(*command, out);
+  const Command* command = find(table, name);
+  if (!command) return usage("there is no command `" + name + "`: " + suggestion(table, "", name));
+  std::size_t words = 1;  // that name the command
+  while (!command->family.empty() && words < line.rest.size()) {
+    const std::string& member = line.rest[words];
+    const Command* found = find(command->family, member);
+    if (!found)
+      return usage("there is no command `" + name + " " + member +
+                   "`: " + suggestion(command->family, name + " ", member));
+    name += " " + member;
+    command = found;
+    ++words;
+  }
+  const bool tells_itself = command->reads_itself && command->details.empty();
+  if (line.help && tells_itself) line.rest.push_back("--help");
+  if (line.help && !tells_itself) {
+    print_help(*command, name, out);
     out.flush();
     return exit_done;
   }
+  if (!command->family.empty())
+    return usage("the usage is `byway " + name + " " + command->synopsis + "`; `byway " + name +
+                 " --help` lists what there is");
 
   Call call{.command = name,
             .state_dir = line.state_dir,
@@ -194,7 +218,7 @@ int run_cli(int argc, const char* const* argv, std::ostream& out, std::ostream& 
             .err = err,
             .words = {},
             .options = {},
-            .arguments = {line.rest.begin() + 1, line.rest.end()}};
+            .arguments = {line.rest.begin() + static_cast<std::ptrdiff_t>(words), line.rest.end()}};
   if (command->reads_itself) return command->run(call);
   if (call.state_dir.empty()) call.state_dir = default_state_dir();
   const std::string problem = read_options(*command, call);

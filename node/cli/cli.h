@@ -5,12 +5,19 @@
 #pragma once
 
 #include <iosfwd>
+#include <span>
+
+#include "node/version.h"
 
 namespace byway::cli {
 
-constexpr const char* version = "0.1.0";
+using byway::version;
 
-// The process's exit code (see command.h). Throws nothing.
-int run_cli(int argc, const char* const* argv, std::ostream& out, std::ostream& err);
+struct Command;
+
+// The process's exit code (see command.h). Throws nothing. `more`: commands that are built on top
+// of the node, shown and found like its own.
+int run_cli(int argc, const char* const* argv, std::ostream& out, std::ostream& err,
+            std::span<const Command> more = {});
 
 }  // namespace byway::cli

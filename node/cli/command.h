@@ -51,7 +51,12 @@ struct Command {
   std::size_t least_words = 0;
   std::size_t most_words = 0;
   std::function<int(Call&)> run = {};
-  bool reads_itself = false;  // `run` takes `arguments`; `describe` is for the help only
+  // `run` takes `arguments`; `describe` is for the help only, and without `details` it tells its
+  // --help itself too.
+  bool reads_itself = false;
+  // Not a command of its own but a family of them: `byway overlay ping`. One with a family has
+  // neither options nor `run`.
+  std::vector<Command> family = {};
 };
 
 // When `stop_fd` becomes readable: hang up, or say "enough" and hear the node's last words.

@@ -16,5 +16,6 @@ Command listen_command();   // listen.cc
 Command pipe_command();     // pipe.cc
 Command contact_command();  // contact.cc
 Command bench_command();    // bench.cc
+Command invite_command();   // invite.cc
 
 }  // namespace byway::cli

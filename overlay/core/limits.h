@@ -82,6 +82,10 @@ inline constexpr Duration punch_retry_last = 60s;
 // Who has moved tells its peers at once, and again for every home that sees it elsewhere; but no
 // peer more often than this.
 inline constexpr Duration reach_anew_gap = 500ms;
+// What homes say about it is acted upon so often: three homes that notice one move, and then one
+// every five seconds.
+inline constexpr double moves_per_second = 0.2;
+inline constexpr double moves_burst = 4;
 // Introductions must not be a weapon: to an address that has not answered.
 inline constexpr int knocks_per_introduction = 16;
 inline constexpr int knocks_per_minute = 64;
@@ -90,6 +94,7 @@ inline constexpr std::size_t max_private_candidates = 2;
 
 // Sockets beside the main one, at once: two birthdays of 256 each, and probes of the NAT.
 inline constexpr std::size_t spare_sockets = 600;
+
 // --- the local network ---
 
 // A question is repeated, for wireless networks lose multicast; then it is given up.

@@ -125,13 +125,21 @@ void Paths::prove(TimePoint now, const Route& route, const Traits& traits,
 void Paths::follow(TimePoint now, const Route& route) {
   const Path* newcomer = find(route);
   if (!newcomer || !newcomer->proved) return;
-  for (Path& path : paths_) {
-    if (&path == newcomer || !path.proved || tier(path) != tier(*newcomer)) continue;
-    if (!path.unanswered_since) path.unanswered_since = now;
-    path.unanswered = std::max(path.unanswered, unanswered_when_doubted);
-    path.next_ping = now;
-  }
+  for (Path& path : paths_)
+    if (&path != newcomer && path.proved && tier(path) == tier(*newcomer)) doubt(now, path);
   choose();
+}
+
+void Paths::doubt_direct(TimePoint now) {
+  for (Path& path : paths_)
+    if (path.proved && !path.route.relayed()) doubt(now, path);
+  choose();
+}
+
+void Paths::doubt(TimePoint now, Path& path) {
+  if (!path.unanswered_since) path.unanswered_since = now;
+  path.unanswered = std::max(path.unanswered, unanswered_when_doubted);
+  path.next_ping = now;
 }
 
 void Paths::test_all(TimePoint now) {

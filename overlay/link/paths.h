@@ -87,6 +87,9 @@ class Paths {
   void follow(TimePoint now, const Route& route);
   // Nothing is certain any more: every proved path has to answer now, with its full time to do so.
   void test_all(TimePoint now);
+  // We are at another address: what led straight to the node has to answer before it is used
+  // again, where there is a lane to use meanwhile.
+  void doubt_direct(TimePoint now);
   void remove_lane(LaneId lane);
   void remove_connection(TcpId connection);  // it is closed: what it carried is lost
   void set_keepalive(const Route& route, std::optional<Duration> keepalive);
@@ -124,6 +127,7 @@ class Paths {
   std::optional<Ping> next_size_probe(TimePoint now, Path& path);
   void notice_size(TimePoint now, Path& path, std::size_t answered);
   void schedule(TimePoint now, Path& path);
+  void doubt(TimePoint now, Path& path);
   void test_others(TimePoint now, const Path& newcomer);
   Duration late_after(const Path& path) const;
   void choose();

@@ -61,6 +61,9 @@ std::string in_words(const Event& event, const std::function<std::string(const N
             return "the router names " + e.outside.to_string() + ", but supernodes see " +
                    e.seen.to_string();
           },
+          [&](const SurveyDone& e) {
+            return "asked " + name(e.whom) + (e.answer ? ": answered" : because(e.why));
+          },
           [&](const Step& e) {
             return (e.peer.is_nobody() ? "" : "[" + name(e.peer) + "] ") + e.text;
           },

@@ -515,6 +515,12 @@ void Host::talk_to(Host& peer) {
   settle();
 }
 
+void Host::survey(Host& supernode, const SurveyQuestion& question) {
+  supernode.start();
+  overlay().survey(now(), {supernode.id(), supernode.endpoint()}, question);
+  settle();
+}
+
 void Host::send(const Endpoint& to, ByteView bytes) {
   send_as(endpoint(), to, bytes);
 }

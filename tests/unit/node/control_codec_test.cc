@@ -27,6 +27,7 @@ const std::vector<ControlRequest>& requests() {
       Bench{"bob", 7, true},
       Stop{},
       control::Outcome{17},
+      Supernodes{3},
   };
   return all;
 }

@@ -142,6 +142,24 @@ TEST_F(PathStory, WhoIsFollowedToASecondAddressStaysAtBothWhereBothWork) {
   EXPECT_FALSE(paths.find(direct)->doubted());
 }
 
+TEST_F(PathStory, WhoHasMovedUsesTheRelayUntilTheOldWayAnswers) {
+  works(direct, 20ms);
+  works(relay, 80ms);
+  paths.add(now, direct, kept);
+  paths.add(now, relay, kept);
+  run_for(1s);
+  ASSERT_EQ(best(), direct);
+  paths.doubt_direct(now);
+  EXPECT_EQ(best(), relay);
+  run_for(100ms);
+  EXPECT_EQ(best(), direct) << "it works from the new address too";
+  breaks(direct);
+  paths.doubt_direct(now);
+  run_for(5s);
+  EXPECT_EQ(best(), relay);
+  EXPECT_EQ(paths.find(direct), nullptr);
+}
+
 TEST_F(PathStory, FollowingSomebodyWhoProvedNothingChangesNothing) {
   works(direct, 20ms);
   paths.add(now, direct, kept);
@@ -445,6 +463,30 @@ TEST_F(PathStory, ALaneThatIsGoneTakesItsPathAlong) {
   EXPECT_EQ(paths.find(relay), nullptr);
 }
 
+TEST_F(PathStory, AClosedConnectionTakesItsPathAlongAndIsReported) {
+  Route connection = by_tcp;
+  connection.connection = 5;
+  paths.prove(now, connection, kept, 80ms);
+  paths.prove(now, relay, kept, 80ms);
+  ASSERT_EQ(paths.best()->route, connection);
+  paths.remove_connection(4);
+  EXPECT_TRUE(paths.find(connection));
+  paths.remove_connection(5);
+  EXPECT_EQ(paths.best()->route, relay);
+  const auto lost = paths.take_lost();
+  ASSERT_EQ(lost.size(), 1u);
+  EXPECT_EQ(lost[0].route, connection);
+}
+
+TEST_F(PathStory, WhoComesByTcpMayHaveLostItsUdpAndThatIsFoundOut) {
+  paths.prove(now, direct, quiet, 80ms);
+  answering[by_tcp] = 80ms;
+  paths.prove(now, by_tcp, quiet, 80ms);
+  EXPECT_EQ(paths.best()->route, direct) << "as long as it answers";
+  run_until(now + 2s);
+  EXPECT_EQ(paths.best()->route, by_tcp);
+}
+
 TEST_F(PathStory, HoweverManyWaysAreOfferedFewAreKeptAndTheProvedOneStays) {
   paths.prove(now, direct, kept, 20ms);
   Random random(3);
@@ -517,6 +559,7 @@ TEST_F(PathStory, NoHistoryLeavesADeadlineBehind) {
           break;
         case 10:
           subject.test_all(time);
+          if (random.chance(0.5)) subject.doubt_direct(time);
           break;
         case 8:
           if (!open.empty()) {

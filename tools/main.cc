@@ -1,10 +1,13 @@
-// `byway`: see node/cli/cli.h for the command line and node/node.h for the node itself.
+// `byway`: see node/cli/cli.h for the command line, node/node.h for the node itself, and
+// tools/overlay/tools.h for what `byway overlay` diagnoses.
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <array>
 #include <iostream>
 
 #include "node/cli/cli.h"
+#include "tools/overlay/tools.h"
 
 namespace {
 
@@ -22,5 +25,6 @@ void hold_standard_descriptors() {
 
 int main(int argc, char** argv) {
   hold_standard_descriptors();
-  return byway::cli::run_cli(argc, argv, std::cout, std::cerr);
+  const std::array more{byway::tools::overlay_command()};
+  return byway::cli::run_cli(argc, argv, std::cout, std::cerr, more);
 }
