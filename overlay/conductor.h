@@ -185,6 +185,7 @@ class Overlay::Conductor {
   void lose_home(TimePoint now, Peer& peer, const std::string& why);
   void lose_leaf(TimePoint now, Peer& peer);
   void announce_record(TimePoint now);
+  void announce_again(TimePoint now, Peer& home);
   Outcome on_new_record(TimePoint now, Peer& leaf, const Registration& registration);
   Outcome on_introduce(TimePoint now, Peer& caller, const Introduce& introduce);
   Outcome introduced_to_us(TimePoint now, Peer& home, const Path& from, const Introduce& introduce);
@@ -515,6 +516,8 @@ class Overlay::Conductor {
 
   std::size_t talks_ = 0;
   std::uint64_t record_sequence_ = 0;
+  Registration announced_;  // to our homes, last
+  TimePoint announced_at_{};
   bool ready_ = false;
   bool leaving_ = false;
   Counters counters_;

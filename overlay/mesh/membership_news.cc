@@ -194,12 +194,11 @@ void Membership::hear_of_ourselves(TimePoint now, const NodeId& from, const News
 
 void Membership::hear_voucher(TimePoint now, const NodeId& subject, const Voucher& voucher) {
   if (voucher.by == subject) return;
-  const bool of_member = view_.find(voucher.by) != nullptr;
-
   if (const View::Member* member = view_.find(subject)) {
     const Dossier& dossier = *member->dossier;
-    if (!of_member || voucher.address != dossier.address() || dossier.voucher_by(voucher.by))
-      return;
+    // Most of what is heard is known.
+    if (dossier.voucher_by(voucher.by) || voucher.address != dossier.address()) return;
+    if (!view_.find(voucher.by)) return;
     if (dossier.vouchers.size() >= limits::vouchers_kept &&
         ring_distance(dossier.position, position_of(voucher.by)) >=
             ring_distance(dossier.position, position_of(dossier.vouchers.back()->by)))
@@ -222,6 +221,7 @@ void Membership::hear_voucher(TimePoint now, const NodeId& subject, const Vouche
   Candidate& candidate = found->second;
   if (voucher.address != address_of(candidate.record)) return;
   if (has_voucher_by(candidate.vouchers, voucher.by)) return;
+  const bool of_member = view_.find(voucher.by) != nullptr;
   if (candidate.vouchers.size() >= max_news_vouchers) {
     if (!of_member) return;
     // Whoever is no member may not keep a member's word out.
