@@ -68,6 +68,15 @@ void set_option(int fd, int level, int name, int value) {
   ::setsockopt(fd, level, name, &value, sizeof(value));  // best effort
 }
 
+// As root the system's usual limit (net.core.rmem_max, often 200 kB: not a hundred full packets)
+// can be passed; others get as much as it allows.
+void set_buffers(int fd, int bytes) {
+  if (::setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)) != 0)
+    set_option(fd, SOL_SOCKET, SO_RCVBUF, bytes);
+  if (::setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes)) != 0)
+    set_option(fd, SOL_SOCKET, SO_SNDBUF, bytes);
+}
+
 // The size of the datagrams in a joined message; 0: it is one datagram.
 std::size_t train_segment(msghdr& header) {
   for (cmsghdr* c = CMSG_FIRSTHDR(&header); c; c = CMSG_NXTHDR(&header, c)) {
@@ -310,8 +319,7 @@ Outcome<std::shared_ptr<UdpPort::Socket>> UdpPort::make_socket(SocketId id,
   const int fd = socket->handle.native_handle();
   socket->handle.non_blocking(true, error);
   if (error) return failed("");
-  set_option(fd, SOL_SOCKET, SO_RCVBUF, options_.buffer_bytes);
-  set_option(fd, SOL_SOCKET, SO_SNDBUF, options_.buffer_bytes);
+  set_buffers(fd, options_.buffer_bytes);
   if (v4) {
     set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
   } else {

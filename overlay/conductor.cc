@@ -191,12 +191,26 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_sealed(TimePoint now, const R
 void Overlay::Conductor::heard_from(TimePoint now, Peer& peer, const Route& route) {
   peer.heard_at = now;
   if (peer.is_leaf) registrar_.on_heard_from(now, peer.id);
-  if (peer.paths.find(route)) return;
+  if (peer.paths.find(route)) return note_direct(peer, route);
   // A new way to reach it, or somebody who only claims to be there: what is sent to try it comes
   // from the same budget as knocks.
   const bool by_udp = !route.relayed() && route.proto == Proto::udp && !hard_tried(peer, route);
   if (by_udp && !knock_budget_.take(now, route.endpoint.address)) return;
   peer.paths.add(now, route, traits_of(peer, route));
+  note_direct(peer, route);
+}
+
+// It speaks from there, so what opens a session may come from there as well: its side may have
+// proved the path already, while all that we sent to prove it was lost.
+void Overlay::Conductor::note_direct(const Peer& peer, const Route& route) {
+  if (!peer.talk || route.relayed() || route.proto != Proto::udp) return;
+  direct_peers_.try_emplace(route.endpoint, peer.id);
+  if (direct_peers_.size() <= limits::paths_per_peer * peers_.size()) return;
+  std::erase_if(direct_peers_, [&](const auto& direct) {
+    const Peer* its = find(direct.second);
+    const auto leads_there = [&](const Path& path) { return path.route.endpoint == direct.first; };
+    return !its || std::none_of(its->paths.all().begin(), its->paths.all().end(), leads_there);
+  });
 }
 
 Overlay::Conductor::Outcome Overlay::Conductor::on_message(TimePoint now, Peer& peer,

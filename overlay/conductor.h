@@ -134,6 +134,7 @@ class Overlay::Conductor {
   Outcome on_pong(TimePoint now, Peer& peer, const Route& route, const Pong& pong);
   Outcome on_bye(TimePoint now, Peer& peer, const Bye& bye);
   void heard_from(TimePoint now, Peer& peer, const Route& route);
+  void note_direct(const Peer& peer, const Route& route);
   void transmit(const Route& route, Bytes bytes);
   void transmit_raw(TimePoint now, Transmit transmit);
   bool send(Peer& peer, const Route& route, const Message& message);
@@ -488,7 +489,7 @@ class Overlay::Conductor {
   Duration kept_alive_every_ = limits::keepalive;
 
   std::map<LaneId, OwnLane> lanes_;          // where we are an end
-  std::map<Endpoint, NodeId> direct_peers_;  // whom a direct path was proved to lead to
+  std::map<Endpoint, NodeId> direct_peers_;  // who speaks from there
 
   struct SessionRef {
     NodeId peer;

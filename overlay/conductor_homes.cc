@@ -71,7 +71,7 @@ void Overlay::Conductor::on_home_pong(TimePoint now, Peer& peer, const Route& ro
   note_observed(now, peer, route, pong.observed);
   homes_.on_late(peer.id, false);
   const bool gained = homes_.on_registered(peer.id);
-  if (route.proto == Proto::udp) on_vantage(now, peer, route, pong.observed);
+  on_vantage(now, peer, route, pong.observed);
   spread_keepalives(now, peer, route);
   while (homes_.sound() > limits::homes_per_leaf) {
     const NodeId last = homes_.ids()[homes_.sound() - 1];

@@ -28,7 +28,8 @@ void Overlay::Conductor::on_vantage_lost(const NodeId& home) {
 // Ready is who has a home and knows its NAT; who cannot find out does not wait for long.
 void Overlay::Conductor::become_ready(TimePoint now) {
   if (ready_ || !ready_by_) return;
-  if (config_.study_nat && !nat_probe_.settled() && now < *ready_by_) return;
+  const bool known = !config_.study_nat || nat_probe_.settled() || is_udp_blocked();
+  if (!known && now < *ready_by_) return;
   ready_ = true;
   events_.push_back(Ready{});
 }
@@ -39,17 +40,19 @@ NatSummary Overlay::Conductor::nat_summary() const {
   const NatSummary seen = self_.nat();
   if (known.mapping == Behaviour::unknown) known.mapping = seen.mapping;
   if (known.ports == Ports::unknown) known.ports = seen.ports;
+  if (is_udp_blocked()) known.mapping = known.filtering = Behaviour::blocked;
   return known;
 }
 
 NatReport Overlay::Conductor::nat_report() const {
   NatReport report = nat_probe_.report();
-  const NatSummary summary = nat_summary();
-  report.udp.mapping = summary.mapping;
-  report.udp.ports = summary.ports;
-  if (is_udp_blocked()) report.udp.mapping = report.udp.filtering = Behaviour::blocked;
-  report.tcp.mapping = tcp_view_.nat().mapping;
-  report.tcp.ports = tcp_view_.nat().ports;
+  const NatSummary udp = nat_summary();
+  report.udp.mapping = udp.mapping;
+  report.udp.filtering = udp.filtering;
+  report.udp.ports = udp.ports;
+  const NatSummary tcp = tcp_view_.nat();
+  report.tcp.mapping = tcp.mapping;
+  report.tcp.ports = tcp.ports;
   return report;
 }
 
@@ -166,6 +169,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_nat(TimePoint now, Peer& from
   const auto message = decode_nat(body);
   if (!message) return Drop::undecodable;
   if (route.relayed()) return Drop::unexpected;
+  const bool by_udp = route.proto == Proto::udp;
   const NatService::Asker asker{from.id, route.endpoint};
   const auto answer = [&](const std::optional<Sighting>& view) -> Outcome {
     if (!view) return Drop::probe_quota;
@@ -180,11 +184,11 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_nat(TimePoint now, Peer& from
   return std::visit(
       Match{
           [&](const Look& look) -> Outcome {
-            if (!is_supernode()) return Drop::unexpected;
+            if (!is_supernode() || !by_udp) return Drop::unexpected;
             return answer(nat_service_.on_look(now, asker, look));
           },
           [&](const TryFilter& wish) -> Outcome {
-            if (!is_supernode()) return Drop::unexpected;
+            if (!is_supernode() || !by_udp) return Drop::unexpected;
             return answer(
                 nat_service_.on_try_filter(now, asker, wish, stranger_to(from, route.endpoint)));
           },

@@ -171,7 +171,7 @@ TEST(TcpReach, ANatThatCountsItsPortsIsForeseen) {
     ASSERT_TRUE(meeting.registered());
     blocked_calls ? ana.say(bo, "hello") : bo.say(ana, "hello");
     EXPECT_TRUE(both_direct_by_tcp(world, ana, bo, 900ms));
-    EXPECT_EQ(bo.status().nat_tcp.ports, Ports::sequential);
+    EXPECT_EQ(bo.status().nat.tcp.ports, Ports::sequential);
   }
 }
 

@@ -1,6 +1,5 @@
 #include "tools/overlay/load_leaves.h"
-
-#include <sodium.h>
+#include "node/runtime.h"
 
 #include <algorithm>
 #include <deque>
@@ -17,12 +16,6 @@ constexpr Duration patience = 500ms;  // for one answer
 constexpr std::uint8_t most_sends = 8;
 constexpr std::size_t train_bytes = 60'000;
 constexpr std::size_t train_datagrams = 48;
-
-Random strong_random() {
-  Random::Seed seed;
-  randombytes_buf(seed.data(), seed.size());
-  return Random(seed);
-}
 
 }  // namespace
 

@@ -1,7 +1,5 @@
 #include "tools/overlay/nat.h"
 
-#include <sodium.h>
-
 #include <boost/asio/io_context.hpp>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -20,6 +18,7 @@
 #include "node/cli/text.h"
 #include "node/cli/words.h"
 #include "node/config.h"
+#include "node/log.h"
 #include "node/runtime.h"
 #include "node/seed_lookup.h"
 #include "node/state_dir.h"
@@ -33,7 +32,7 @@ using cli::text_at;
 
 // A supernode that does not answer is given up after 12.4 s (limits::handshake_resend).
 constexpr Duration patience = 15s;
-// What a second supernode adds comes within this after the first home.
+// For what is said last to be sent.
 constexpr Duration goodbye = 200ms;
 
 po::options_description nat_options() {
@@ -86,14 +85,13 @@ std::vector<Seed> resolved(const std::vector<SeedAddress>& addresses) {
 }
 
 Identity passing_identity() {
-  Random::Seed seed;
-  randombytes_buf(seed.data(), seed.size());
-  Random random(seed);
+  Random random = strong_random();
   return Identity::generate(random);
 }
 
 // A leaf that registers, learns, tells, and leaves again.
 Outcome<OverlayStatus> find_out(const std::vector<Seed>& seeds) {
+  start_logging("off");
   boost::asio::io_context io;
   const Identity identity = passing_identity();
   OverlayConfig config;

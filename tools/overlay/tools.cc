@@ -27,6 +27,18 @@ Command by_itself(std::string name, std::string summary,
           .reads_itself = true};
 }
 
+// Asks the node of the state directory, which is taken out of the words before they get here.
+Command nat_tool() {
+  Command tool = by_itself("nat", "what the NAT in front of this host does", overlay_nat);
+  tool.run = [](Call& call) {
+    std::vector<std::string> words = call.arguments;
+    if (call.json) words.push_back("--json");
+    if (!call.state_dir.empty()) words.insert(words.end(), {"--state-dir", call.state_dir});
+    return overlay_nat(words, call.out, call.err);
+  };
+  return tool;
+}
+
 }  // namespace
 
 Command overlay_command() {
@@ -41,7 +53,7 @@ Command overlay_command() {
               ping_tool(),
               lookup_tool(),
               map_tool(),
-              by_itself("nat", "what the NAT in front of this host does", overlay_nat),
+              nat_tool(),
               by_itself("sim", "simulate a network of thousands, and what befalls it", overlay_sim),
               by_itself("load", "fill a supernode with synthetic leaves, and measure it", overlay_load),
           }};

@@ -171,11 +171,16 @@ TEST(UdpPort, SpareSocketsSendInTheOrderTheyAreTold) {
   std::vector<Bytes> arrived;
   from.start([](std::span<const Datagram>) {});
   to.start([&](std::span<const Datagram> datagrams) {
-    for (const Datagram& datagram : datagrams) arrived.push_back(to_bytes(datagram.bytes));
+    for (const Datagram& train : datagrams) {
+      const std::size_t whole = train.bytes.size();
+      const std::size_t segment = train.segment_size ? train.segment_size : whole;
+      for (std::size_t at = 0; at < whole; at += segment)
+        arrived.push_back(to_bytes(train.bytes.subspan(at, std::min(segment, whole - at))));
+    }
   });
   for (SocketId id = 1; id <= 3; ++id) ASSERT_TRUE(from.open_spare(id, std::nullopt));
   std::vector<Bytes> expected;
-  for (const SocketId id : {1, 3, 2, 2, 1, 3}) {
+  for (const SocketId id : std::initializer_list<SocketId>{1, 3, 2, 2, 1, 3}) {
     expected.push_back(filled(10, static_cast<std::uint8_t>(expected.size())));
     auto next = transmit(target, expected.back());
     next.socket = id;
