@@ -1,6 +1,8 @@
 // The one place where the program reads a clock.
 #pragma once
 
+#include <ctime>
+
 #include <chrono>
 
 #include "protocol/time.h"
@@ -9,6 +11,13 @@ namespace byway {
 
 inline TimePoint monotonic_now() {
   return TimePoint{std::chrono::steady_clock::now().time_since_epoch()};
+}
+// Since the machine was started, with the time that it slept (the monotonic clock stands still
+// meanwhile).
+inline Duration boot_time() {
+  timespec time{};
+  ::clock_gettime(CLOCK_BOOTTIME, &time);
+  return std::chrono::seconds{time.tv_sec} + std::chrono::nanoseconds{time.tv_nsec};
 }
 inline WallTime wall_now() {
   return WallTime{std::chrono::duration_cast<std::chrono::milliseconds>(

@@ -59,9 +59,9 @@ po::options_description file_options() {
   options.add_options()("state-dir", text()->value_name("D"),
                         "where the key, contacts and inbox live")(
       "listen", texts()->value_name("ADDR:PORT"),
-      "address to receive at; may be repeated, the first is the main one (0.0.0.0 and any free "
-      "port)")("seed", texts()->value_name("ID@HOST:PORT"),
-               "a supernode to join by; may be repeated")(
+      "address to receive at; may be repeated, the first is the main one; [::] is every address, "
+      "IPv4 ones too (any free port of every address)")("seed", texts()->value_name("ID@HOST:PORT"),
+                                                        "a supernode to join by; may be repeated")(
       "seeds", text()->value_name("FILE"), "more of them, one a line; # begins a comment")(
       "join", text()->value_name("LINE"), "join by the invitation that `byway invite` printed")(
       "role", text()->value_name("auto|leaf|supernode"),
@@ -80,6 +80,10 @@ po::options_description file_options() {
       "as a supernode: carry nothing for others; it still takes leaves, but introduces nobody, "
       "since an introduction needs a lane")("cubic", po::bool_switch(),
                                             "CUBIC congestion control instead of BBR")(
+      "no-port-mapping", po::bool_switch(),
+      "do not ask the router (UPnP, NAT-PMP) to let others reach this node")(
+      "no-lan", po::bool_switch(),
+      "do not look for peers in the local network by multicast, nor answer there")(
       "log-level", text()->value_name("LEVEL"), "trace, debug, info, warn, error or off (info)");
   return options;
 }
@@ -196,6 +200,8 @@ std::optional<Problem> read_all(const po::variables_map& values, RunConfig& conf
   }
   config.relay = !values["no-relay"].as<bool>();
   config.cubic = values["cubic"].as<bool>();
+  config.port_mapping = !values["no-port-mapping"].as<bool>();
+  config.lan = !values["no-lan"].as<bool>();
   if (auto wrong = read_rate(values, "relay-rate", config.relay_rate)) return wrong;
   if (auto wrong = read_rate(values, "lane-rate", config.lane_rate)) return wrong;
   if (auto wrong = read_listens(values, config)) return wrong;

@@ -30,6 +30,8 @@ struct RunConfig {
   std::uint64_t relay_rate = 0;  // bytes/s; 0: no limit
   std::uint64_t lane_rate = 0;   // bytes/s; 0: no limit
   bool cubic = false;
+  bool port_mapping = true;  // ask the router for one
+  bool lan = true;           // look for peers in the own network, and answer there
   std::string log_level = "info";
 };
 

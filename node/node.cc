@@ -1,5 +1,6 @@
 #include "node/node.h"
 
+#include <algorithm>
 #include <boost/asio/signal_set.hpp>
 #include <csignal>
 #include <iostream>
@@ -12,6 +13,8 @@
 #include "node/apps/status.h"
 #include "node/control_server.h"
 #include "node/log.h"
+#include "node/peer_book_file.h"
+#include "node/port_mapper.h"
 #include "node/version.h"
 
 namespace byway {
@@ -21,8 +24,9 @@ constexpr Duration drain_for = 200ms;  // goodbyes leave at once; answers to the
 
 constexpr const char* node_leaves = "the node has stopped; start it again with `byway run`";
 
-OverlayConfig overlay_config(const RunConfig& config, std::vector<Seed> seeds) {
+OverlayConfig overlay_config(const RunConfig& config, std::vector<Seed> seeds, Bytes peer_book) {
   OverlayConfig overlay;
+  overlay.peer_book = std::move(peer_book);
   overlay.role = config.role;
   overlay.promote_after = config.promote_after;
   overlay.seeds = std::move(seeds);
@@ -34,6 +38,7 @@ OverlayConfig overlay_config(const RunConfig& config, std::vector<Seed> seeds) {
   overlay.lane_rate = config.lane_rate;
   overlay.cubic = config.cubic;
   overlay.agent = std::string("byway ") + version;
+  overlay.lan = config.lan;
   return overlay;
 }
 
@@ -54,6 +59,7 @@ struct Node::Parts {
     chat.emplace(context);
     pipes.emplace(context);
     bench.emplace(context);
+    book.emplace(*runtime, dir.peer_book_path());
     end.emplace(*runtime);
     runtime->subscribe([this](const Event& event) { on_event(event); });
   }
@@ -63,8 +69,36 @@ struct Node::Parts {
       ready = true;
       if (const auto tell = std::exchange(tell_ready, nullptr)) tell();
     }
+    if (std::holds_alternative<Moved>(event) && mapper) mapper->refresh();
     streams->on_event(event);
     chat->on_event(event);
+  }
+
+  // Asks the router, where there can be one; again whenever the network is another.
+  void map_port() {
+    if (!may_map || leaving) return;
+    if (mapper) return mapper->refresh();
+    if (!may_need_mapping(runtime->local())) return;
+    const auto bound = runtime->bound();
+    const auto main = std::find_if(bound.begin(), bound.end(),
+                                   [](const Endpoint& one) { return one.address.is_v4(); });
+    if (main == bound.end()) return;
+    mapper = std::make_unique<PortMapper>(runtime->io(), main->port);
+    mapper->start(
+        [this](const PortMapping& mapping) {
+          runtime->overlay().on_mapped(runtime->now(), mapping.proto, mapping.outside);
+          runtime->settle();
+        },
+        [this](Proto proto) {
+          runtime->overlay().on_unmapped(runtime->now(), proto);
+          runtime->settle();
+        });
+  }
+
+  // Goodbyes have left, and the router has been told.
+  void one_thing_less() {
+    if (--left_to_do > 0) return;
+    for (const auto& tell : std::exchange(tell_left, {})) tell();
   }
 
   StateDir dir;
@@ -79,7 +113,11 @@ struct Node::Parts {
   std::optional<Chat> chat;
   std::optional<Pipes> pipes;
   std::optional<Bench> bench;
+  std::optional<PeerBookFile> book;
   std::optional<Timer> end;
+  bool may_map = true;
+  std::unique_ptr<PortMapper> mapper;
+  int left_to_do = 0;
   std::unique_ptr<SeedLookup> seeds;
   std::unique_ptr<ControlServer> control;
   bool ready = false;
@@ -93,7 +131,9 @@ Node::Node(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 Node::~Node() {
   parts_->control.reset();
   parts_->seeds.reset();
+  parts_->mapper.reset();
   if (!parts_->runtime) return;
+  parts_->runtime->on_network_change(nullptr);
   parts_->runtime->subscribe(nullptr);
   parts_->runtime->close();
 }
@@ -114,10 +154,15 @@ Outcome<std::unique_ptr<Node>> Node::start(boost::asio::io_context& io, const Ru
   Parts& parts = *node->parts_;
   parts.name = config.name;
   parts.seeds = std::make_unique<SeedLookup>(io, config.seeds, std::move(resolve));
-  auto runtime = Runtime::open(io, overlay_config(config, parts.seeds->given()), config.listen,
-                               parts.identity);
+  auto book = read_peer_book(parts.dir.peer_book_path());
+  if (!book) return book.error();
+  const bool had_book = !book->empty();
+  auto runtime = Runtime::open(io, overlay_config(config, parts.seeds->given(), std::move(*book)),
+                               config.listen, parts.identity);
   if (!runtime) return runtime.error();
   parts.runtime = std::move(*runtime);
+  const std::size_t remembered = parts.runtime->overlay().supernodes_remembered();
+  if (had_book) log_info("event=peer-book supernodes=" + std::to_string(remembered));
   parts.wire();
 
   auto control = ControlServer::open(
@@ -129,21 +174,25 @@ Outcome<std::unique_ptr<Node>> Node::start(boost::asio::io_context& io, const Ru
       [self = node.get()] { self->parts_->runtime->settle(); });
   if (!control) return control.error();
   parts.control = std::move(*control);
-  if (config.role != Role::supernode && config.seeds.empty())
+  if (config.role != Role::supernode && config.seeds.empty() && remembered == 0)
     return Problem{
-        "--seed: a node without a seed finds nobody and is found by nobody; name a "
-        "supernode as ID@HOST:PORT, or begin a network with --role supernode"};
+        "--seed: a node that knows no supernode finds nobody and is found by nobody; name one as "
+        "ID@HOST:PORT, or begin a network with --role supernode"};
   if (config.invited_by)
     log_info("event=invited by=" + config.invited_by->to_string() +
              " hint=\"byway contact add NAME " + config.invited_by->to_string() + "\"");
   parts.runtime->start();
+  parts.book->start();
+  parts.may_map = config.port_mapping;
+  parts.runtime->on_network_change([&parts] { parts.map_port(); });
+  parts.map_port();
   parts.seeds->start(
       [&runtime = *parts.runtime](const Seed& seed) {
         runtime.overlay().add_seed(runtime.now(), seed);
         runtime.settle();
       },
-      [self = node.get()](const std::string& sentence) {
-        if (self->hopeless_) self->hopeless_(sentence);
+      [self = node.get(), remembered](const std::string& sentence) {
+        if (self->hopeless_ && remembered == 0) self->hopeless_(sentence);
       });
   return node;
 }
@@ -169,10 +218,12 @@ void Node::leave(std::function<void()> left) {
   parts_->leaving = true;
   log_info("event=leaving");
   parts_->control->dismiss(node_leaves);
+  parts_->book->save();
   parts_->runtime->leave();
-  parts_->end->after(drain_for, [parts = parts_.get()] {
-    for (const auto& tell : std::exchange(parts->tell_left, {})) tell();
-  });
+  parts_->left_to_do = 2;
+  parts_->end->after(drain_for, [parts = parts_.get()] { parts->one_thing_less(); });
+  const auto unmapped = [parts = parts_.get()] { parts->one_thing_less(); };
+  parts_->mapper ? parts_->mapper->stop(unmapped) : unmapped();
 }
 
 void Node::handle(const control::ControlRequest& request, std::shared_ptr<Replies> replies) {

@@ -2,6 +2,7 @@
 
 #include <sodium.h>
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 
 #include "node/local_addresses.h"
@@ -10,7 +11,8 @@
 namespace byway {
 namespace {
 
-constexpr Duration host_interval = 3s;   // how soon a new network is noticed
+constexpr Duration host_interval = 3s;   // how often the clocks are looked at
+constexpr Duration asleep = 8s;          // nothing done for so long: the machine slept, or we did
 constexpr Duration wall_tolerance = 1s;  // a smaller step of the wall clock is drift
 constexpr int work_per_settle = 4096;    // transmits and events; then sockets have their turn
 
@@ -27,7 +29,8 @@ Random strong_random() {
   return Random(seed);
 }
 
-Runtime::Runtime(boost::asio::io_context& io) : io_(io), port_(io), timer_(io), host_timer_(io) {}
+Runtime::Runtime(boost::asio::io_context& io)
+    : io_(io), port_(io), tcp_(io), timer_(io), host_timer_(io), network_(io) {}
 
 Runtime::~Runtime() = default;
 
@@ -38,27 +41,107 @@ Outcome<std::unique_ptr<Runtime>> Runtime::open(boost::asio::io_context& io, Ove
   for (const Endpoint& endpoint : listen) {
     const auto bound = runtime->port_.bind(endpoint);
     if (!bound) return bound.error();
+    const auto by_tcp = runtime->listen_by_tcp(endpoint, *bound);
+    if (!by_tcp) return by_tcp.error();
   }
+  runtime->bind_other_family(listen);
   runtime->local_ = local_endpoints(runtime->port_.bound(), host_addresses());
   runtime->wall_offset_ = wall_offset();
   config.local_endpoints = runtime->local_;
+  if (config.lan) runtime->lan_.emplace(io);
+  runtime->local_tcp_ = runtime->local_tcp();
+  config.local_tcp_endpoints = runtime->local_tcp_;
   const Crypto& crypto = sodium_crypto();
   runtime->overlay_ = std::make_unique<Overlay>(std::move(config), identity, crypto,
                                                 strong_random(), monotonic_now(), wall_now());
   return runtime;
 }
 
+// "[::]" means every address, IPv4 ones too, as it does elsewhere; and so does "any port,
+// wherever", which is what a node listens at that was told nothing. Where the system lacks the
+// other family, or somebody has that port, it is done without.
+void Runtime::bind_other_family(const std::vector<Endpoint>& listen) {
+  if (listen.size() != 1 || !listen[0].address.is_unspecified()) return;
+  const bool v4 = listen[0].address.is_v4();
+  if (v4 && listen[0].port != 0) return;
+  const std::uint16_t port = port_.bound().front().port;
+  const auto bound = port_.bind({v4 ? IpAddress::v6({}) : IpAddress{}, port});
+  if (!bound) log_info("event=one-family-only why=" + quoted(bound.error().sentence));
+}
+
 void Runtime::start() {
   port_.start([this](std::span<const Datagram> datagrams) { on_datagrams(datagrams); });
+  awake_at_ = boot_time();
+  tcp_.start(hear_tcp());
   watch_host();
+  network_.start([this] { look_at_host(); });
+  if (lan_)
+    lan_->start([this](const Datagram& datagram) {
+      notice_sleep();
+      overlay_->on_datagram(monotonic_now(), datagram);
+      settle();
+    });
   settle();
+}
+
+// The same port as for UDP. Where the system chose that one, TCP may find it taken, and that is
+// nobody's mistake.
+Outcome<Endpoint> Runtime::listen_by_tcp(const Endpoint& asked, const Endpoint& bound) {
+  auto listening = tcp_.listen(bound);
+  if (listening || asked.port != 0) return listening;
+  log_info("event=no-tcp why=" + quoted(listening.error().sentence));
+  return bound;
+}
+
+TcpPort::Hear Runtime::hear_tcp() {
+  return {[this](std::span<const Datagram> datagrams) { on_datagrams(datagrams); },
+          [this](const Endpoint& local, const Endpoint& remote) {
+            const TcpId id = overlay_->on_tcp_accepted(monotonic_now(), local, remote);
+            settle();
+            return id;
+          },
+          [this](TcpId id, const Endpoint& local) {
+            overlay_->on_tcp_open(monotonic_now(), id, local);
+            settle();
+          },
+          [this](TcpId id, TcpEnd why) {
+            overlay_->on_tcp_closed(monotonic_now(), id, why);
+            settle();
+          }};
+}
+
+std::vector<Endpoint> Runtime::local_tcp() const {
+  return local_endpoints(tcp_.listening(), host_addresses());
+}
+
+// A supernode is also there for networks that let out nothing but what looks like the web.
+void Runtime::listen_at_443() {
+  constexpr std::uint16_t https = 443;
+  if (std::exchange(asked_for_443_, true)) return;
+  std::vector<IpAddress> done;
+  for (const Endpoint& bound : tcp_.listening()) {
+    if (bound.port == https) done.push_back(bound.address);
+  }
+  for (const Endpoint& bound : port_.bound()) {
+    if (std::find(done.begin(), done.end(), bound.address) != done.end()) continue;
+    done.push_back(bound.address);
+    // Nothing leaves from here, so it need not be shared, and no two nodes listen here together.
+    if (const auto listening = tcp_.listen({bound.address, https}, false); listening)
+      log_info("event=listening proto=tcp endpoint=" + listening->to_string());
+    else
+      log_info("event=no-tcp-443 why=" + quoted(listening.error().sentence));
+  }
+  local_tcp_ = local_tcp();
+  overlay_->on_local_tcp_endpoints(monotonic_now(), local_tcp_);
 }
 
 // What arrived together is one input: the core decides once it knows all of it.
 void Runtime::on_datagrams(std::span<const Datagram> datagrams) {
+  notice_sleep();
   const TimePoint now = monotonic_now();
-  for (const Datagram& datagram : datagrams) overlay_->on_datagram(now, datagram);
+  overlay_->on_datagrams(now, datagrams);
   settle();
+  overlay_->release_input();
 }
 
 // Carries out everything the core has decided. Called after every input, never in between: what
@@ -70,21 +153,46 @@ void Runtime::settle() {
   for (int before = -1; work != before && work < work_per_settle;) {
     before = work;
     for (; work < work_per_settle; ++work) {
+      while (const auto order = overlay_->poll_socket()) carry_out(*order);
       auto transmit = overlay_->poll_transmit(monotonic_now());
       if (!transmit) break;
-      port_.send(std::move(*transmit));
+      send(std::move(*transmit));
     }
+    for (; work < work_per_settle; ++work) {
+      const auto order = overlay_->poll_tcp();
+      if (!order) break;
+      tcp_.carry_out(*order);
+    }
+    while (const auto order = overlay_->poll_socket()) carry_out(*order);
     for (; work < work_per_settle; ++work) {
       auto event = overlay_->poll_event();
       if (!event) break;
       log_event(*event);
+      const auto* role = std::get_if<RoleChanged>(&*event);
+      if (role && role->role == "supernode") listen_at_443();
       if (hear_) hear_(*event);
     }
   }
   port_.flush();
+  tcp_.flush();
   settling_ = false;
   if (work >= work_per_settle) return settle_later();
   if (auto deadline = overlay_->next_timeout()) wake_at(*deadline);
+}
+
+void Runtime::carry_out(const SocketOrder& order) {
+  if (const auto* close = std::get_if<CloseSocket>(&order)) return port_.close_spare(close->id);
+  const auto& open = std::get<OpenSocket>(order);
+  if (const auto bound = port_.open_spare(open.id, open.bind))
+    return overlay_->on_socket_opened(monotonic_now(), open.id, *bound);
+  overlay_->on_socket_failed(monotonic_now(), open.id);
+}
+
+void Runtime::send(Transmit transmit) {
+  if (transmit.proto == Proto::tcp) return tcp_.send(transmit);
+  if (transmit.to.address.scope() != Scope::multicast) return port_.send(std::move(transmit));
+  const int main = port_.main_handle(transmit.to.address.is_v6());
+  if (lan_ && main >= 0) lan_->send(transmit, main);
 }
 
 // A fast stream never falls quiet by itself.
@@ -105,6 +213,7 @@ void Runtime::wake_at(TimePoint deadline) {
       [this, alive = std::weak_ptr<int>(alive_)](const boost::system::error_code& error) {
         if (error || alive.expired()) return;
         armed_.reset();
+        notice_sleep();
         const TimePoint now = monotonic_now();
         const auto due = overlay_->next_timeout();
         if (due && *due <= now) overlay_->on_timeout(now);
@@ -122,12 +231,35 @@ void Runtime::watch_host() {
       });
 }
 
+// Whoever has slept must not take the silence for the others' fault: before any timer is looked at.
+void Runtime::notice_sleep() {
+  const Duration awake = boot_time();
+  const Duration gap = awake - std::exchange(awake_at_, awake);
+  if (gap < asleep) return;
+  log_info("event=slept seconds=" + std::to_string(gap / 1s));
+  overlay_->on_network_change(monotonic_now());
+  if (changed_) changed_();
+}
+
 void Runtime::look_at_host() {
+  notice_sleep();
+  const bool other_way_out = network_.take_change();
   auto local = local_endpoints(port_.bound(), host_addresses());
-  if (local != local_) {
-    log_info("event=addresses-changed count=" + std::to_string(local.size()));
+  const bool other_addresses = local != local_;
+  if (other_addresses || other_way_out) {
+    log_info("event=network-changed addresses=" + std::to_string(local.size()));
     local_ = local;
-    overlay_->on_local_endpoints(monotonic_now(), std::move(local));
+    if (lan_) lan_->join();
+    if (other_addresses)
+      overlay_->on_local_endpoints(monotonic_now(), std::move(local));
+    else
+      overlay_->on_network_change(monotonic_now());
+    if (changed_) changed_();
+    settle();
+  }
+  if (auto by_tcp = local_tcp(); by_tcp != local_tcp_) {
+    local_tcp_ = by_tcp;
+    overlay_->on_local_tcp_endpoints(monotonic_now(), std::move(by_tcp));
     settle();
   }
   const Duration offset = wall_offset();
@@ -146,7 +278,10 @@ void Runtime::leave() {
 void Runtime::close() {
   timer_.cancel();
   host_timer_.cancel();
+  network_.close();
+  if (lan_) lan_->close();
   port_.close();
+  tcp_.close();
 }
 
 }  // namespace byway

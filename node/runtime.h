@@ -13,7 +13,10 @@
 #include <vector>
 
 #include "node/clock.h"
+#include "node/lan_port.h"
+#include "node/network_monitor.h"
 #include "node/outcome.h"
+#include "node/tcp_port.h"
 #include "node/udp_port.h"
 #include "overlay/overlay.h"
 
@@ -33,6 +36,8 @@ class Runtime {
   ~Runtime();
 
   void subscribe(std::function<void(const Event&)> hear) { hear_ = std::move(hear); }
+  // After the network changed, or the machine slept; the core knows already.
+  void on_network_change(std::function<void()> tell) { changed_ = std::move(tell); }
   void start();
   // To be called after every command given from outside of an event; cheap when nothing is to do.
   void settle();
@@ -44,25 +49,42 @@ class Runtime {
   Overlay& overlay() { return *overlay_; }
   TimePoint now() const { return monotonic_now(); }
   std::vector<Endpoint> bound() const { return port_.bound(); }
+  const std::vector<Endpoint>& local() const { return local_; }
   const UdpPort::Counters& port_counters() const { return port_.counters(); }
+  const TcpPort::Counters& tcp_counters() const { return tcp_.counters(); }
 
  private:
   explicit Runtime(boost::asio::io_context& io);
 
+  void bind_other_family(const std::vector<Endpoint>& listen);
   void on_datagrams(std::span<const Datagram> datagrams);
+  void carry_out(const SocketOrder& order);
+  void send(Transmit transmit);
+  Outcome<Endpoint> listen_by_tcp(const Endpoint& asked, const Endpoint& bound);
+  TcpPort::Hear hear_tcp();
+  void listen_at_443();
+  std::vector<Endpoint> local_tcp() const;
   void settle_later();
   void wake_at(TimePoint deadline);
   void watch_host();
   void look_at_host();
+  void notice_sleep();
 
   boost::asio::io_context& io_;
   UdpPort port_;
+  TcpPort tcp_;
   std::unique_ptr<Overlay> overlay_;
   std::function<void(const Event&)> hear_;
+  std::function<void()> changed_;
   boost::asio::steady_timer timer_;
   std::optional<TimePoint> armed_;
   boost::asio::steady_timer host_timer_;
+  NetworkMonitor network_;
+  std::optional<LanPort> lan_;
+  Duration awake_at_{};  // by boot_time(), when we last did anything
   std::vector<Endpoint> local_;
+  std::vector<Endpoint> local_tcp_;
+  bool asked_for_443_ = false;
   Duration wall_offset_{};  // wall clock minus monotonic clock, as last told
   bool settling_ = false;
   std::shared_ptr<int> alive_ = std::make_shared<int>(0);

@@ -94,6 +94,21 @@ Outcome<bool> write_key(const std::string& dir, const std::string& path, const K
 
 }  // namespace
 
+Outcome<bool> write_private_file(const std::string& path, ByteView content) {
+  std::string temporary = path + ".XXXXXX";
+  const File file(::mkostemp(temporary.data(), O_CLOEXEC));  // mode 0600
+  if (!file) return cannot("cannot write " + path, errno);
+  const bool written = write_all(file.fd(), text_of(content)) && ::fsync(file.fd()) == 0 &&
+                       ::rename(temporary.c_str(), path.c_str()) == 0;
+  const int write_error = errno;
+  if (!written) {
+    ::unlink(temporary.c_str());
+    return cannot("cannot write " + path, write_error);
+  }
+  sync_directory(path.substr(0, path.rfind('/')));
+  return true;
+}
+
 std::string default_state_dir() {
   if (const char* state = std::getenv("XDG_STATE_HOME"); state && state[0] == '/')
     return std::string(state) + "/byway";

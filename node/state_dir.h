@@ -3,6 +3,7 @@
 //
 //   identity.key   the secret seed, 64 hex digits (0600); written once, atomically
 //   byway.db       contacts and inbox (SQLite)
+//   peers          supernodes remembered (node/peer_book_file.h)
 //   control        the socket of the running node
 //   lock           held while a node runs, so that two never share one identity
 #pragma once
@@ -31,6 +32,7 @@ class StateDir {
   const std::string& path() const { return path_; }
   std::string key_path() const { return path_ + "/identity.key"; }
   std::string database_path() const { return path_ + "/byway.db"; }
+  std::string peer_book_path() const { return path_ + "/peers"; }
 
   // The node's identity; the first call ever makes it. Two processes that do so at once end
   // with the same one.
@@ -44,6 +46,10 @@ class StateDir {
   std::string path_;
   int lock_ = -1;
 };
+
+// Replaces a file's content: afterwards it is the old one or the new one, also after a power cut.
+// Readable for its owner only.
+Outcome<bool> write_private_file(const std::string& path, ByteView content);
 
 // What `byway id` prints, making the key where there is none.
 Outcome<NodeId> make_or_load_identity(const std::string& state_dir);

@@ -8,7 +8,8 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <deque>
+
+#include "overlay/core/fifo.h"
 
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
@@ -20,6 +21,8 @@
 namespace byway {
 namespace {
 
+// The listening sockets after the first are numbered from here on.
+constexpr SocketId first_further_socket = last_spare_socket + 1;
 constexpr std::size_t batch_messages = 16;
 constexpr std::size_t message_room = 65'536;
 constexpr int batches_per_wake_up = 4;          // then others have their turn
@@ -95,30 +98,30 @@ struct Outgoing {
 
 std::size_t segments_of(const Transmit& t) {
   if (t.segment_size == 0) return 1;
-  return (t.bytes.size() + t.segment_size - 1) / t.segment_size;
+  return (t.view().size() + t.segment_size - 1) / t.segment_size;
 }
 std::size_t segment_of(const Transmit& t) {
-  return t.segment_size == 0 ? t.bytes.size() : std::min(t.segment_size, t.bytes.size());
+  return t.segment_size == 0 ? t.view().size() : std::min(t.segment_size, t.view().size());
 }
 bool is_whole(const Transmit& t) {
-  return t.bytes.size() % segment_of(t) == 0;
+  return t.view().size() % segment_of(t) == 0;
 }
 
 // How many transmits from `first` on can be one train: the same target, and every datagram of
 // the same size but the very last, which may be shorter.
-std::size_t train_length(const std::deque<Transmit>& all, std::size_t first, std::size_t vectors) {
+std::size_t train_length(const Fifo<Transmit>& all, std::size_t first, std::size_t vectors) {
   const Transmit& head = all[first];
   const std::size_t segment = segment_of(head);
-  std::size_t bytes = head.bytes.size(), segments = segments_of(head), length = 1;
+  std::size_t bytes = head.view().size(), segments = segments_of(head), length = 1;
   while (first + length < all.size() && length < vectors) {
     const Transmit& last = all[first + length - 1];
     const Transmit& next = all[first + length];
-    if (next.bytes.empty() || next.to != head.to || next.ttl != head.ttl) break;
-    if (!is_whole(last) || last.bytes.size() < segment) break;
+    if (next.view().empty() || next.to != head.to || next.ttl != head.ttl) break;
+    if (!is_whole(last) || last.view().size() < segment) break;
     const bool same = segment_of(next) == segment;
-    const bool shorter_end = segments_of(next) == 1 && next.bytes.size() < segment;
+    const bool shorter_end = segments_of(next) == 1 && next.view().size() < segment;
     if (!same && !shorter_end) break;
-    bytes += next.bytes.size();
+    bytes += next.view().size();
     segments += segments_of(next);
     if (bytes > max_train_bytes || segments > max_train_segments) break;
     ++length;
@@ -175,18 +178,18 @@ void add_vector(Outgoing& out, ByteView bytes) {
   out.vectors[out.vectors_used++] = {const_cast<std::uint8_t*>(bytes.data()), bytes.size()};
 }
 
-void gather_trains(Outgoing& out, const std::deque<Transmit>& all) {
+void gather_trains(Outgoing& out, const Fifo<Transmit>& all) {
   while (out.taken < all.size() && out.count < Outgoing::room) {
     const std::size_t room = Outgoing::vector_room - out.vectors_used;
     if (room < max_train_segments) break;
     const Transmit& head = all[out.taken];
     const std::size_t length =
-        head.bytes.empty() ? 1 : train_length(all, out.taken, max_train_segments);
+        head.view().empty() ? 1 : train_length(all, out.taken, max_train_segments);
     std::size_t segments = 0;
     for (std::size_t k = 0; k < length; ++k) {
       const Transmit& t = all[out.taken + k];
-      segments += t.bytes.empty() ? 1 : segments_of(t);
-      add_vector(out, t.bytes);
+      segments += t.view().empty() ? 1 : segments_of(t);
+      add_vector(out, t.view());
     }
     add_message(out, head, segments > 1 ? segment_of(head) : 0, length, length);
   }
@@ -194,15 +197,15 @@ void gather_trains(Outgoing& out, const std::deque<Transmit>& all) {
 
 // Every datagram a message of its own. A transmit is finished with its last datagram; one whose
 // sending is interrupted in the middle starts again, which only makes duplicates.
-void gather_singles(Outgoing& out, const std::deque<Transmit>& all, std::size_t limit) {
+void gather_singles(Outgoing& out, const Fifo<Transmit>& all, std::size_t limit) {
   while (out.taken < std::min(all.size(), limit)) {
     const Transmit& t = all[out.taken];
-    const std::size_t segments = t.bytes.empty() ? 1 : segments_of(t);
+    const std::size_t segments = t.view().empty() ? 1 : segments_of(t);
     if (out.count > 0 && out.count + segments > Outgoing::room) break;
-    const std::size_t size = t.bytes.empty() ? 0 : segment_of(t);
+    const std::size_t size = t.view().empty() ? 0 : segment_of(t);
     for (std::size_t k = 0; k < segments && out.count < Outgoing::room; ++k) {
-      const ByteView all_bytes{t.bytes};
-      add_vector(out, all_bytes.subspan(k * size, std::min(size, t.bytes.size() - k * size)));
+      const ByteView all_bytes = t.view();
+      add_vector(out, all_bytes.subspan(k * size, std::min(size, t.view().size() - k * size)));
       const bool last = k + 1 == segments || out.count + 1 == Outgoing::room;
       add_message(out, t, 0, 1, last ? 1 : 0);
     }
@@ -211,7 +214,7 @@ void gather_singles(Outgoing& out, const std::deque<Transmit>& all, std::size_t 
 
 }  // namespace
 
-struct UdpPort::Socket {
+struct UdpPort::Socket : std::enable_shared_from_this<UdpPort::Socket> {
   Socket(boost::asio::io_context& io, SocketId its_id) : handle(io), id(its_id) {}
   boost::asio::ip::udp::socket handle;
   SocketId id;
@@ -219,7 +222,7 @@ struct UdpPort::Socket {
   bool trains = false;     // UDP_SEGMENT works here
   bool full = false;       // waiting until it is writable
   std::size_t singly = 0;  // so many of the gathered go one by one: their train was refused
-  std::deque<Transmit> gathered;
+  Fifo<Transmit> gathered;
 };
 
 // One set for all sockets: they are drained in turn, and the datagrams are used at once.
@@ -238,14 +241,62 @@ struct UdpPort::Buffers {
 
 UdpPort::UdpPort(boost::asio::io_context& io, Options options)
     : io_(io), options_(options), buffers_(std::make_unique<Buffers>()) {
-  buffers_->datagrams.reserve(batch_messages * max_train_segments);
+  buffers_->datagrams.reserve(batch_messages);
 }
 
 UdpPort::~UdpPort() = default;
 
+int UdpPort::main_handle(bool v6) const {
+  for (const auto& socket : sockets_)
+    if (socket->id == main_socket && socket->bound.address.is_v6() == v6)
+      return const_cast<boost::asio::ip::udp::socket&>(socket->handle).native_handle();
+  return -1;
+}
+
+// The first of its family is a main socket.
+SocketId UdpPort::id_for(const Endpoint& endpoint) const {
+  const bool first = std::none_of(sockets_.begin(), sockets_.end(), [&](const auto& socket) {
+    return socket->bound.address.is_v4() == endpoint.address.is_v4();
+  });
+  return first ? main_socket : static_cast<SocketId>(first_further_socket + sockets_.size());
+}
+
 Outcome<Endpoint> UdpPort::bind(const Endpoint& endpoint) {
+  auto socket = make_socket(id_for(endpoint), endpoint);
+  if (!socket) return socket.error();
+  sockets_.push_back(std::move(*socket));
+  return sockets_.back()->bound;
+}
+
+std::optional<Endpoint> UdpPort::open_spare(SocketId id, const std::optional<Endpoint>& bind) {
+  if (sockets_.empty() || spare_.contains(id)) return {};
+  Endpoint endpoint = bind.value_or(Endpoint{sockets_.front()->bound.address, 0});
+  if (endpoint.address.scope() == Scope::unspecified)
+    for (const auto& listening : sockets_) {
+      if (listening->bound.address.is_v4() != endpoint.address.is_v4()) continue;
+      endpoint.address = listening->bound.address;
+      break;
+    }
+  auto socket = make_socket(id, endpoint);
+  if (!socket) return {};
+  if (receive_) wait_readable(*socket);
+  return spare_.emplace(id, std::move(*socket)).first->second->bound;
+}
+
+void UdpPort::close_spare(SocketId id) {
+  const auto spare = spare_.find(id);
+  if (spare == spare_.end()) return;
+  const std::shared_ptr<Socket> socket = std::move(spare->second);
+  spare_.erase(spare);
+  if (!socket->full) send_gathered(*socket);
+  boost::system::error_code ignored;
+  socket->handle.close(ignored);
+}
+
+Outcome<std::shared_ptr<UdpPort::Socket>> UdpPort::make_socket(SocketId id,
+                                                               const Endpoint& endpoint) {
   namespace ip = boost::asio::ip;
-  auto socket = std::make_unique<Socket>(io_, static_cast<SocketId>(sockets_.size()));
+  auto socket = std::make_shared<Socket>(io_, id);
   const bool v4 = endpoint.address.is_v4();
   boost::system::error_code error;
   const auto failed = [&](const std::string& remedy) {
@@ -286,18 +337,19 @@ Outcome<Endpoint> UdpPort::bind(const Endpoint& endpoint) {
   socklen_t size = sizeof(address);
   ::getsockname(fd, &address.any, &size);
   socket->bound = endpoint_of(address);
-  sockets_.push_back(std::move(socket));
-  return sockets_.back()->bound;
+  return socket;
 }
 
 void UdpPort::start(Receive receive) {
   receive_ = std::move(receive);
-  for (auto& socket : sockets_) wait_readable(*socket);
+  for (const auto& socket : sockets_) wait_readable(socket);
+  for (const auto& [id, socket] : spare_) wait_readable(socket);
 }
 
 void UdpPort::close() {
   boost::system::error_code ignored;
   for (auto& socket : sockets_) socket->handle.close(ignored);
+  for (auto& [id, socket] : spare_) socket->handle.close(ignored);
 }
 
 std::vector<Endpoint> UdpPort::bound() const {
@@ -309,18 +361,19 @@ std::vector<Endpoint> UdpPort::bound() const {
 // --- in
 // -------------------------------------------------------------------------------------------
 
-void UdpPort::wait_readable(Socket& socket) {
-  socket.handle.async_wait(
+void UdpPort::wait_readable(const std::shared_ptr<Socket>& socket) {
+  socket->handle.async_wait(
       boost::asio::ip::udp::socket::wait_read,
-      [this, &socket, alive = std::weak_ptr<int>(alive_)](const boost::system::error_code&) {
+      [this, socket, alive = std::weak_ptr<int>(alive_)](const boost::system::error_code&) {
         if (!alive.expired()) on_readable(socket);
       });
 }
 
-void UdpPort::on_readable(Socket& socket) {
-  for (int i = 0; i < batches_per_wake_up && socket.handle.is_open(); ++i)
-    if (!receive_batch(socket)) break;
-  if (socket.handle.is_open()) wait_readable(socket);
+// What arrives on a spare socket may be the reason to close it.
+void UdpPort::on_readable(const std::shared_ptr<Socket>& socket) {
+  for (int i = 0; i < batches_per_wake_up && socket->handle.is_open(); ++i)
+    if (!receive_batch(*socket)) break;
+  if (socket->handle.is_open()) wait_readable(socket);
 }
 
 // Whether there may be more.
@@ -355,9 +408,7 @@ bool UdpPort::receive_batch(Socket& socket) {
       continue;
     }
     ++counters_.trains_in;
-    for (std::size_t at = 0; at < all.size(); at += segment)
-      b.datagrams.push_back(
-          {from, all.subspan(at, std::min(segment, all.size() - at)), socket.id, Proto::udp});
+    b.datagrams.push_back({from, all, socket.id, Proto::udp, segment});
   }
   if (!b.datagrams.empty()) receive_(b.datagrams);
   return static_cast<std::size_t>(count) == batch_messages;
@@ -366,16 +417,23 @@ bool UdpPort::receive_batch(Socket& socket) {
 // --- out
 // ------------------------------------------------------------------------------------------
 
-// The socket the core names, or where that speaks another address family the first that fits.
+// The socket the core names, or where a listening socket speaks another address family the first
+// that fits.
 UdpPort::Socket* UdpPort::socket_for(const Transmit& transmit) {
   const bool v4 = transmit.to.address.is_v4();
   const auto fits = [&](const Socket& socket) { return socket.bound.address.is_v4() == v4; };
   if (transmit.proto != Proto::udp) return nullptr;
-  if (transmit.socket < sockets_.size() && fits(*sockets_[transmit.socket]))
-    return sockets_[transmit.socket].get();
-  for (auto& socket : sockets_)
-    if (fits(*socket)) return socket.get();
-  return nullptr;
+  if (transmit.socket >= first_spare_socket && transmit.socket <= last_spare_socket) {
+    const auto spare = spare_.find(transmit.socket);
+    return spare != spare_.end() && fits(*spare->second) ? spare->second.get() : nullptr;
+  }
+  Socket* first = nullptr;
+  for (auto& socket : sockets_) {
+    if (!fits(*socket)) continue;
+    if (socket->id == transmit.socket) return socket.get();
+    if (!first) first = socket.get();
+  }
+  return first;
 }
 
 void UdpPort::send(Transmit transmit) {
@@ -388,13 +446,18 @@ void UdpPort::send(Transmit transmit) {
     ++counters_.dropped_full;
     return;
   }
-  socket->gathered.push_back(std::move(transmit));
+  socket->gathered.push(std::move(transmit));
   if (!socket->full && socket->gathered.size() >= gather_at_most) send_gathered(*socket);
 }
 
 void UdpPort::flush() {
-  for (auto& socket : sockets_)
-    if (!socket->full && !socket->gathered.empty()) send_gathered(*socket);
+  const auto flush_one = [&](Socket& socket) {
+    if (!socket.full && !socket.gathered.empty()) send_gathered(socket);
+    // What has to wait must not lie in the receive buffer.
+    for (std::size_t i = 0; i < socket.gathered.size(); ++i) socket.gathered[i].own();
+  };
+  for (auto& socket : sockets_) flush_one(*socket);
+  for (auto& [id, socket] : spare_) flush_one(*socket);
 }
 
 void UdpPort::send_gathered(Socket& socket) {
@@ -402,7 +465,7 @@ void UdpPort::send_gathered(Socket& socket) {
   Outgoing& out = buffers_->out;
   const auto pop = [&](std::size_t count) {
     for (; count > 0; --count) {
-      socket.gathered.pop_front();
+      socket.gathered.drop();
       if (socket.singly > 0) --socket.singly;
     }
   };
@@ -447,13 +510,13 @@ void UdpPort::send_gathered(Socket& socket) {
 
 void UdpPort::wait_writable(Socket& socket) {
   socket.full = true;
-  socket.handle.async_wait(
-      boost::asio::ip::udp::socket::wait_write,
-      [this, &socket, alive = std::weak_ptr<int>(alive_)](const boost::system::error_code&) {
-        if (alive.expired()) return;
-        socket.full = false;
-        send_gathered(socket);
-      });
+  socket.handle.async_wait(boost::asio::ip::udp::socket::wait_write,
+                           [this, kept = socket.shared_from_this(),
+                            alive = std::weak_ptr<int>(alive_)](const boost::system::error_code&) {
+                             if (alive.expired()) return;
+                             kept->full = false;
+                             send_gathered(*kept);
+                           });
 }
 
 }  // namespace byway

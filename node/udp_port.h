@@ -2,13 +2,15 @@
 // themselves go by recvmmsg and sendmmsg on the native handle, many per system call:
 //
 //   in    a batch of messages, each of which may be a whole train of datagrams of one sender that
-//         the kernel joined (UDP_GRO); cut apart here, and handed on with no copy
+//         the kernel joined (UDP_GRO); handed on as it is, with no copy
 //   out   what is sent between two flushes is gathered; neighbours with the same target and size
-//         leave as one train (UDP_SEGMENT), so what came in as a train and is only passed on
-//         costs one call again
+//         leave as one train (UDP_SEGMENT). What is only passed on leaves from the receive buffer,
+//         and is copied only where the socket is full
 //
 // Where the kernel has neither, or a device refuses a train, the same datagrams go one by one.
 // A send that fails is counted and not told: UDP promises nothing, and the layers above notice.
+// Beside the listening sockets there are spare ones, opened and closed as the core asks (see
+// OpenSocket); what is to leave from a spare socket that is not open is not sent at all.
 // All sockets set "don't fragment" and ignore the kernel's path MTU cache (packet size is the
 // stream layer's decision, and an ICMP message proves nothing).
 #pragma once
@@ -16,7 +18,9 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/udp.hpp>
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -39,9 +43,9 @@ class UdpPort {
     std::uint64_t trains_out = 0;
     std::uint64_t send_errors = 0;   // the kernel refused it: no route, too large …
     std::uint64_t dropped_full = 0;  // the socket stayed full for too long
-    std::uint64_t no_socket = 0;     // none of this protocol or address family
+    std::uint64_t no_socket = 0;     // none of this protocol or family, or that spare one is closed
   };
-  // Datagrams that arrived together; their bytes live until the call returns.
+  // Datagrams, and trains of them, that arrived together; their bytes live until the call returns.
   using Receive = std::function<void(std::span<const Datagram>)>;
 
   UdpPort(boost::asio::io_context& io, Options options);
@@ -50,25 +54,34 @@ class UdpPort {
   UdpPort(const UdpPort&) = delete;
   UdpPort& operator=(const UdpPort&) = delete;
 
-  // Binds one socket more; the first is the main socket. The problem names --listen.
+  // Binds one socket more. The first of each address family is the main socket of that family: for
+  // the core they are one, since the address says which is meant. The problem names --listen.
   Outcome<Endpoint> bind(const Endpoint& endpoint);
   void start(Receive receive);
   void close();
+
+  // A spare socket, and where it is bound. Nothing: the system has none for us.
+  std::optional<Endpoint> open_spare(SocketId id, const std::optional<Endpoint>& bind);
+  void close_spare(SocketId id);  // after what was gathered for it
 
   // Gathers; flush() sends. Whoever sends a lot is flushed in between.
   void send(Transmit transmit);
   void flush();
 
-  // What each socket is bound to, with the port it really has.
+  // What each listening socket is bound to, with the port it really has.
   std::vector<Endpoint> bound() const;
+  // Of the main socket of that family; -1: there is none.
+  int main_handle(bool v6) const;
   const Counters& counters() const { return counters_; }
 
  private:
   struct Socket;
   struct Buffers;
 
-  void wait_readable(Socket& socket);
-  void on_readable(Socket& socket);
+  Outcome<std::shared_ptr<Socket>> make_socket(SocketId id, const Endpoint& endpoint);
+  void wait_readable(const std::shared_ptr<Socket>& socket);
+  void on_readable(const std::shared_ptr<Socket>& socket);
+  SocketId id_for(const Endpoint& endpoint) const;
   bool receive_batch(Socket& socket);
   Socket* socket_for(const Transmit& transmit);
   void send_gathered(Socket& socket);
@@ -77,7 +90,8 @@ class UdpPort {
   boost::asio::io_context& io_;
   Options options_;
   Receive receive_;
-  std::vector<std::unique_ptr<Socket>> sockets_;
+  std::vector<std::shared_ptr<Socket>> sockets_;
+  std::map<SocketId, std::shared_ptr<Socket>> spare_;
   std::unique_ptr<Buffers> buffers_;
   Counters counters_;
   // Gone with us: what Asio still has to tell then, nobody hears.

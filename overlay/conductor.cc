@@ -34,6 +34,19 @@ Promotion::Config promotion_config(const OverlayConfig& config) {
   return promotion;
 }
 
+// Nobody else knows it, and it takes nothing from what Random would say.
+std::uint64_t table_salt(const Crypto& crypto, const Identity& identity) {
+  const Key digest = crypto.hmac(identity.seed(), bytes_of("byway lane table"));
+  return load_be<std::uint64_t>(ByteView{digest}.first(8));
+}
+
+PeerBook open_book(const OverlayConfig& config, const Crypto& crypto, Random& random) {
+  auto saved = PeerBook::load(config.peer_book, crypto, random.fork(), config.netgroup_bits_v4,
+                              config.netgroup_bits_v6);
+  if (saved) return std::move(*saved);
+  return {crypto, random.fork(), config.netgroup_bits_v4, config.netgroup_bits_v6};
+}
+
 }  // namespace
 
 Overlay::Conductor::Conductor(OverlayConfig config, const Identity& identity, const Crypto& crypto,
@@ -54,58 +67,35 @@ Overlay::Conductor::Conductor(OverlayConfig config, const Identity& identity, co
       archive_(config_.archive ? config_.archive : std::make_shared<Archive>(crypto)),
       membership_({config_.netgroup_bits_v4, config_.netgroup_bits_v6}, identity_, *archive_,
                   random_.fork(), now, wall),
+      book_(open_book(config_, crypto, random_)),
       placement_(crypto, config_.netgroup_bits_v4, config_.netgroup_bits_v6),
       store_(id(), placement_, record_source()),
       keeper_(id(), placement_, random_.fork()),
       lookup_(placement_, record_source(), random_.fork()),
       homes_(random_.fork(), config_.netgroup_bits_v4, config_.netgroup_bits_v6),
       registrar_(config_.max_leaves),
-      relay_(config_.relay_rate, config_.lane_rate),
+      relay_(config_.relay_rate, config_.lane_rate, table_salt(crypto, identity)),
       prover_(identity.id(), crypto, random_.fork(), config_.netgroup_bits_v4,
               config_.netgroup_bits_v6),
       proof_helper_(identity.id(), random_.fork(), config_.netgroup_bits_v4,
                     config_.netgroup_bits_v6),
       dialler_(identity_),
       promotion_(now, random_.fork(), promotion_config(config_)),
+      lan_(identity.id(), crypto, random_.fork()),
       started_(now),
       survey_rate_(limits::surveys_per_asker, limits::surveys_burst, limits::tracked_strangers),
       survey_load_(limits::surveys_per_second, limits::surveys_per_second_burst) {
   self_.set_local(config_.local_endpoints);
+  homes_.set_families(self_.has_family(false), self_.has_family(true));
+  tcp_view_.set_local(config_.local_tcp_endpoints);
   for (const Seed& seed : config_.seeds)
     if (seed.id != id()) homes_.add_supernode(now, seed.id, seed.endpoint);
+  pump_book(now);
   pump_roles(now);
   settle(now);
 }
 
 // --- facts -------------------------------------------------------------------------------------
-
-void Overlay::Conductor::on_datagram(TimePoint now, const Datagram& datagram) {
-  now_ = now;
-  ++counters_.datagrams_in;
-  counters_.bytes_in += datagram.bytes.size();
-  Outcome outcome = Drop::empty;
-  if (!datagram.bytes.empty()) {
-    switch (classify(datagram.bytes)) {
-      case PacketKind::stun:
-        outcome = on_stun(now, datagram);
-        break;
-      case PacketKind::relay:
-        outcome = on_relay_frame(now, datagram);
-        break;
-      case PacketKind::dialback:
-      case PacketKind::dialback_echo:
-        outcome = on_dialback(now, datagram);
-        break;
-      default:
-        outcome = take(now, Route{datagram.socket, datagram.proto, datagram.from}, datagram.bytes);
-    }
-  }
-  if (outcome)
-    counters_.drop(*outcome);
-  else
-    ++counters_.datagrams_used;
-  settle(now);
-}
 
 // A datagram that is for us, wherever it came along.
 Overlay::Conductor::Outcome Overlay::Conductor::take(TimePoint now, const Route& route,
@@ -126,6 +116,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::take(TimePoint now, const Route&
     case PacketKind::dialback:
     case PacketKind::dialback_echo:
     case PacketKind::relay:
+    case PacketKind::lan:
       return Drop::malformed;  // inside a lane
     case PacketKind::unknown:
       break;
@@ -140,27 +131,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_stun(TimePoint now, const Dat
   auto response = stun_binding_response(datagram.bytes, datagram.from);
   if (!response) return Drop::malformed;
   ++counters_.stun_answered;
-  transmit(Route{datagram.socket, datagram.proto, datagram.from}, std::move(*response));
-  return used;
-}
-
-Overlay::Conductor::Outcome Overlay::Conductor::on_relay_frame(TimePoint now,
-                                                               const Datagram& datagram) {
-  const auto frame = parse_relay_frame(datagram.bytes);
-  if (!frame) return Drop::malformed;
-  Route route{datagram.socket, datagram.proto, datagram.from};
-  if (const auto own = lanes_.find(frame->lane); own != lanes_.end()) {
-    if (own->second.relay != datagram.from || frame->payload.empty()) return Drop::unknown_lane;
-    route.lane = frame->lane;
-    return take(now, route, frame->payload);
-  }
-  if (!is_supernode()) return Drop::unknown_lane;
-
-  const auto verdict = relay_.judge(now, route, frame->lane, datagram.bytes.size());
-  if (!verdict.forward_to) return verdict.drop;
-  ++counters_.relayed_datagrams;
-  counters_.relayed_bytes += datagram.bytes.size();
-  transmit(*verdict.forward_to, to_bytes(datagram.bytes));
+  transmit(route_of(datagram), std::move(*response));
   return used;
 }
 
@@ -195,6 +166,9 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_sealed(TimePoint now, const R
     case Area::survey:
       heard_from(now, *peer, route);
       return on_survey(now, *peer, route, body);
+    case Area::tcp:
+      heard_from(now, *peer, route);
+      return on_tcp_message(now, *peer, body);
     default:
       return Drop::undecodable;
   }
@@ -205,11 +179,13 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_sealed(TimePoint now, const R
 }
 
 void Overlay::Conductor::heard_from(TimePoint now, Peer& peer, const Route& route) {
+  peer.heard_at = now;
   if (peer.is_leaf) registrar_.on_heard_from(now, peer.id);
   if (peer.paths.find(route)) return;
   // A new way to reach it, or somebody who only claims to be there: what is sent to try it comes
   // from the same budget as knocks.
-  if (!route.relayed() && !knock_budget_.take(now, route.endpoint.address)) return;
+  const bool by_udp = !route.relayed() && route.proto == Proto::udp;
+  if (by_udp && !knock_budget_.take(now, route.endpoint.address)) return;
   peer.paths.add(now, route, traits_of(peer, route));
 }
 
@@ -261,28 +237,35 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_bye(TimePoint now, Peer& peer
                                                                : "";
   if (peer.talk) end_talk(now, peer, why);
   if (bye.reason != ByeReason::leaving) return used;
-  if (homes_.is_home(peer.id)) lose_home(now, peer, "it is leaving");
+  if (homes_.is_home(peer.id)) {
+    lose_home(now, peer, "it is leaving");
+    // It waits for us to have gone, unless something of ours goes through it.
+    const bool relays = std::any_of(lanes_.begin(), lanes_.end(),
+                                    [&](const auto& lane) { return lane.second.home == peer.id; });
+    if (homes_.sound() > 0 && !relays) send(peer, Bye{ByeReason::leaving});
+  }
   if (peer.is_leaf) lose_leaf(now, peer);
   return used;
-}
-
-void Overlay::Conductor::on_local_endpoints(TimePoint now, std::vector<Endpoint> endpoints) {
-  self_.set_local(std::move(endpoints));
-  homes_.on_network_change(now);
-  for (auto& [id, peer] : peers_) {
-    if (peer.talk) {
-      peer.talk->next_call = now;
-      peer.talk->next_round = now;
-    }
-    touch(peer);
-  }
-  settle(now);
 }
 
 void Overlay::Conductor::on_wall_clock(TimePoint now, WallTime wall) {
   wall_known_at_ = now;
   wall_known_ = wall;
   membership_.on_wall_clock(now, wall);
+}
+
+// A spare socket's facts are for whoever asked for it.
+void Overlay::Conductor::on_socket_opened(TimePoint now, SocketId socket, const Endpoint& bound) {
+  (void)bound;
+  const auto use = sockets_.use_of(socket);
+  if (!use) return;
+  settle(now);
+}
+
+void Overlay::Conductor::on_socket_failed(TimePoint now, SocketId socket) {
+  const auto use = sockets_.on_failed(socket);
+  if (!use) return;
+  settle(now);
 }
 
 void Overlay::Conductor::add_seed(TimePoint now, const Seed& seed) {
@@ -306,7 +289,10 @@ void Overlay::Conductor::on_timeout(TimePoint now) {
   proof_helper_.on_timeout(now);
   dialler_.on_timeout(now);
   promotion_.on_timeout(now);
+  pump_lan(now);
   pump_roles(now);
+  pump_book(now);
+  pump_connections(now);
   if (is_supernode()) {
     membership_.on_timeout(now);
     pump_mesh(now);
@@ -322,12 +308,19 @@ std::optional<TimePoint> Overlay::Conductor::next_timeout() const {
   std::optional<TimePoint> next = timers_.next();
   next = earlier(next, relay_.next_timeout());
   next = earlier(next, registrar_.next_timeout());
-  if (!is_supernode() && !leaving_) next = earlier(next, homes_.next_timeout());
+  if (!is_supernode() && !leaving_) {
+    next = earlier(next, homes_.next_timeout());
+    if (const auto hungry = homes_.hungry_at(); hungry && book_.size() > 0)
+      next = earlier(next, std::max(*hungry, ask_book_at_));
+  }
   next = earlier(next, prover_.next_timeout());
   next = earlier(next, proof_helper_.next_timeout());
   next = earlier(next, dialler_.next_timeout());
   next = earlier(next, promotion_.next_timeout());
   next = earlier(next, survey_.next_timeout());
+  if (!leaving_) next = earlier(next, book_.next_feeler());
+  next = earlier(next, lan_.next_timeout());
+  next = earlier(next, connections_.next_timeout());
   if (is_supernode()) {
     next = earlier(next, membership_.next_timeout());
     next = earlier(next, rejoin_at_);
@@ -343,6 +336,7 @@ std::optional<TimePoint> Overlay::Conductor::next_timeout(const Peer& peer) cons
   if (peer.pending) next = earlier(next, peer.pending->expires);
   next = earlier(next, peer.wanted_until);
   if (peer.talk) next = earlier(next, next_timeout(*peer.talk));
+  next = earlier(next, next_tcp_timeout(peer));
   return next;
 }
 
@@ -369,10 +363,12 @@ void Overlay::Conductor::pump(TimePoint now, Peer& peer) {
 
 void Overlay::Conductor::pump_paths(TimePoint now, Peer& peer) {
   peer.paths.on_timeout(now);
+  tend_connections(now, peer);
   while (const auto probe = peer.paths.poll_ping(now)) send(peer, probe->route, probe->ping);
   const auto lost = peer.paths.take_lost();
   if (!lost.empty()) on_paths_lost(now, peer, lost);
   if (homes_.is_home(peer.id)) worry_about_homes(now, peer);
+  if (peer.talk) worry_about_own_place(now, peer);
   if (peer.wanted_until && now >= *peer.wanted_until) peer.wanted_until.reset();
 }
 
@@ -383,6 +379,7 @@ bool Overlay::Conductor::is_needed(const Peer& peer) const {
 
 void Overlay::Conductor::forget(const NodeId& id) {
   std::erase(greeted_, id);
+  connections_.close_all_of(id);
   std::erase_if(lanes_, [&](const auto& lane) { return lane.second.peer == id; });
   std::erase_if(direct_peers_, [&](const auto& direct) { return direct.second == id; });
   timers_.set(id, std::nullopt);
@@ -410,18 +407,20 @@ void Overlay::Conductor::transmit_raw(TimePoint now, Transmit transmit) {
   prover_.on_sent(now, transmit.to.address);
   ++counters_.datagrams_out;
   counters_.bytes_out += transmit.bytes.size();
-  transmits_.push_back(std::move(transmit));
+  transmits_.push(std::move(transmit));
 }
 
-void Overlay::Conductor::transmit(const Route& route, Bytes bytes) {
+void Overlay::Conductor::transmit(const Route& way, Bytes bytes) {
+  const Route route = carrier(way);
   ++counters_.datagrams_out;
   counters_.bytes_out += bytes.size();
   prover_.on_sent(now_, route.endpoint.address);
   if (route.relayed()) bytes = make_relay_frame(route.lane, bytes);
-  transmits_.push_back({.to = route.endpoint,
-                        .bytes = std::move(bytes),
-                        .socket = route.socket,
-                        .proto = route.proto});
+  transmits_.push({.to = route.endpoint,
+                   .bytes = std::move(bytes),
+                   .socket = route.socket,
+                   .proto = route.proto,
+                   .connection = route.connection});
 }
 
 bool Overlay::Conductor::send(Peer& peer, const Route& route, const Message& message) {
@@ -442,6 +441,10 @@ bool Overlay::Conductor::send(Peer& peer, const Message& message) {
   return path && send(peer, path->route, message);
 }
 
+std::optional<SocketOrder> Overlay::Conductor::poll_socket() {
+  return sockets_.poll(transmits_.empty());
+}
+
 std::optional<Transmit> Overlay::Conductor::poll_transmit(TimePoint now) {
   now_ = now;
   while (transmits_.empty() && !sendable_.empty()) {
@@ -455,8 +458,8 @@ std::optional<Transmit> Overlay::Conductor::poll_transmit(TimePoint now) {
     timers_.set(peer->id, next_timeout(*peer));  // pacing says when to go on
   }
   if (transmits_.empty()) return {};
-  Transmit next = std::move(transmits_.front());
-  transmits_.pop_front();
+  Transmit next = transmits_.pop();
+  if (!next.borrowed.empty()) --borrowed_;
   return next;
 }
 
@@ -468,6 +471,7 @@ std::optional<Event> Overlay::Conductor::poll_event() {
 }
 
 void Overlay::Conductor::leave(TimePoint now) {
+  if (is_supernode()) leave_mesh(now);  // so that nobody has to find out
   leaving_ = true;
   const auto say_goodbye = [&](Peer& peer) {
     send(peer, Bye{ByeReason::leaving});

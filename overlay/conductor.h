@@ -2,14 +2,19 @@
 // and carries out what comes back. The machines never meet; whatever spans two of them is here,
 // as a switch on the kind of message and a list of facts passed on.
 //
-//   conductor.cc             datagrams in, messages out, time
+//   conductor_input.cc       datagrams in, and those that are only passed on
+//   conductor.cc             messages in and out, time
 //   conductor_handshakes.cc  links being made: dialled, answered, confirmed
 //   conductor_homes.cc       registration and introduction, both sides
+//   conductor_network.cc     port mappings, changes of the network we are in
+//   conductor_lan.cc         peers in our own local network
 //   conductor_roles.cc       proofs of reachability, stepping up and down
 //   conductor_mesh.cc        links among supernodes, who is a member
+//   conductor_book.cc        supernodes remembered, for a start without seeds
 //   conductor_directory.cc   records of leaves, look-ups, introductions from home to home
 //   conductor_talk.cc        conversations: calling, knocking, changing path
 //   conductor_streams.cc     sessions and their streams
+//   conductor_tcp.cc         where UDP is blocked: connections, TCP punching
 //   conductor_survey.cc      what diagnosis tools ask and are told
 //   conductor_status.cc      what `status` shows
 #pragma once
@@ -18,18 +23,23 @@
 #include <map>
 #include <set>
 
+#include "overlay/core/fifo.h"
 #include "overlay/core/limits.h"
 #include "overlay/core/rate_limiter.h"
+#include "overlay/core/sockets.h"
 #include "overlay/core/timers.h"
 #include "overlay/directory/keeper.h"
 #include "overlay/directory/lookup.h"
 #include "overlay/directory/store.h"
+#include "overlay/link/connections.h"
 #include "overlay/link/index_table.h"
 #include "overlay/link/introducer.h"
 #include "overlay/link/knock_budget.h"
+#include "overlay/link/lan_finder.h"
 #include "overlay/link/relay.h"
 #include "overlay/link/stamps.h"
 #include "overlay/mesh/membership.h"
+#include "overlay/mesh/peer_book.h"
 #include "overlay/mesh/promotion.h"
 #include "overlay/overlay.h"
 #include "overlay/peer.h"
@@ -38,6 +48,7 @@
 #include "overlay/reach/prover.h"
 #include "overlay/reach/registrar.h"
 #include "overlay/reach/self_view.h"
+#include "overlay/reach/tcp_view.h"
 #include "overlay/survey/survey.h"
 #include "protocol/cookie.h"
 
@@ -48,11 +59,21 @@ class Overlay::Conductor {
   Conductor(OverlayConfig config, const Identity& identity, const Crypto& crypto, Random random,
             TimePoint now, WallTime wall);
 
-  void on_datagram(TimePoint now, const Datagram& datagram);
+  void on_datagrams(TimePoint now, std::span<const Datagram> datagrams);
+  void release_input();
   void on_timeout(TimePoint now);
   void on_local_endpoints(TimePoint now, std::vector<Endpoint> endpoints);
+  void on_mapped(TimePoint now, Proto proto, const Endpoint& outside);
+  void on_unmapped(TimePoint now, Proto proto);
+  void on_network_change(TimePoint now);
   void on_wall_clock(TimePoint now, WallTime wall);
+  void on_socket_opened(TimePoint now, SocketId id, const Endpoint& bound);
+  void on_socket_failed(TimePoint now, SocketId id);
   void add_seed(TimePoint now, const Seed& seed);
+  void on_local_tcp_endpoints(TimePoint now, std::vector<Endpoint> endpoints);
+  void on_tcp_open(TimePoint now, TcpId id, const Endpoint& local);
+  TcpId on_tcp_accepted(TimePoint now, const Endpoint& local, const Endpoint& remote);
+  void on_tcp_closed(TimePoint now, TcpId id, TcpEnd why);
 
   void connect(TimePoint now, const NodeId& id);
   Result<StreamId> open_stream(TimePoint now, const NodeId& id, const StreamHeader& header);
@@ -63,7 +84,15 @@ class Overlay::Conductor {
   std::uint64_t survey(TimePoint now, const Seed& supernode, SurveyQuestion question);
   void leave(TimePoint now);
 
+  std::optional<SocketOrder> poll_socket();
+  void look_up(TimePoint now, const NodeId& target);
+  void adopt(TimePoint now, const View& view, const Placement& placement);
+  RecordPtr own_record() const { return membership_.record_of(id()); }
+  const View& view() const { return membership_.view(); }
+  const Registrar& registrar() const { return registrar_; }
+
   std::optional<Transmit> poll_transmit(TimePoint now);
+  std::optional<TcpOrder> poll_tcp();
   std::optional<Event> poll_event();
   std::optional<TimePoint> next_timeout() const;
 
@@ -73,15 +102,24 @@ class Overlay::Conductor {
   std::optional<PeerStatus> peer(TimePoint now, const NodeId& id) const;
   std::vector<Seed> supernodes(std::size_t most) const;
 
+  Bytes peer_book() const { return book_.save(); }
+  std::uint64_t peer_book_version() const { return book_version_; }
+  std::size_t supernodes_remembered() const { return book_.size(); }
+
  private:
   // What became of a datagram: used, or dropped for this reason.
   using Outcome = std::optional<Drop>;
   static constexpr Outcome used = std::nullopt;
 
+  // --- conductor_input.cc ---
+  void on_train(TimePoint now, const Datagram& train);
+  Outcome on_one(TimePoint now, const Datagram& datagram);
+  Outcome on_own_lane(TimePoint now, const Datagram& datagram);
+  void pass_on(TimePoint now, const Datagram& run, LaneId lane, std::size_t segment);
+
   // --- conductor.cc ---
   Outcome take(TimePoint now, const Route& route, ByteView bytes);
   Outcome on_stun(TimePoint now, const Datagram& datagram);
-  Outcome on_relay_frame(TimePoint now, const Datagram& datagram);
   Outcome on_sealed(TimePoint now, const Route& route, ByteView bytes);
   Outcome on_message(TimePoint now, Peer& peer, const Route& route, const Message& message,
                      std::size_t size);
@@ -130,8 +168,11 @@ class Overlay::Conductor {
 
   // --- conductor_homes.cc ---
   void run_homes(TimePoint now);
+  bool remember_somebody(TimePoint now);
   void on_registered(TimePoint now, Peer& peer, const Route& route, const Endpoint& observed);
   void on_home_pong(TimePoint now, Peer& peer, const Route& route, const Pong& pong);
+  void dismiss_home(TimePoint now, Peer& peer);
+  void spread_keepalives(TimePoint now, Peer& peer, const Route& route);
   void lose_home(TimePoint now, Peer& peer, const std::string& why);
   void lose_leaf(TimePoint now, Peer& peer);
   void announce_record(TimePoint now);
@@ -142,6 +183,22 @@ class Overlay::Conductor {
   Outcome on_introduce_result(TimePoint now, Peer& home, const IntroduceResult& result);
   Duration rtt_to(const Peer& peer) const;
 
+  // --- conductor_network.cc ---
+  void doubt_everything(TimePoint now);
+  void test_homes(TimePoint now);
+  void worry_about_own_place(TimePoint now, Peer& peer);
+  void on_observed(TimePoint now, const NodeId& supernode, const Endpoint& at,
+                   const Endpoint& observed);
+  void reach_anew(TimePoint now, Peer& peer);
+  void reach_everybody_anew(TimePoint now);
+  void claim_door(TimePoint now);
+  void judge_mapping();
+
+  // --- conductor_lan.cc ---
+  void seek_on_lan(TimePoint now, const Peer& peer);
+  void pump_lan(TimePoint now);
+  Outcome on_lan(TimePoint now, const Datagram& datagram);
+
   // --- conductor_roles.cc ---
   bool seeks_proof() const;
   Outcome on_dialback(TimePoint now, const Datagram& datagram);
@@ -151,8 +208,12 @@ class Overlay::Conductor {
                   const Endpoint& observed);
   void on_unseen_by(TimePoint now, const NodeId& supernode);
   void pump_roles(TimePoint now);
+  void pump_promotion(TimePoint now);
+  std::size_t netgroups_to_dial() const;
+  void tell_prover_whom_we_know();
   void on_promotion(TimePoint now, Promotion::Event event);
   std::string role_word() const;
+  std::string role_why(TimePoint now) const;
   void become_supernode(TimePoint now);
   void hand_over(TimePoint now);
   void become_leaf(TimePoint now);
@@ -182,6 +243,13 @@ class Overlay::Conductor {
   void sign_own_record(TimePoint now, std::uint64_t above = 0);
   void assess_needs(TimePoint now);
   void on_samples(TimePoint now, Peer& from, const Samples& samples);
+
+  // --- conductor_book.cc ---
+  void remember_heard(TimePoint now, const Record& supernode, const IpAddress& from);
+  void remember_answer(TimePoint now, const NodeId& supernode, const Endpoint& at);
+  void remember_silence(TimePoint now, const NodeId& supernode);
+  bool ask_book(TimePoint now);
+  void pump_book(TimePoint now);
 
   // --- conductor_directory.cc ---
   struct Waiting {
@@ -245,6 +313,7 @@ class Overlay::Conductor {
   SessionConfig session_config(const Peer& peer) const;
   Outcome on_quic(TimePoint now, const Route& route, ByteView bytes);
   Outcome accept_session(TimePoint now, const Route& route, ByteView bytes);
+  bool is_stranded(TimePoint now, Peer& peer);
   void pump_sessions(TimePoint now, Peer& peer);
   void pump_events(TimePoint now, Peer& peer, SessionSlot& slot);
   void index_ids(Peer& peer, SessionSlot& slot);
@@ -257,6 +326,42 @@ class Overlay::Conductor {
   std::optional<Transmit> poll_session(TimePoint now, Peer& peer);
   void wants_to_send(const Peer& peer) { sendable_.insert(peer.id); }
   void after_stream_call(TimePoint now, const NodeId& peer);
+
+  // --- conductor_tcp.cc ---
+  struct OwnLane {
+    NodeId peer;
+    NodeId home;
+    Endpoint relay;
+    Route route;  // by which the lane is known to the peer's paths, whatever carries it
+  };
+  void use(TimePoint now, const Connections::Connection& connection);
+  void on_connection_gone(TimePoint now, const Connections::Connection& was, TcpEnd why);
+  void pump_connections(TimePoint now);
+  bool is_udp_blocked() const;
+  Outlet outlet() const;
+  std::optional<TimePoint> tcp_dial_due(const Peer& peer) const;
+  void dial_by_tcp(TimePoint now, Peer& peer);
+  bool was_dialled_by(const Peer& peer, const Route& route) const;
+  void note_observed(TimePoint now, Peer& home, const Route& route, const Endpoint& observed);
+  void tend_connections(TimePoint now, Peer& peer);
+  void drop_connection(Peer& peer, TcpId id);
+  Route carrier(const Route& route) const;
+  bool is_carried_by(const OwnLane& lane, const Datagram& datagram) const;
+  void add_tcp(Talk& talk) const;
+  TcpTalk& tcp_talk(Peer& peer);
+  void hear_of_tcp(TimePoint now, Peer& peer, const Talk& talk);
+  bool wants_tcp(const Peer& peer) const;
+  void look_by_tcp(TimePoint now);
+  void consider_tcp(TimePoint now, Peer& peer);
+  void send_meet(TimePoint now, Peer& peer);
+  Outcome on_tcp_message(TimePoint now, Peer& peer, ByteView body);
+  void connect_at(TimePoint now, TimePoint moment, Peer& peer);
+  void pump_tcp_talk(TimePoint now, Peer& peer);
+  std::optional<TimePoint> next_tcp_timeout(const Peer& peer) const;
+  void on_tcp_path_proved(TimePoint now, Peer& peer, const Route& route);
+  void on_tcp_paths_lost(TimePoint now, Peer& peer, const std::vector<Path>& lost);
+  Method method_by_tcp(const Peer& peer, const Route& route) const;
+  std::string why_not_by_tcp(const Peer& peer) const;
 
   PeerStatus peer_status(const Peer& peer) const;
 
@@ -286,11 +391,17 @@ class Overlay::Conductor {
   std::shared_ptr<Archive> archive_;
   Membership membership_;
   std::optional<TimePoint> rejoin_at_;
-  Placement placement_;  // of the members that the view admits
+  TimePoint assess_at_{};  // what the mesh needs: with whatever wakes us then
+  PeerBook book_;
+  std::uint64_t book_version_ = 0;
+  std::optional<TimePoint> answered_at_;  // when some supernode last answered a dial
+  TimePoint ask_book_at_{};               // not before
+  Placement placement_;                   // of the members that the view admits
   Store store_;
   Keeper keeper_;
   Lookup lookup_;
   std::map<NodeId, std::vector<Waiting>> waiting_;  // introductions, by target looked up
+  std::set<NodeId> commanded_;                      // look-ups by command
 
   SelfView self_;
   Homes homes_;
@@ -302,19 +413,21 @@ class Overlay::Conductor {
   ProofHelper proof_helper_;
   Dialler dialler_;
   Promotion promotion_;
+  LanFinder lan_;
   bool serving_ = false;  // as a supernode
   TimePoint started_;
   Survey survey_;
   RateLimiter<IpAddress> survey_rate_;
   TokenBucket survey_load_;
   std::set<Endpoint> proved_;
-  NodeId seen_by_;  // the supernode whose view of our address counts
+  NodeId seen_by_;                   // the supernode whose view of our address counts
+  Endpoint seen_as_;                 // what it sees
+  std::optional<Endpoint> doubted_;  // a mapping that supernodes contradict, told
 
-  struct OwnLane {
-    NodeId peer;
-    NodeId home;
-    Endpoint relay;
-  };
+  Connections connections_;
+  TcpView tcp_view_;
+  bool udp_was_blocked_ = false;
+
   std::map<LaneId, OwnLane> lanes_;          // where we are an end
   std::map<Endpoint, NodeId> direct_peers_;  // whom a direct path was proved to lead to
 
@@ -332,7 +445,9 @@ class Overlay::Conductor {
   bool ready_ = false;
   bool leaving_ = false;
   Counters counters_;
-  std::deque<Transmit> transmits_;
+  Sockets sockets_;
+  Fifo<Transmit> transmits_;
+  std::size_t borrowed_ = 0;  // how many of them lie in the shell's receive buffer
   std::deque<Event> events_;
 };
 

@@ -7,9 +7,8 @@
 namespace byway {
 Overlay::Conductor::Outcome Overlay::Conductor::on_directory(TimePoint now, Peer& from,
                                                              const Route& route, ByteView body) {
-  // Supernodes ask and tell one another here; guests may look, and no more.
-  if (!is_supernode() || !membership_.record_of(from.id))
-    return on_guest_directory(now, from, route, body);
+  // Supernodes of the view ask and tell one another here; guests may look, and no more.
+  if (!is_supernode() || !member(from.id)) return on_guest_directory(now, from, route, body);
   const auto message = decode_directory(body);
   if (!message) return Drop::undecodable;
   on_directory_message(now, from.id, *message);
@@ -77,13 +76,25 @@ void Overlay::Conductor::seek(TimePoint now, const NodeId& caller, const Introdu
     return;
   }
   waiting.push_back({caller, introduce});
-  lookup_.find(now, introduce.target);
+  // Asked again in the same lane: the home that it was passed on to has not helped.
+  const bool in_vain = !relay_.other_end(introduce.lane, caller).is_nobody();
+  lookup_.find(now, introduce.target, in_vain);
   pump_directory(now);
+}
+
+void Overlay::Conductor::look_up(TimePoint now, const NodeId& target) {
+  if (!is_supernode()) return;
+  commanded_.insert(target);
+  lookup_.find(now, target);
+  pump_directory(now);
+  settle(now);
 }
 
 void Overlay::Conductor::on_finding(TimePoint now, const Lookup::Finding& finding) {
   step(finding.target, "looked up: " + std::string(to_string(finding.outcome)) +
                            (finding.home.is_nobody() ? "" : " at " + finding.home.short_string()));
+  if (commanded_.erase(finding.target) > 0)
+    events_.push_back(LookedUp{finding.target, finding.home, to_string(finding.outcome)});
   const auto found = waiting_.find(finding.target);
   if (found == waiting_.end()) return;
   const auto waiting = std::move(found->second);
@@ -130,6 +141,10 @@ void Overlay::Conductor::forward(TimePoint now, const NodeId& caller_id, const I
   if (!endpoint || home == id())
     return tell_outcome(caller_id, introduce, IntroduceOutcome::not_here);
 
+  // A lane that led to a home that is gone turns to the one that is there.
+  if (const NodeId end = relay_.other_end(introduce.lane, caller_id);
+      !end.is_nobody() && end != home)
+    relay_.close(introduce.lane);
   const auto opened = config_.relay
                           ? relay_.open(now, introduce.lane, caller_id, {caller_id, from->route},
                                         {home, Route{.endpoint = *endpoint}})

@@ -173,6 +173,7 @@ bool Overlay::Conductor::dial(TimePoint now, Peer& peer, std::optional<Route> ro
   if (!datagram) return false;
   peer.dial_route = route;
   peer.dialled_at = now;
+  peer.tcp_dials = 0;
   if (route) transmit(*route, std::move(*datagram));
   return true;
 }
@@ -192,6 +193,7 @@ void Overlay::Conductor::redial(TimePoint now, Peer& peer) {
 
 void Overlay::Conductor::pump_handshake(TimePoint now, Peer& peer) {
   peer.link.on_timeout(now);
+  dial_by_tcp(now, peer);
   while (auto datagram = peer.link.poll_resend(now))
     if (peer.dial_route) transmit(*peer.dial_route, std::move(*datagram));
   if (peer.link.dial_failed(now)) {
@@ -208,6 +210,7 @@ void Overlay::Conductor::pump_handshake(TimePoint now, Peer& peer) {
 void Overlay::Conductor::on_dial_failed(TimePoint now, Peer& peer, const std::string& why) {
   const auto route = std::exchange(peer.dial_route, std::nullopt);
   on_mesh_dial_failed(now, peer);
+  if (route && !route->relayed()) remember_silence(now, peer.id);
   survey_.on_unreachable(now, peer.id, why);
   if (homes_.is_dialing(peer.id) && homes_.on_failed(now, peer.id) && route)
     events_.push_back(HomeUnreachable{route->endpoint, why});
@@ -243,9 +246,13 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_handshake2(TimePoint now, con
   }
   // An answer that came back on the way that the question went proves that it works both ways.
   // From elsewhere it may have been brought by anybody.
-  if (dialled ? *dialled == route : route.relayed()) {
-    peer->paths.prove(now, route, traits_of(*peer, route), peer->link.handshake_rtt());
+  if (dialled ? *dialled == route || was_dialled_by(*peer, route) : route.relayed()) {
+    // Before a connection stood the question may have gone out by UDP: no round trip is known.
+    const auto rtt = route.proto == Proto::udp ? peer->link.handshake_rtt() : std::nullopt;
+    peer->paths.prove(now, route, traits_of(*peer, route), rtt);
     on_path_proved(now, *peer, route);
+    if (book_.knows(peer->id) || supernode_endpoint(peer->id) == route.endpoint)
+      remember_answer(now, peer->id, route.endpoint);
   } else {
     peer->paths.add(now, route, traits_of(*peer, route));
   }
@@ -254,7 +261,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_handshake2(TimePoint now, con
   if (is_supernode()) {
     if (std::exchange(peer->examining, false)) membership_.on_examined(now, peer->id, true);
     on_alive(now, *peer);
-    on_seen_by(now, peer->id, route.endpoint, welcome->observed);
+    if (route.proto == Proto::udp) on_seen_by(now, peer->id, route.endpoint, welcome->observed);
   }
   flush_outbox(now, *peer);
   survey_.on_linked(now, peer->id, welcome->observed, peer->link.handshake_rtt());
@@ -282,6 +289,8 @@ void Overlay::Conductor::on_refused(TimePoint now, Peer& peer, const Refusal& re
     return;
   }
   const std::string why = "it refused: " + std::string(to_string(refusal.reason));
+  answered_at_ = now;
+  if (refusal.reason == RefusalReason::not_supernode) remember_silence(now, peer.id);
   survey_.on_unreachable(now, peer.id, why);
   if (homes_.is_dialing(peer.id)) {
     homes_.on_refused(now, peer.id, refusal);

@@ -9,24 +9,33 @@ namespace byway {
 
 void Overlay::Conductor::run_homes(TimePoint now) {
   if (is_supernode() || leaving_) return;
-  while (const auto target = homes_.poll_dial(now)) {
-    step(target->id, "asking " + target->endpoint.to_string() + " to register us");
-    dial(now, ensure_peer(target->id), Route{.endpoint = target->endpoint}, registration(now));
-  }
+  do {
+    while (const auto target = homes_.poll_dial(now)) {
+      step(target->id, "asking " + target->endpoint.to_string() + " to register us");
+      dial(now, ensure_peer(target->id), Route{.endpoint = target->endpoint}, registration(now));
+    }
+  } while (remember_somebody(now));
+}
+
+// Nobody is home, and nobody whom we know of is left to be dialled: the book may know more.
+bool Overlay::Conductor::remember_somebody(TimePoint now) {
+  if (book_.size() == 0 || now < ask_book_at_ || !homes_.is_starving(now)) return false;
+  const bool found = ask_book(now);
+  ask_book_at_ = now + (found ? limits::home_stagger : limits::rejoin);
+  return found;
 }
 
 Registration Overlay::Conductor::registration(TimePoint now) {
   record_sequence_ = std::max(record_sequence_ + 1, unix_ms(wall(now)));
   Record record{.id = id(), .sequence = record_sequence_, .homes = homes_.ids(), .agent = "byway"};
-  const auto homes = static_cast<std::uint8_t>(record.homes.size());
+  if (record.homes.size() > max_record_homes) record.homes.resize(max_record_homes);
   const auto signed_record = SignedRecord::sign(identity_, record);
-  return {to_bytes(signed_record.exact_bytes()), static_cast<std::uint8_t>(homes + 1)};
+  return {to_bytes(signed_record.exact_bytes()), static_cast<std::uint8_t>(homes_.sound() + 1)};
 }
 
 void Overlay::Conductor::on_registered(TimePoint now, Peer& peer, const Route& route,
                                        const Endpoint& observed) {
-  (void)now;
-  self_.on_observed(peer.id, route.endpoint, observed);
+  note_observed(now, peer, route, observed);
   step(peer.id, "registered; it sees us at " + observed.to_string());
 }
 
@@ -42,9 +51,16 @@ void Overlay::Conductor::announce_record(TimePoint now) {
 // The supernode has taken our confirmation in: from now on it can introduce us.
 void Overlay::Conductor::on_home_pong(TimePoint now, Peer& peer, const Route& route,
                                       const Pong& pong) {
-  self_.on_observed(peer.id, route.endpoint, pong.observed);
-  on_seen_by(now, peer.id, route.endpoint, pong.observed);
-  if (!homes_.on_registered(peer.id)) return;
+  note_observed(now, peer, route, pong.observed);
+  homes_.on_late(peer.id, false);
+  const bool gained = homes_.on_registered(peer.id);
+  spread_keepalives(now, peer, route);
+  while (homes_.sound() > limits::homes_per_leaf) {
+    const NodeId last = homes_.ids()[homes_.sound() - 1];
+    if (last == peer.id && gained) return dismiss_home(now, peer);
+    dismiss_home(now, *find(last));
+  }
+  if (!gained) return;
   events_.push_back(HomeGained{peer.id, route.endpoint, pong.observed, rtt_to(peer)});
   if (!std::exchange(ready_, true)) events_.push_back(Ready{});
   announce_record(now);
@@ -56,10 +72,41 @@ void Overlay::Conductor::on_home_pong(TimePoint now, Peer& peer, const Route& ro
   }
 }
 
+// Several were dialled at once, and more answered than are wanted: the last to come goes again.
+void Overlay::Conductor::dismiss_home(TimePoint now, Peer& peer) {
+  step(peer.id, "there are homes enough without it");
+  send(peer, Bye{ByeReason::leaving});
+  homes_.on_surplus(now, peer.id);
+  self_.forget(peer.id);
+  on_unseen_by(now, peer.id);
+  for (auto& [id, other] : peers_)
+    if (other.talk) other.talk->call.on_home_lost(peer.id);
+  touch(peer);
+}
+
+// Homes take turns, so that the death of all of them is noticed by the first whose turn it is, and
+// not by the last.
+void Overlay::Conductor::spread_keepalives(TimePoint now, Peer& peer, const Route& route) {
+  const Path* path = peer.paths.find(route);
+  const std::size_t homes = homes_.sound();
+  if (!path || !path->keepalive || homes < 2) return;
+  const Duration interval = *path->keepalive;
+  TimePoint latest = now;
+  for (const NodeId& other_id : homes_.ids()) {
+    const Peer* other = other_id == peer.id ? nullptr : find(other_id);
+    const Path* its_path = other ? other->paths.best() : nullptr;
+    if (its_path && its_path->next_ping) latest = std::max(latest, *its_path->next_ping);
+  }
+  const TimePoint turn = std::clamp(latest + interval / static_cast<std::int64_t>(homes),
+                                    now + interval * 7 / 10, now + interval);
+  peer.paths.keep_alive_at(now, route, turn - random_.upto(interval / 20));
+}
+
 void Overlay::Conductor::lose_home(TimePoint now, Peer& peer, const std::string& why) {
   if (!homes_.is_home(peer.id)) return;
   const auto endpoint = homes_.endpoint_of(peer.id).value_or(Endpoint{});
   homes_.on_failed(now, peer.id);
+  remember_silence(now, peer.id);
   self_.forget(peer.id);
   on_unseen_by(now, peer.id);
   events_.push_back(HomeLost{peer.id, endpoint, why});
@@ -119,13 +166,15 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_new_record(TimePoint now, Pee
 }
 
 void Overlay::Conductor::lose_leaf(TimePoint now, Peer& peer) {
-  (void)now;
   peer.is_leaf = false;
   keeper_.release(peer.id);
   registrar_.remove(peer.id);
   relay_.close_all_of(peer.id);
   step(peer.id, "is registered here no more");
   touch(peer);
+  if (registrar_.size() > 0) return;
+  promotion_.on_leaves_gone(now);
+  pump_promotion(now);
 }
 
 // A caller that does not know our address has come through its own home, which carries the lane.
@@ -152,7 +201,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_introduce(TimePoint now, Peer
                                                              const Introduce& introduce) {
   if (!is_supernode() || introduce.lane == 0) return Drop::unexpected;
   const bool from_home = !introduce.caller.is_nobody();
-  if (from_home && !supernode_endpoint(sender.id)) return Drop::unexpected;
+  if (from_home && !member(sender.id)) return Drop::unexpected;
   const NodeId caller = from_home ? introduce.caller : sender.id;
   IntroduceResult result{.target = introduce.target, .lane = introduce.lane};
   const auto answer_with = [&](IntroduceOutcome outcome) -> Outcome {
@@ -176,6 +225,9 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_introduce(TimePoint now, Peer
     return used;
   }
 
+  if (const NodeId end = relay_.other_end(introduce.lane, sender.id);
+      !end.is_nobody() && end != target->id)
+    relay_.close(introduce.lane);  // it led to a home of the target's that is gone
   const auto opened = config_.relay ? relay_.open(now, introduce.lane, caller,
                                                   {sender.id, from->route}, {target->id, to->route})
                                     : Relay::Opened::full;

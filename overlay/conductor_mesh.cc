@@ -6,7 +6,7 @@
 namespace byway {
 namespace {
 
-constexpr std::size_t sponsors = 3;
+constexpr std::size_t sponsors = 4;
 
 }  // namespace
 
@@ -17,9 +17,15 @@ bool Overlay::Conductor::post(TimePoint now, const NodeId& to, Area area, ByteVi
   Peer* known = find(to);
   if (known && known->link.confirmed())
     if (const Path* path = known->paths.best()) {
+      const Route route = path->route;
+      const bool asked = path->unanswered_since.has_value();
       keep_for_a_while(now, *known);
-      known->paths.on_data_sent(now, path->route);
-      return send_body(*known, path->route, area, body);
+      if (!send_body(*known, route, area, body)) return false;
+      // Who speaks with us is there. To others a ping goes along: who was started anew has
+      // forgotten us, and would never say so.
+      if (!asked && now - known->heard_at >= limits::mesh_link_silence)
+        if (const auto ping = known->paths.ping(now, route)) send(*known, route, *ping);
+      return true;
     }
   const auto endpoint = supernode_endpoint(to);
   if (!endpoint || leaving_) return false;
@@ -39,7 +45,9 @@ bool Overlay::Conductor::tell(TimePoint now, const NodeId& to, Area area, ByteVi
 }
 
 void Overlay::Conductor::keep_for_a_while(TimePoint now, Peer& peer) {
-  peer.wanted_until = now + limits::mesh_link_idle;
+  // Not moved with every message: a timer that moves costs more than the message.
+  if (!peer.wanted_until || *peer.wanted_until < now + limits::mesh_link_idle * 9 / 10)
+    peer.wanted_until = now + limits::mesh_link_idle;
   touch(peer);
 }
 
@@ -50,8 +58,12 @@ void Overlay::Conductor::flush_outbox(TimePoint now, Peer& peer) {
 
 std::optional<Endpoint> Overlay::Conductor::supernode_endpoint(const NodeId& supernode) const {
   if (const RecordPtr record = membership_.record_of(supernode);
-      record && !record->record().endpoints.empty())
-    return record->record().endpoints.front();
+      record && !record->record().endpoints.empty()) {
+    const auto& endpoints = record->record().endpoints;
+    for (const Endpoint& endpoint : endpoints)
+      if (self_.has_family(endpoint.address.is_v6())) return endpoint;
+    return endpoints.front();
+  }
   return homes_.endpoint_of(supernode);
 }
 
@@ -101,9 +113,13 @@ void Overlay::Conductor::sign_own_record(TimePoint now, std::uint64_t above) {
 void Overlay::Conductor::join_mesh(TimePoint now) {
   sign_own_record(now);
   rejoin_at_.reset();
-  std::size_t asked = 0;
-  for (const NodeId& known : homes_.all())
-    if (known != id() && asked++ < sponsors) membership_.join(now, known);
+  // Half of them from the book: seeds may be dead, or all one person's.
+  for (std::size_t i = 0; i < sponsors / 2; ++i) ask_book(now);
+  std::vector<NodeId> known = homes_.all();
+  for (std::size_t i = 0; i < std::min(sponsors, known.size()); ++i) {
+    std::swap(known[i], known[i + random_.below(known.size() - i)]);
+    membership_.join(now, known[i]);
+  }
   pump_mesh(now);
 }
 
@@ -137,7 +153,7 @@ void Overlay::Conductor::pump_mesh(TimePoint now) {
       break;
     }
   }
-  assess_needs(now);
+  if (now >= assess_at_) assess_needs(now);
   pump_directory(now);
 }
 
@@ -147,7 +163,10 @@ void Overlay::Conductor::on_mesh_event(TimePoint now, const MeshEvent& event) {
                  [&](const Probe& wish) { probe(now, wish.id); },
                  [&](const Renew& wish) { sign_own_record(now, wish.above); },
                  [&](const MemberAdmitted& admitted) {
-                   step(admitted.record->record().id, "is a member of the mesh");
+                   const Record& record = admitted.record->record();
+                   events_.push_back(SupernodeGained{record.id});
+                   step(record.id, "is a member of the mesh");
+                   remember_heard(now, record, record.endpoints.front().address);
                    if (placement_.add(admitted.record)) keeper_.on_joined(now, *admitted.record);
                  },
                  [&](const MemberUpdated& updated) {
@@ -156,8 +175,9 @@ void Overlay::Conductor::on_mesh_event(TimePoint now, const MeshEvent& event) {
                    keeper_.on_joined(now, *updated.record);
                  },
                  [&](const MemberDropped& dropped) {
-                   step(dropped.record->record().id,
-                        "is no member any more: " + std::string(to_string(dropped.why)));
+                   events_.push_back(SupernodeLost{dropped.record->record().id,
+                                                   dropped.why == Departure::gone,
+                                                   to_string(dropped.why)});
                    if (placement_.remove(*dropped.record)) keeper_.on_left(now, *dropped.record);
                  },
                  [&](const Joined& joined) {
@@ -173,6 +193,14 @@ void Overlay::Conductor::on_mesh_event(TimePoint now, const MeshEvent& event) {
                  },
              },
              event);
+}
+
+// A network that is old already: everybody in it is known, and nobody is told of.
+void Overlay::Conductor::adopt(TimePoint now, const View& view, const Placement& placement) {
+  membership_.adopt(now, view);
+  placement_ = placement;
+  pump_mesh(now);
+  settle(now);
 }
 
 // Is it really there, at the address it claims? A handshake with it at that address, begun by us,
@@ -191,6 +219,7 @@ void Overlay::Conductor::probe(TimePoint now, const NodeId& target) {
   keep_for_a_while(now, peer);
   const Path* path = peer.link.confirmed() ? peer.paths.best() : nullptr;
   if (path) {
+    if (path->unanswered_since && path->last_ping == now) return;  // it went along with a message
     if (const auto ping = peer.paths.ping(now, path->route)) send(peer, path->route, *ping);
   } else if (!peer.link.dialing()) {
     dial(now, peer, Route{.endpoint = *endpoint}, Greet{});
@@ -214,6 +243,7 @@ void Overlay::Conductor::on_mesh_dial_failed(TimePoint now, Peer& peer) {
 // --- what follows from the view ------------------------------------------------------------------
 
 void Overlay::Conductor::assess_needs(TimePoint now) {
+  assess_at_ = now + limits::assess_every;
   Promotion::Needs needs;
   if (is_supernode()) {
     const std::size_t all = membership_.view().size();
@@ -261,12 +291,15 @@ void Overlay::Conductor::send_samples(TimePoint now, Peer& leaf) {
 void Overlay::Conductor::on_samples(TimePoint now, Peer& from, const Samples& samples) {
   if (!homes_.is_home(from.id) && !homes_.is_dialing(from.id)) return;
   if (config_.visitor) return;
+  const Path* path = from.paths.best();
   for (const Bytes& bytes : samples.records) {
     const auto record = archive_->record(bytes);
     if (!record || (*record)->record().role != Record::Role::supernode) continue;
     const Record& supernode = (*record)->record();
     if (supernode.endpoints.empty() || supernode.id == id()) continue;
-    homes_.add_supernode(now, supernode.id, supernode.endpoints.front());
+    if (path) remember_heard(now, supernode, path->route.endpoint.address);
+    for (const Endpoint& endpoint : supernode.endpoints)
+      homes_.add_supernode(now, supernode.id, endpoint);
   }
   assess_needs(now);
   pump_roles(now);
@@ -274,6 +307,7 @@ void Overlay::Conductor::on_samples(TimePoint now, Peer& from, const Samples& sa
 
 // One home is late. Where several died at once, waiting for each one's keepalive would take long.
 void Overlay::Conductor::worry_about_homes(TimePoint now, Peer& home) {
+  homes_.on_late(home.id, home.paths.is_worried());
   if (!home.paths.is_worried()) {
     home.alarmed = false;
     return;

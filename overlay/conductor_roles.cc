@@ -1,5 +1,6 @@
 // Roles: proving that strangers can reach us, helping others to prove it, stepping up and down.
 #include "overlay/conductor.h"
+#include "overlay/reach/proof_limits.h"
 #include "protocol/codec.h"
 #include "protocol/match.h"
 
@@ -12,6 +13,7 @@ bool Overlay::Conductor::seeks_proof() const {
 
 Overlay::Conductor::Outcome Overlay::Conductor::on_dialback(TimePoint now,
                                                             const Datagram& datagram) {
+  if (datagram.proto == Proto::tcp) return Drop::unwanted_dialback;  // proofs are of UDP so far
   const bool asked_for =
       classify(datagram.bytes) == PacketKind::dialback
           ? prover_.on_dialback(now, datagram) || survey_.on_dialback(now, datagram)
@@ -36,6 +38,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_proof(TimePoint now, Peer& fr
                  },
                  [&](const DialOrder& order) {
                    const bool known = member(from.id) || homes_.is_home(from.id);
+                   prover_.on_dialling(order.asker, order.endpoint.address);
                    dialler_.on_order(now, {from.id, route.endpoint.address, known}, order);
                  },
                  [&](const DialResult& result) {
@@ -94,12 +97,40 @@ void Overlay::Conductor::on_seen_by(TimePoint now, const NodeId& supernode, cons
   // Where supernodes disagree there is a NAT that nobody can dial through; the first one's word
   // is as good as another's.
   if (seen_by_.is_nobody()) seen_by_ = supernode;
-  if (seen_by_ == supernode) prover_.on_claim(now, observed, Proto::udp);
+  if (seen_by_ == supernode) {
+    seen_as_ = observed;
+    claim_door(now);
+  }
+  prover_.on_netgroups(now, netgroups_to_dial());
+}
+
+// In how many netgroups there is a supernode beside the one that we ask. At least one: who is no
+// supernode may dial as well.
+std::size_t Overlay::Conductor::netgroups_to_dial() const {
+  if (is_supernode()) {
+    const std::size_t ourselves = membership_.view().is_admitted(id()) ? 1 : 0;
+    return std::max<std::size_t>(membership_.view().netgroups(), 2 + ourselves) - 1 - ourselves;
+  }
   std::set<IpAddress> netgroups;
   for (const Endpoint& endpoint : homes_.endpoints())
     netgroups.insert(endpoint.address.prefix(endpoint.address.is_v4() ? config_.netgroup_bits_v4
                                                                       : config_.netgroup_bits_v6));
-  prover_.on_netgroups(now, std::max<std::size_t>(netgroups.size(), 2) - 1);
+  return std::max<std::size_t>(netgroups.size(), 2) - 1;
+}
+
+// Before a proof is asked for: who could be drawn to dial us. In a large mesh that may be anybody.
+void Overlay::Conductor::tell_prover_whom_we_know() {
+  std::vector<Prover::Known> known;
+  if (is_supernode()) {
+    if (membership_.view().size() <= limits::proof::small_mesh)
+      membership_.view().each_admitted([&](const View::Member& m) {
+        if (m.id() != id()) known.push_back({m.id(), m.dossier->address()});
+      });
+  } else {
+    for (const NodeId& supernode : homes_.all())
+      known.push_back({supernode, homes_.endpoint_of(supernode)->address});
+  }
+  prover_.on_known(std::move(known));
 }
 
 void Overlay::Conductor::on_unseen_by(TimePoint now, const NodeId& supernode) {
@@ -116,6 +147,7 @@ void Overlay::Conductor::pump_roles(TimePoint now) {
     if (!tell(now, letter.to, Area::proof, encode(letter.message)))
       proof_helper_.on_lost(letter.to);
   };
+  if (prover_.is_ask_due(now)) tell_prover_whom_we_know();
   while (const auto ask = prover_.poll_ask(now))
     tell(now, ask->helper, Area::proof, encode(ProofMessage(ask->request)));
   while (auto echo = prover_.poll_transmit()) transmit_raw(now, std::move(*echo));
@@ -126,18 +158,30 @@ void Overlay::Conductor::pump_roles(TimePoint now) {
     if (const auto* proved = std::get_if<Prover::Proved>(&*event)) {
       step({}, "proved reachable at " + proved->endpoint.to_string() + " by " +
                    std::to_string(proved->diallers) + " diallers");
-      if (proved_.insert(proved->endpoint).second && is_supernode()) sign_own_record(now);
+      // What everybody knows already need not be signed, and told to everybody, again.
+      const RecordPtr own = own_record();
+      if (proved_.insert(proved->endpoint).second && is_supernode() &&
+          !(own && own->record().endpoints == own_endpoints()))
+        sign_own_record(now);
       promotion_.on_proved(now);
     } else {
       const auto& lost = std::get<Prover::Lost>(*event);
       step({}, "no longer proved at " + lost.endpoint.to_string() + ": " + lost.why);
       proved_.erase(lost.endpoint);
-      if (lost.moved)
+      if (prover_.is_proved()) {
+        // By another door: only the record changes.
+        if (is_supernode()) sign_own_record(now);
+      } else if (lost.moved)
         promotion_.on_address_changed(now);
       else
         promotion_.on_proof_lost(now);
     }
   }
+  if (!is_supernode()) homes_.set_reserved(prover_.reserved(homes_.all()));
+  pump_promotion(now);
+}
+
+void Overlay::Conductor::pump_promotion(TimePoint now) {
   while (const auto event = promotion_.poll_event()) on_promotion(now, *event);
 }
 
@@ -155,7 +199,13 @@ void Overlay::Conductor::on_promotion(TimePoint now, Promotion::Event event) {
       become_leaf(now);
       break;
   }
-  events_.push_back(RoleChanged{role_word(), promotion_.why(now, prover_.status())});
+  events_.push_back(RoleChanged{role_word(), role_why(now)});
+}
+
+std::string Overlay::Conductor::role_why(TimePoint now) const {
+  const bool alone = is_supernode() && membership_.view().size() <= 1 && !prover_.is_proved();
+  return promotion_.why(
+      now, alone ? "it is the only one, so nobody can prove its address" : prover_.status());
 }
 
 std::string Overlay::Conductor::role_word() const {
@@ -186,6 +236,7 @@ void Overlay::Conductor::become_supernode(TimePoint now) {
 
 // Its leaves learn of other homes before this one closes.
 void Overlay::Conductor::hand_over(TimePoint now) {
+  if (registrar_.size() == 0) promotion_.on_leaves_gone(now);
   for (const NodeId& leaf_id : registrar_.ids())
     if (Peer* leaf = find(leaf_id)) {
       send_samples(now, *leaf);

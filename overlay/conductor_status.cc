@@ -5,8 +5,13 @@ namespace byway {
 
 OverlayStatus Overlay::Conductor::status(TimePoint now) const {
   OverlayStatus status{.id = id(), .role = role_word(), .ready = ready_, .nat = self_.nat()};
-  status.role_why = promotion_.why(now, prover_.status());
+  status.nat_tcp = tcp_view_.nat();
+  if (is_udp_blocked()) status.nat.mapping = status.nat.filtering = Behaviour::blocked;
+  status.role_why = role_why(now);
   for (const Candidate& candidate : self_.candidates())
+    status.addresses.push_back(
+        {candidate.endpoint, candidate.proto, candidate.how, proved_.contains(candidate.endpoint)});
+  for (const Candidate& candidate : tcp_view_.candidates())
     status.addresses.push_back({candidate.endpoint, candidate.proto, candidate.how, false});
   for (const NodeId& home_id : homes_.ids()) {
     const Peer* home = find(home_id);
@@ -14,6 +19,7 @@ OverlayStatus Overlay::Conductor::status(TimePoint now) const {
     HomeStatus shown{.id = home_id, .endpoint = homes_.endpoint_of(home_id).value_or(Endpoint{})};
     if (path) {
       shown.proto = path->route.proto;
+      if (path->route.proto == Proto::tcp) shown.endpoint = path->route.endpoint;
       shown.rtt = path->rtt;
     }
     shown.observed = self_.observed_by(home_id);

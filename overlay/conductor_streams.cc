@@ -88,6 +88,8 @@ Overlay::Conductor::Outcome Overlay::Conductor::accept_session(TimePoint now, co
   NodeId owner;
   if (route.relayed()) {
     owner = lanes_.at(route.lane).peer;
+  } else if (const auto* connection = connections_.find(route.connection)) {
+    if (connection->proved) owner = connection->peer;
   } else {
     const auto direct = direct_peers_.find(route.endpoint);
     if (direct != direct_peers_.end()) owner = direct->second;
@@ -127,11 +129,26 @@ Overlay::Conductor::Outcome Overlay::Conductor::accept_session(TimePoint now, co
   return used;
 }
 
+// Time stands still for sessions that have no way out. QUIC would wait twice as long after each
+// question into the dark, and go on waiting when there is a way again; so what was overdue is then
+// sent at once. Not for ever: a session that has stood still for its idle timeout ends.
+bool Overlay::Conductor::is_stranded(TimePoint now, Peer& peer) {
+  Conversation& talk = *peer.talk;
+  const Path* path = peer.paths.best();
+  const bool way = path ? !path->doubted() : talk.provisional.has_value();
+  if (way || talk.sessions.empty())
+    talk.stranded_since.reset();
+  else if (!talk.stranded_since)
+    talk.stranded_since = now;
+  return talk.stranded_since && now - *talk.stranded_since < limits::stranded_at_most;
+}
+
 void Overlay::Conductor::pump_sessions(TimePoint now, Peer& peer) {
   auto& slots = peer.talk->sessions;
+  const bool stranded = is_stranded(now, peer);
   for (std::size_t i = 0; i < slots.size(); ++i) {
     SessionSlot& slot = *slots[i];
-    if (const auto due = slot.session->next_timeout(); due && *due <= now) {
+    if (const auto due = slot.session->next_timeout(); due && *due <= now && !stranded) {
       slot.session->on_timeout(now);
       wants_to_send(peer);
     }
@@ -251,11 +268,13 @@ std::optional<Transmit> Overlay::Conductor::poll_session(TimePoint now, Peer& pe
     if (!packets) continue;
     index_ids(peer, *slot);
     peer.paths.on_data_sent(now, route);
-    Transmit transmit{.to = route.endpoint,
+    const Route carried = carrier(route);
+    Transmit transmit{.to = carried.endpoint,
                       .bytes = {},
                       .segment_size = packets->segment_size,
-                      .socket = route.socket,
-                      .proto = route.proto};
+                      .socket = carried.socket,
+                      .proto = carried.proto,
+                      .connection = carried.connection};
     const std::size_t count =
         (packets->bytes.size() + packets->segment_size - 1) / packets->segment_size;
     if (route.relayed()) {

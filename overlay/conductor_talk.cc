@@ -53,6 +53,8 @@ void Overlay::Conductor::call(TimePoint now, Peer& peer) {
     return;
   }
   dial(now, peer, std::nullopt, our_talk(&peer));
+  seek_on_lan(now, peer);
+  if (!is_supernode() && homes_.sound() == 0) homes_.hurry(now);
   // A supernode has no homes: it looks the peer up itself.
   talk.call.start(now, is_supernode() ? std::vector<NodeId>{id()} : homes_.ids());
 }
@@ -86,7 +88,11 @@ void Overlay::Conductor::ask_home(TimePoint now, Peer& peer, const NodeId& home_
 }
 
 Talk Overlay::Conductor::our_talk(const Peer* peer) const {
-  Talk talk = config_.visitor ? Talk{} : self_.talk();
+  Talk talk;
+  if (!config_.visitor) {
+    talk = self_.talk();
+    add_tcp(talk);
+  }
   if (peer && peer->talk) talk.sessions = static_cast<std::uint16_t>(peer->talk->sessions.size());
   return talk;
 }
@@ -94,7 +100,11 @@ Talk Overlay::Conductor::our_talk(const Peer* peer) const {
 void Overlay::Conductor::remember_lane(Peer& peer, const Route& route, const NodeId& home) {
   if (!peer.talk) return;
   auto& lanes = peer.talk->lanes;
-  lanes_[route.lane] = {peer.id, home, route.endpoint};
+  if (const auto known = lanes_.find(route.lane);
+      known != lanes_.end() && known->second.home == home)
+    known->second.relay = route.endpoint;
+  else
+    lanes_[route.lane] = {peer.id, home, route.endpoint, route};
   if (std::find(lanes.begin(), lanes.end(), route.lane) != lanes.end()) return;
   if (lanes.size() >= limits::lanes_per_talk) {
     lanes_.erase(lanes.front());
@@ -111,6 +121,7 @@ void Overlay::Conductor::on_asked_to_talk(TimePoint now, Peer& peer, const Route
   talk.candidates = knockable(wish.candidates, self_.local());
   talk.nat = wish.nat;
   if (wish.sessions == 0) drop_open_sessions(now, peer, now - limits::session_drain);
+  hear_of_tcp(now, peer, wish);
   if (!introduction) return;
   if (!peer.paths.best()) talk.provisional = route;
 
@@ -136,6 +147,7 @@ void Overlay::Conductor::on_welcome_to_talk(TimePoint now, Peer& peer, const Rou
   on_connected(now, peer);
   if (route.relayed() && !peer.paths.best_of(PathKind::direct_udp))
     talk.punch.start(now, now, talk.candidates);
+  hear_of_tcp(now, peer, answer);
 }
 
 void Overlay::Conductor::on_connected(TimePoint now, Peer& peer) {
@@ -145,6 +157,7 @@ void Overlay::Conductor::on_connected(TimePoint now, Peer& peer) {
   wants_to_send(peer);
   if (std::exchange(talk.connected, true)) return;
   events_.push_back(PeerConnected{peer.id});
+  consider_tcp(now, peer);
   if (talk.called && talk.introduced_by != NodeId{}) {
     talk.next_round = now + limits::punch_rounds[0];
     talk.round_gap = limits::punch_rounds[1] - limits::punch_rounds[0];
@@ -162,7 +175,8 @@ Paths::Traits Overlay::Conductor::traits_of(const Peer& peer, const Route& route
   // Between a leaf and its home the leaf keeps the path alive.
   if (peer.is_leaf && !peer.talk) return {Method::reverse, {}, {}};
   const bool ours_to_keep = peer.talk || homes_.is_home(peer.id) || homes_.is_dialing(peer.id);
-  return {method_of(peer, route.endpoint),
+  const bool by_tcp = route.proto == Proto::tcp;
+  return {by_tcp ? method_by_tcp(peer, route) : method_of(peer, route.endpoint),
           {},
           ours_to_keep ? std::optional<Duration>(limits::keepalive) : std::nullopt};
 }
@@ -170,13 +184,18 @@ Paths::Traits Overlay::Conductor::traits_of(const Peer& peer, const Route& route
 Method Overlay::Conductor::method_of(const Peer& peer, const Endpoint& endpoint) const {
   if (homes_.endpoint_of(peer.id) == endpoint) return Method::open;
   if (peer.is_leaf) return Method::reverse;
-  if (is_inner(endpoint.address)) return Method::lan;
   if (peer.talk)
     for (const Candidate& candidate : peer.talk->candidates)
-      if (candidate.endpoint == endpoint && candidate.how == How::local) return Method::open;
+      if (candidate.endpoint == endpoint) {
+        if (candidate.how == How::mapped) return Method::mapped;
+        if (candidate.how == How::local && !is_inner(endpoint.address)) return Method::open;
+      }
+  if (is_inner(endpoint.address)) return Method::lan;
   const auto own = self_.candidates();
-  const auto is_public = [](const Candidate& candidate) {
-    return candidate.how == How::local && !is_inner(candidate.endpoint.address);
+  const auto is_public = [&](const Candidate& candidate) {
+    return candidate.endpoint.address.is_v4() == endpoint.address.is_v4() &&
+           (candidate.how == How::local || candidate.how == How::mapped) &&
+           candidate.proto == Proto::udp && !is_inner(candidate.endpoint.address);
   };
   if (std::any_of(own.begin(), own.end(), is_public)) return Method::reverse;
   const auto same_address = [&](const Candidate& candidate) {
@@ -187,9 +206,12 @@ Method Overlay::Conductor::method_of(const Peer& peer, const Endpoint& endpoint)
 }
 
 void Overlay::Conductor::on_path_proved(TimePoint now, Peer& peer, const Route& route) {
-  if (peer.is_leaf)
+  if (peer.is_leaf) {
+    peer.paths.follow(now, route);
     if (const Path* best = peer.paths.best()) relay_.rebind(peer.id, best->route);
+  }
   if (route.relayed()) return;
+  if (route.proto == Proto::tcp) return on_tcp_path_proved(now, peer, route);
   direct_peers_[route.endpoint] = peer.id;
   if (!peer.talk) return;
 
@@ -208,13 +230,15 @@ void Overlay::Conductor::on_path_proved(TimePoint now, Peer& peer, const Route& 
 }
 
 void Overlay::Conductor::on_paths_lost(TimePoint now, Peer& peer, const std::vector<Path>& lost) {
+  on_tcp_paths_lost(now, peer, lost);
   const bool unreachable = !peer.paths.best();
+  if (unreachable) on_unseen_by(now, peer.id);
   if (unreachable && homes_.is_home(peer.id)) lose_home(now, peer, "it stopped answering");
   // Its answer came, and then nothing: it has forgotten us before we were registered.
   if (unreachable && homes_.is_dialing(peer.id) && !peer.link.dialing())
     homes_.on_failed(now, peer.id);
   for (const Path& path : lost) {
-    if (path.route.relayed()) continue;
+    if (path.kind() != PathKind::direct_udp) continue;
     const auto direct = direct_peers_.find(path.route.endpoint);
     if (direct != direct_peers_.end() && direct->second == peer.id) direct_peers_.erase(direct);
   }
@@ -225,7 +249,7 @@ void Overlay::Conductor::on_paths_lost(TimePoint now, Peer& peer, const std::vec
   const auto was_direct = [](const Path& path) { return !path.route.relayed(); };
   if (std::any_of(lost.begin(), lost.end(), was_direct) &&
       !peer.paths.best_of(PathKind::direct_udp)) {
-    talk.direct_since.reset();
+    if (!peer.paths.best_of(PathKind::direct_tcp)) talk.direct_since.reset();
     talk.punch.rest();
     talk.lost_why = "the direct path stopped answering; it is tried again from time to time";
     step(peer.id, "the direct path was lost");
@@ -246,6 +270,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_reach(TimePoint now, Peer& pe
   const bool changed = candidates != talk.candidates;
   talk.candidates = std::move(candidates);
   talk.nat = reach.talk.nat;
+  hear_of_tcp(now, peer, reach.talk);
   if (reach.answer && !changed) return used;
   if (!reach.answer) {
     talk.round = reach.round;
@@ -253,7 +278,8 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_reach(TimePoint now, Peer& pe
     send(peer, Reach{.round = reach.round, .talk = our_talk(&peer), .answer = true});
     if (talk.next_round) talk.next_round = std::max(*talk.next_round, now + limits::punch_patience);
   }
-  if (!peer.paths.best_of(PathKind::direct_udp)) knock_at_peer(now, now, peer);
+  // A peer that names new addresses has moved, even if the old path is not given up yet.
+  if (changed || !peer.paths.best_of(PathKind::direct_udp)) knock_at_peer(now, now, peer);
   return used;
 }
 
@@ -301,6 +327,7 @@ void Overlay::Conductor::knock(TimePoint now, Peer& peer) {
 std::string Overlay::Conductor::why_not_direct(const Peer& peer) const {
   if (!peer.talk) return {};
   const Conversation& talk = *peer.talk;
+  if (const std::string why = why_not_by_tcp(peer); !why.empty()) return why;
   if (!talk.lost_why.empty() && talk.punch.state() != Punch::State::open) return talk.lost_why;
   return why_relayed(talk.punch, self_.nat(), talk.nat, talk.candidates.size());
 }
@@ -328,7 +355,9 @@ void Overlay::Conductor::pump_talk(TimePoint now, Peer& peer) {
   if (was_knocking && talk.punch.state() == Punch::State::failed) {
     ++counters_.punches_given_up;
     step(peer.id, why_not_direct(peer));
+    consider_tcp(now, peer);
   }
+  pump_tcp_talk(now, peer);
   if (talk.next_round && now >= *talk.next_round) start_round(now, peer);
 
   recall(now, peer);
@@ -395,8 +424,12 @@ std::optional<TimePoint> Overlay::Conductor::next_timeout(const Conversation& ta
   next = earlier(next, talk.next_round);
   next = earlier(next, talk.next_call);
   if (talk.connected) next = earlier(next, talk.last_used + limits::conversation_idle);
+  const auto still_until = talk.stranded_since
+                               ? std::optional(*talk.stranded_since + limits::stranded_at_most)
+                               : std::nullopt;
   for (const auto& slot : talk.sessions) {
-    next = earlier(next, slot->session->next_timeout());
+    const auto due = slot->session->next_timeout();
+    next = earlier(next, due && still_until ? std::max(due, still_until) : due);
     if (slot->idle_since) next = earlier(next, *slot->idle_since + limits::session_drain);
   }
   return next;

@@ -15,7 +15,14 @@ Overlay::Overlay(OverlayConfig config, const Identity& identity, const Crypto& c
 Overlay::~Overlay() = default;
 
 void Overlay::on_datagram(TimePoint now, const Datagram& datagram) {
-  conductor_->on_datagram(now, datagram);
+  conductor_->on_datagrams(now, {&datagram, 1});
+  conductor_->release_input();
+}
+void Overlay::on_datagrams(TimePoint now, std::span<const Datagram> datagrams) {
+  conductor_->on_datagrams(now, datagrams);
+}
+void Overlay::release_input() {
+  conductor_->release_input();
 }
 void Overlay::on_timeout(TimePoint now) {
   conductor_->on_timeout(now);
@@ -23,8 +30,35 @@ void Overlay::on_timeout(TimePoint now) {
 void Overlay::on_local_endpoints(TimePoint now, std::vector<Endpoint> endpoints) {
   conductor_->on_local_endpoints(now, std::move(endpoints));
 }
+void Overlay::on_mapped(TimePoint now, Proto proto, const Endpoint& outside) {
+  conductor_->on_mapped(now, proto, outside);
+}
+void Overlay::on_unmapped(TimePoint now, Proto proto) {
+  conductor_->on_unmapped(now, proto);
+}
+void Overlay::on_network_change(TimePoint now) {
+  conductor_->on_network_change(now);
+}
+void Overlay::on_local_tcp_endpoints(TimePoint now, std::vector<Endpoint> endpoints) {
+  conductor_->on_local_tcp_endpoints(now, std::move(endpoints));
+}
+void Overlay::on_tcp_open(TimePoint now, TcpId id, const Endpoint& local) {
+  conductor_->on_tcp_open(now, id, local);
+}
+TcpId Overlay::on_tcp_accepted(TimePoint now, const Endpoint& local, const Endpoint& remote) {
+  return conductor_->on_tcp_accepted(now, local, remote);
+}
+void Overlay::on_tcp_closed(TimePoint now, TcpId id, TcpEnd why) {
+  conductor_->on_tcp_closed(now, id, why);
+}
 void Overlay::add_seed(TimePoint now, const Seed& seed) {
   conductor_->add_seed(now, seed);
+}
+void Overlay::on_socket_opened(TimePoint now, SocketId id, const Endpoint& bound) {
+  conductor_->on_socket_opened(now, id, bound);
+}
+void Overlay::on_socket_failed(TimePoint now, SocketId id) {
+  conductor_->on_socket_failed(now, id);
 }
 void Overlay::on_wall_clock(TimePoint now, WallTime wall) {
   conductor_->on_wall_clock(now, wall);
@@ -56,8 +90,37 @@ void Overlay::leave(TimePoint now) {
   conductor_->leave(now);
 }
 
+std::optional<SocketOrder> Overlay::poll_socket() {
+  return conductor_->poll_socket();
+}
+void Overlay::look_up(TimePoint now, const NodeId& target) {
+  conductor_->look_up(now, target);
+}
+
+void Overlay::adopt(TimePoint now, const View& view, const Placement& placement) {
+  conductor_->adopt(now, view, placement);
+}
+RecordPtr Overlay::own_record() const {
+  return conductor_->own_record();
+}
+bool Overlay::admits(const NodeId& supernode) const {
+  return conductor_->view().is_admitted(supernode);
+}
+bool Overlay::has_registered(const NodeId& leaf) const {
+  return conductor_->registrar().has(leaf);
+}
+std::size_t Overlay::leaves() const {
+  return conductor_->registrar().size();
+}
+const View& Overlay::view() const {
+  return conductor_->view();
+}
+
 std::optional<Transmit> Overlay::poll_transmit(TimePoint now) {
   return conductor_->poll_transmit(now);
+}
+std::optional<TcpOrder> Overlay::poll_tcp() {
+  return conductor_->poll_tcp();
 }
 std::optional<Event> Overlay::poll_event() {
   return conductor_->poll_event();
@@ -80,6 +143,16 @@ std::optional<PeerStatus> Overlay::peer(TimePoint now, const NodeId& peer) const
 }
 std::vector<Seed> Overlay::supernodes(std::size_t most) const {
   return conductor_->supernodes(most);
+}
+
+Bytes Overlay::peer_book() const {
+  return conductor_->peer_book();
+}
+std::uint64_t Overlay::peer_book_version() const {
+  return conductor_->peer_book_version();
+}
+std::size_t Overlay::supernodes_remembered() const {
+  return conductor_->supernodes_remembered();
 }
 
 }  // namespace byway

@@ -1,10 +1,10 @@
 // The whole node without its sockets: the conductor that routes facts and datagrams between the
 // machines that know something. It is told what happened and asked what to do:
 //
-//     on_datagram, on_timeout, a command  ──►  Overlay  ──►  poll_transmit, poll_event,
-//     next_timeout
+//     on_datagrams, on_tcp_…, on_timeout, a command  ──►  Overlay  ──►  poll_transmit,
+//     poll_tcp, poll_socket, poll_event, next_timeout
 //
-// After every input the caller drains poll_transmit() and poll_event() until both are empty and
+// After every input the caller drains all three polls until they are empty and
 // then wakes it at next_timeout(). No call blocks, none reads a clock, and the same inputs with
 // the same Random always give the same outputs. (The one exception: QUIC's TLS key shares are
 // drawn by GnuTLS itself. Sizes and times do not depend on them.)
@@ -12,6 +12,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -22,11 +23,14 @@
 #include "protocol/identity.h"
 #include "protocol/message.h"
 #include "protocol/random.h"
+#include "protocol/record.h"
 #include "protocol/survey_message.h"
 
 namespace byway {
 
 class Archive;
+class Placement;
+class View;
 
 enum class Role : std::uint8_t { leaf, supernode };
 std::string_view to_string(Role role);
@@ -43,6 +47,7 @@ struct OverlayConfig {
   std::vector<Seed> seeds;
   // Where the main socket can be reached on this host: its addresses with its port.
   std::vector<Endpoint> local_endpoints;
+  std::vector<Endpoint> local_tcp_endpoints;  // where TCP is listened on; may be none
   int netgroup_bits_v4 = 16;
   int netgroup_bits_v6 = 32;
   std::size_t max_leaves = 100'000;
@@ -51,7 +56,9 @@ struct OverlayConfig {
   std::uint64_t relay_rate = 0;      // bytes/s over all lanes; 0: no limit
   std::uint64_t lane_rate = 0;       // bytes/s of one lane; 0: no limit
   std::shared_ptr<Archive> archive;  // shared by the nodes of a simulation; none: its own
+  bool lan = true;                   // looks for peers in its own network, and answers there
   bool cubic = false;                // congestion control of streams; default BBR
+  Bytes peer_book;                   // what peer_book() gave before a restart; damaged: as if empty
   std::string agent = "byway";       // software and version, for whoever asks
   // A diagnosis tool, here for a moment: it is placed in no directory, looks for no further homes,
   // and tells no addresses, so that what is relayed stays relayed.
@@ -91,6 +98,7 @@ struct OverlayStatus {
   std::string role_why;
   bool ready = false;
   NatSummary nat;
+  NatSummary nat_tcp;
   std::vector<AddressStatus> addresses;
   std::vector<HomeStatus> homes;
   std::size_t supernodes_known = 0;
@@ -109,10 +117,32 @@ class Overlay {
   Overlay& operator=(const Overlay&) = delete;
 
   // --- facts ---
+  // Datagrams, or trains of them, that arrived together: one input, decided once all of it is
+  // known. What is only passed on is not copied, so the bytes must live until the transmits have
+  // been polled and sent; release_input() copies what is still queued of them.
+  void on_datagrams(TimePoint now, std::span<const Datagram> datagrams);
+  void release_input();
+  // One datagram, whose bytes may go at once.
   void on_datagram(TimePoint now, const Datagram& datagram);
   void on_timeout(TimePoint now);
   // The host's addresses changed: every one with the main socket's port.
   void on_local_endpoints(TimePoint now, std::vector<Endpoint> endpoints);
+  // A spare socket that was asked for is bound here / could not be had.
+  void on_socket_opened(TimePoint now, SocketId id, const Endpoint& bound);
+  void on_socket_failed(TimePoint now, SocketId id);
+  // Our router sends on to the main socket what reaches `outside` / no longer does.
+  void on_mapped(TimePoint now, Proto proto, const Endpoint& outside);
+  void on_unmapped(TimePoint now, Proto proto);
+  // Another network, the same one after a pause, or the machine has slept: nothing that is known
+  // about paths holds any more until it was looked at again.
+  void on_network_change(TimePoint now);
+  void on_local_tcp_endpoints(TimePoint now, std::vector<Endpoint> endpoints);
+  // A connection that was asked for stands; `local` is this end of it.
+  void on_tcp_open(TimePoint now, TcpId id, const Endpoint& local);
+  // Somebody has connected. Its number from now on; 0: to be closed at once.
+  TcpId on_tcp_accepted(TimePoint now, const Endpoint& local, const Endpoint& remote);
+  // An attempt that failed, or a connection that is no more.
+  void on_tcp_closed(TimePoint now, TcpId id, TcpEnd why);
   // A supernode that was not known at the start (a seed whose name was resolved later).
   void add_seed(TimePoint now, const Seed& seed);
   // What the wall clock says at `now`; to be told again when it was set.
@@ -139,8 +169,24 @@ class Overlay {
   // Say goodbye to everybody; drain the transmits, then destroy.
   void leave(TimePoint now);
 
+  // As a supernode: where is it registered? Answered by LookedUp, at once where it was just found.
+  void look_up(TimePoint now, const NodeId& target);
+
+  // --- for simulations, which begin with an old network and look into every head ---
+  // Puts a supernode among others that have known one another for long (Membership::adopt).
+  void adopt(TimePoint now, const View& view, const Placement& placement);
+  RecordPtr own_record() const;                   // as a supernode with an address
+  bool admits(const NodeId& supernode) const;     // to its view
+  bool has_registered(const NodeId& leaf) const;  // here
+  std::size_t leaves() const;                     // registered here
+  const View& view() const;
+
   // --- what to do ---
+  // Sockets to be opened come before what is sent from them, those to be closed after it: ask for
+  // these whenever poll_transmit() is asked next, and once more when that has nothing left.
+  std::optional<SocketOrder> poll_socket();
   std::optional<Transmit> poll_transmit(TimePoint now);
+  std::optional<TcpOrder> poll_tcp();  // to be carried out after the transmits
   std::optional<Event> poll_event();
   std::optional<TimePoint> next_timeout() const;
 
@@ -152,6 +198,13 @@ class Overlay {
   // Supernodes that others may join by, at most so many: ourselves if we serve, our homes, and
   // whomever else we know.
   std::vector<Seed> supernodes(std::size_t most) const;
+
+  // --- what is to survive a restart ---
+  // The supernodes remembered, for OverlayConfig::peer_book: about 84 B each, 86 kB at most. For
+  // our eyes only.
+  Bytes peer_book() const;
+  std::uint64_t peer_book_version() const;  // another one than before: worth keeping again
+  std::size_t supernodes_remembered() const;
 
  private:
   class Conductor;

@@ -13,8 +13,10 @@
 #include "overlay/link/link.h"
 #include "overlay/link/paths.h"
 #include "overlay/link/punch.h"
+#include "overlay/link/tcp_punch.h"
 #include "overlay/stream/session.h"
 #include "protocol/message.h"
+#include "protocol/tcp_message.h"
 
 namespace byway {
 
@@ -27,6 +29,16 @@ struct SessionSlot {
   TimePoint born{};
   bool draining = false;  // takes no new streams; another session replaced it
   std::optional<TimePoint> idle_since;
+};
+
+// What only a pair needs of which one side has no UDP.
+struct TcpTalk {
+  TcpPunch punch;
+  std::vector<Candidate> candidates;  // the peer's, fit to be connected to
+  Meet theirs;                        // what it said last
+  std::optional<TimePoint> met;       // when we said ours; none: to be said
+  std::optional<TimePoint> next_round;
+  Duration round_gap{};
 };
 
 struct Conversation {
@@ -43,6 +55,7 @@ struct Conversation {
   std::map<NodeId, LaneId> asked;    // the lane that each home was asked to open
   std::vector<LaneId> lanes;         // all that lead to the peer, whoever asked; the last few
   std::optional<Route> provisional;  // where to send while no path is proved
+  std::unique_ptr<TcpTalk> tcp;
 
   std::uint16_t round = 0;
   std::optional<TimePoint> next_round;
@@ -50,12 +63,16 @@ struct Conversation {
   std::optional<TimePoint> next_call;  // to replace a lane, or every path
   Duration call_gap{};
 
+  bool alarmed = false;  // a path fell silent: the homes were asked whether we have moved
+  std::optional<TimePoint> reached_anew;  // when the peer was last told that we have moved
+
   std::optional<Route> announced;  // the path last told to the application
   std::optional<TimePoint> direct_since;
   std::optional<Endpoint> last_direct;
   std::string lost_why;  // what became of the last direct path
 
   std::vector<std::unique_ptr<SessionSlot>> sessions;
+  std::optional<TimePoint> stranded_since;  // the sessions have no way out
   // The ids that the peer made up for sessions we took: a first flight that comes twice, and late,
   // must not begin another one.
   std::vector<ConnectionId> begun_sessions;
@@ -69,6 +86,7 @@ struct Peer {
   Link link;
   Paths paths;
   std::uint64_t boot = 0;  // of its process; 0: not known
+  TimePoint heard_at{};    // last, over whatever path
   bool is_leaf = false;    // registered here
   TimePoint sampled{};     // when it was last told of other supernodes
   bool alarmed = false;    // a home that is late: the others were asked too
@@ -79,6 +97,9 @@ struct Peer {
   TimePoint dialled_at{};
   std::optional<std::chrono::milliseconds> clock_offset;  // to ours, once it complained
   WallTime last_stamp{};                                  // by its clock
+
+  int tcp_dials = 0;                    // of this handshake, as UDP does not answer
+  std::optional<TimePoint> try_udp_at;  // a home that is reached by TCP
 
   // A handshake that we answered and that is not confirmed yet.
   struct Pending {

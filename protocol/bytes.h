@@ -2,8 +2,10 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <string>
 #include <string_view>
@@ -33,14 +35,14 @@ inline void append(Bytes& to, ByteView more) {
 // Integers on the wire are big-endian (network order). The caller has checked the size.
 template <typename Integer>
 Integer load_be(ByteView from) {
-  Integer value = 0;
-  for (std::size_t i = 0; i < sizeof(Integer); ++i)
-    value = static_cast<Integer>(static_cast<Integer>(value << 8) | from[i]);
+  Integer value;
+  std::memcpy(&value, from.data(), sizeof(value));
+  if constexpr (std::endian::native == std::endian::little) {
+    if constexpr (sizeof(value) == 2) value = __builtin_bswap16(value);
+    if constexpr (sizeof(value) == 4) value = __builtin_bswap32(value);
+    if constexpr (sizeof(value) == 8) value = __builtin_bswap64(value);
+  }
   return value;
-}
-template <>
-inline std::uint8_t load_be<std::uint8_t>(ByteView from) {
-  return from[0];
 }
 template <typename Integer>
 void store_be(MutableBytes to, Integer value) {

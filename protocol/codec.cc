@@ -135,10 +135,6 @@ void put(wire::Message::Builder to, const Refusal& refusal) {
 
 // --- in ----------------------------------------------------------------------------------------
 
-// Whose key it is has to be proved by a handshake; so the key itself is checked here.
-NodeId get_checked_id(capnp::Data::Reader from) {
-  return value_or_refuse(NodeId::from_bytes(view(from)));
-}
 Endpoint get(wire::Endpoint::Reader from) {
   return {value_or_refuse(IpAddress::from_bytes(view(from.getAddress()))), from.getPort()};
 }
@@ -176,7 +172,7 @@ Refusal get(wire::Refusal::Reader from) {
 
 Hello get(wire::Hello::Reader from) {
   Hello hello{.version = from.getVersion(),
-              .id = get_checked_id(from.getId()),
+              .id = get_id(from.getId()),  // held against the handshake's key: initiator_matches
               .boot = from.getBoot(),
               .wall = get_wall(from.getWallMs()),
               .wish = {}};

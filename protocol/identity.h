@@ -35,7 +35,13 @@ class NodeId {
   const Key& key() const { return key_; }
   bool is_nobody() const { return key_ == Key{}; }
 
-  auto operator<=>(const NodeId&) const = default;
+  bool operator==(const NodeId&) const = default;
+  // As their bytes are ordered. The first eight of a key nearly always decide.
+  std::strong_ordering operator<=>(const NodeId& other) const {
+    const auto ours = load_be<std::uint64_t>(key_);
+    const auto theirs = load_be<std::uint64_t>(other.key_);
+    return ours != theirs ? ours <=> theirs : key_ <=> other.key_;
+  }
 
  private:
   Key key_{};

@@ -161,7 +161,14 @@ std::string_view name_of(const Message& message);
 // --- what a sealed packet is about --------------------------------------------------------------
 
 // The first byte inside every seal: which of the schemas the rest follows.
-enum class Area : std::uint8_t { link = 0, proof = 1, mesh = 2, directory = 3, survey = 4 };
+enum class Area : std::uint8_t {
+  link = 0,
+  proof = 1,
+  mesh = 2,
+  directory = 3,
+  survey = 4,
+  tcp = 7
+};
 
 // --- streams ----------------------------------------------------------------------------------
 

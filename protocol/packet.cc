@@ -62,6 +62,8 @@ std::string_view to_string(PacketKind kind) {
       return "dial-back";
     case PacketKind::dialback_echo:
       return "dial-back-echo";
+    case PacketKind::lan:
+      return "lan";
   }
   return "unknown";
 }
@@ -69,7 +71,7 @@ std::string_view to_string(PacketKind kind) {
 PacketKind classify(ByteView datagram) {
   if (datagram.empty()) return PacketKind::unknown;
   const std::uint8_t first = datagram[0];
-  if (first >= 0x10 && first <= 0x16) return static_cast<PacketKind>(first);
+  if (first >= 0x10 && first <= 0x17) return static_cast<PacketKind>(first);
   if (first >= 0xc0) return PacketKind::quic_long;
   if (first >= 0x40 && first <= 0x7f) return PacketKind::quic_short;
   const bool stun = first <= 0x3f && datagram.size() >= stun_header_size &&

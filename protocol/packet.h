@@ -44,6 +44,7 @@ enum class PacketKind : std::uint8_t {
   relay = 0x14,
   dialback = 0x15,
   dialback_echo = 0x16,
+  lan = 0x17,  // protocol/lan_packet.h
 };
 std::string_view to_string(PacketKind kind);
 

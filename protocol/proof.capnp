@@ -21,6 +21,7 @@ struct ProveRequest {    # asker -> helper
   endpoint @1 :Wire.Endpoint;
   proto @2 :Wire.Proto;
   padding @3 :Data;      # what is done for it must not outweigh it
+  met @4 :List(UInt64);  # first 8 bytes of ids whose dial would prove nothing: they were sent to
 }
 
 struct DialOrder {       # helper -> dialler

@@ -26,6 +26,9 @@ void put(wire::ProofMessage::Builder to, const ProveRequest& request) {
   put(out.initEndpoint(), request.endpoint);
   out.setProto(static_cast<wire::Proto>(request.proto));
   if (request.padding > 0) packing::pad(out.initPadding(request.padding));
+  if (request.met.empty()) return;
+  auto met = out.initMet(static_cast<unsigned>(request.met.size()));
+  for (unsigned i = 0; i < met.size(); ++i) met.set(i, request.met[i]);
 }
 void put(wire::ProofMessage::Builder to, const DialOrder& order) {
   auto out = to.initOrder();
@@ -56,9 +59,12 @@ Endpoint get(wire::Endpoint::Reader from) {
 }
 ProofMessage get(wire::ProveRequest::Reader from) {
   const std::size_t padding = from.getPadding().size();
-  require(padding <= max_padding);
-  return ProveRequest{array_of<16>(from.getNonce()), get(from.getEndpoint()),
-                      enum_of(from.getProto(), Proto::tcp), static_cast<std::uint16_t>(padding)};
+  require(padding <= max_padding && from.getMet().size() <= max_met);
+  ProveRequest request{array_of<16>(from.getNonce()), get(from.getEndpoint()),
+                       enum_of(from.getProto(), Proto::tcp), static_cast<std::uint16_t>(padding),
+                       {}};
+  for (const std::uint64_t id : from.getMet()) request.met.push_back(id);
+  return request;
 }
 ProofMessage get(wire::DialOrder::Reader from) {
   return DialOrder{packing::get_id(from.getAsker()), array_of<16>(from.getNonce()),

@@ -12,6 +12,7 @@
 
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "protocol/endpoint.h"
 #include "protocol/identity.h"
@@ -25,11 +26,19 @@ namespace byway {
 enum class ProofOutcome : std::uint8_t { proved, no_dialler, refused, timed_out };
 std::string_view to_string(ProofOutcome outcome);
 
+inline constexpr std::size_t max_met = 16;
+inline std::uint64_t short_id(const NodeId& id) {
+  return load_be<std::uint64_t>(ByteView(id.key()).first(8));
+}
+
 struct ProveRequest {
   ProofNonce nonce{};
   Endpoint endpoint;
   Proto proto = Proto::udp;
   std::uint16_t padding = 0;  // bytes that carry nothing but size
+  // Whose dial would prove nothing, since we have sent to them lately (short_id, at most max_met).
+  // More than these cannot be ruled out, so in a mesh of some size the asker chooses nobody.
+  std::vector<std::uint64_t> met;
   bool operator==(const ProveRequest&) const = default;
 };
 struct DialOrder {

@@ -65,7 +65,8 @@ json::object drops_json(const Counters& counters) {
   return all;
 }
 
-json::object counters_json(const Counters& core, const UdpPort::Counters& port) {
+json::object counters_json(const Counters& core, const UdpPort::Counters& port,
+                           const TcpPort::Counters& tcp) {
   return {{"datagrams_in", core.datagrams_in},
           {"datagrams_used", core.datagrams_used},
           {"datagrams_out", core.datagrams_out},
@@ -86,7 +87,16 @@ json::object counters_json(const Counters& core, const UdpPort::Counters& port) 
           {"trains_out", port.trains_out},
           {"send_errors", port.send_errors},
           {"send_dropped_full", port.dropped_full},
-          {"send_no_socket", port.no_socket}};
+          {"send_no_socket", port.no_socket},
+          {"tcp_opened", core.tcp_opened},
+          {"tcp_accepted", core.tcp_accepted},
+          {"tcp_refused", core.tcp_refused},
+          {"tcp_unproved", core.tcp_unproved},
+          {"tcp_attempts", core.tcp_attempts},
+          {"tcp_failed", tcp.failed},
+          {"tcp_broken", tcp.broken},
+          {"tcp_dropped_full", tcp.dropped_full},
+          {"tcp_no_connection", tcp.no_connection}};
 }
 
 }  // namespace
@@ -109,7 +119,7 @@ json::object status_json(const AppContext& context, const std::string& name, Tim
   line["role"] = status.role;
   line["role_why"] = status.role_why;
   line["ready"] = status.ready;
-  line["nat"] = json::object{{"udp", nat_json(status.nat)}, {"tcp", nat_json(NatSummary{})}};
+  line["nat"] = json::object{{"udp", nat_json(status.nat)}, {"tcp", nat_json(status.nat_tcp)}};
   line["addresses"] = addresses_json(status);
   line["homes"] = homes_json(status);
   line["supernodes_known"] = status.supernodes_known;
@@ -120,7 +130,8 @@ json::object status_json(const AppContext& context, const std::string& name, Tim
   line["rss_bytes"] = resident_bytes();
   line["uptime_s"] = std::chrono::duration_cast<std::chrono::seconds>(now - started).count();
   line["drops"] = drops_json(counters);
-  line["counters"] = counters_json(counters, context.runtime.port_counters());
+  line["counters"] =
+      counters_json(counters, context.runtime.port_counters(), context.runtime.tcp_counters());
   return line;
 }
 

@@ -28,7 +28,11 @@ namespace byway {
   X(stun_rate, "STUN request over the rate, or not a Binding request")         \
   X(oversize_answer, "an answer that would have been larger than its request") \
   X(unwanted_dialback, "dial-back or echo that nobody asked for")              \
+  X(lan_other, "question in the local network about somebody else")            \
+  X(lan_unasked, "answer in the local network that nobody asked for")          \
+  X(lan_rate, "question in the local network over the rate")                   \
   X(quota, "introduction over its quota")                                      \
+  X(unknown_connection, "came by a TCP connection that is closed")             \
   X(survey_rate, "survey question over its rate")
 
 enum class Drop : std::uint8_t {
@@ -60,9 +64,16 @@ struct Counters {
   std::uint64_t introductions_passed = 0;
   std::uint64_t quic_refused_frames = 0;
   std::uint64_t surveys_answered = 0;
+  std::uint64_t tcp_opened = 0;    // connections that we asked for, and that stood
+  std::uint64_t tcp_accepted = 0;  // by others
+  std::uint64_t tcp_refused = 0;   // by others, over the limits
+  std::uint64_t tcp_unproved = 0;  // closed because nobody proved to be at the other end
+  std::uint64_t tcp_attempts = 0;  // connections asked for in punching
   std::array<std::uint64_t, drop_kinds> drops{};
 
-  void drop(Drop reason) { ++drops[static_cast<std::size_t>(reason)]; }
+  void drop(Drop reason, std::uint64_t count = 1) {
+    drops[static_cast<std::size_t>(reason)] += count;
+  }
   std::uint64_t dropped(Drop reason) const { return drops[static_cast<std::size_t>(reason)]; }
   std::uint64_t dropped() const;
 };

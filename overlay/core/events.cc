@@ -1,6 +1,26 @@
 #include "overlay/core/events.h"
 
+#include "overlay/core/io.h"
+
 namespace byway {
+
+std::string_view to_string(TcpEnd end) {
+  switch (end) {
+    case TcpEnd::refused:
+      return "refused";
+    case TcpEnd::timed_out:
+      return "no answer";
+    case TcpEnd::taken:
+      return "already connected";
+    case TcpEnd::closed:
+      return "closed by the other end";
+    case TcpEnd::broken:
+      return "not the language of this program";
+    case TcpEnd::unable:
+      return "this host could not";
+  }
+  return "unknown";
+}
 
 std::string_view to_string(PathKind kind) {
   switch (kind) {

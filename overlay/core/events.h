@@ -111,6 +111,34 @@ struct SurveyDone {
   Endpoint observed;                      // where it sees us
   Endpoint dialled_from;                  // a proof: whose dial-back arrived, if any did
 };
+// As a supernode: another one is admitted to our view, or is in it no more.
+struct SupernodeGained {
+  NodeId id;
+};
+struct SupernodeLost {
+  NodeId id;
+  bool declared_gone;  // it did not answer its neighbours; otherwise it left, moved …
+  std::string_view why;
+};
+
+// What a look-up by command came to.
+struct LookedUp {
+  NodeId target;
+  NodeId home;  // where it is registered; nobody: it is not
+  std::string_view outcome;
+};
+
+// A supernode sees us at another address or port than before: the NAT in front of us was started
+// anew, or we are in another network.
+struct Moved {
+  Endpoint before;
+  Endpoint now;
+};
+// Our router says that it maps this address to us, but supernodes see us elsewhere: not used.
+struct MappingDoubted {
+  Endpoint outside;
+  IpAddress seen;
+};
 
 // One step of a connection's story, for the log at debug level and for `overlay trace`.
 struct Step {
@@ -120,6 +148,7 @@ struct Step {
 
 using Event = std::variant<HomeGained, HomeLost, HomeUnreachable, Ready, PathChanged, PeerConnected,
                            PeerLost, PeerUnreachable, StreamOpened, StreamReadable, StreamWritable,
-                           StreamClosed, RoleChanged, SurveyDone, Step>;
+                           StreamClosed, RoleChanged, SupernodeGained, SupernodeLost, LookedUp,
+                           Moved, MappingDoubted, SurveyDone, Step>;
 
 }  // namespace byway

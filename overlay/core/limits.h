@@ -67,11 +67,29 @@ inline constexpr Duration punch_idle_first = 60s;  // while a pair stays relayed
 inline constexpr Duration punch_idle_last = 10min;
 inline constexpr Duration punch_retry_first = 1s;  // after a direct path was lost
 inline constexpr Duration punch_retry_last = 60s;
+// Who has moved tells its peers at once, and again for every home that sees it elsewhere; but no
+// peer more often than this.
+inline constexpr Duration reach_anew_gap = 500ms;
 // Introductions must not be a weapon: to an address that has not answered.
 inline constexpr int knocks_per_introduction = 16;
 inline constexpr int knocks_per_minute = 64;
 inline constexpr std::size_t max_public_candidates = 8;
 inline constexpr std::size_t max_private_candidates = 2;
+
+// Sockets beside the main one, at once: two birthdays of 256 each, and probes of the NAT.
+inline constexpr std::size_t spare_sockets = 600;
+// --- the local network ---
+
+// A question is repeated, for wireless networks lose multicast; then it is given up.
+inline constexpr std::array<Duration, 3> lan_ask_times{100ms, 300ms, 600ms};  // until the next
+inline constexpr std::size_t lan_seeks = 64;  // peers looked for at once; the oldest makes room
+inline constexpr int lan_answers_taken = 4;   // of one question: some hosts have several networks
+inline constexpr double lan_asks_per_second = 16;
+inline constexpr double lan_asks_burst = 64;
+inline constexpr double lan_answers_per_second = 32;
+inline constexpr double lan_answers_to_one = 4;
+inline constexpr double lan_answers_to_one_burst = 8;
+inline constexpr std::size_t lan_askers = 256;
 
 // --- introductions ---
 
@@ -101,10 +119,21 @@ inline constexpr std::size_t samples = 16;           // supernodes a home tells 
 inline constexpr Duration lease = 90s;  // a leaf not heard of for this long is forgotten
 inline constexpr Duration home_retry_first = 1s;
 inline constexpr Duration home_retry_last = 5min;
+// Without any sound home one more is dialled every home_stagger, to so many at once.
+inline constexpr std::size_t dials_at_once = 8;
+// Two homes lost within this were lost to one cause, which others saw too: then everybody's return
+// is spread over half a minute, in which a supernode takes its share of handshakes at leisure.
+inline constexpr Duration lost_together = 10s;
+inline constexpr Duration herd_spread = 30s;
+// Before a reserved stranger is dialled for want of anybody else.
+inline constexpr Duration reserve_patience = 2s;
 
 // --- among supernodes ---
 
 inline constexpr Duration mesh_link_idle = 10min;    // an unused link costs only its memory
+// Whoever was not heard for so long is pinged with what it is sent.
+inline constexpr Duration mesh_link_silence = 10s;
+inline constexpr Duration assess_every = 1s;  // how loaded our part of the mesh is
 inline constexpr std::size_t guests_kept = 4096;     // linked with us, and neither leaf nor peer
 inline constexpr double new_records_per_second = 1;  // of one leaf
 inline constexpr double new_records_burst = 8;
@@ -140,6 +169,8 @@ inline constexpr std::size_t stream_send_buffer = 1 << 20;
 inline constexpr std::uint64_t stream_window = 1 << 20;
 inline constexpr std::uint64_t session_window = 4 << 20;
 inline constexpr Duration session_drain = 10s;
+// A session without any way out stands still for so long, which is its idle timeout.
+inline constexpr Duration stranded_at_most = 180s;
 inline constexpr std::size_t packets_per_poll = 40;
 inline constexpr Duration default_rtt = 100ms;
 

@@ -21,6 +21,13 @@ class TokenBucket {
     tokens_ -= tokens;
     return true;
   }
+  // Whether as many could be taken now.
+  bool has(TimePoint now, double tokens) {
+    if (rate_ == 0) return true;
+    refill(now);
+    return tokens_ >= tokens;
+  }
+  double burst() const { return burst_; }
   bool full(TimePoint now) const {
     const double seconds = std::chrono::duration<double>(std::max(now, last_) - last_).count();
     return tokens_ + rate_ * seconds >= burst_;

@@ -54,6 +54,8 @@ inline constexpr std::size_t lookups_at_once = 1024;
 // change at any moment, so it is only kept to soften a loop of retries.
 inline constexpr Duration found_remembered = 30s;
 inline constexpr Duration missing_remembered = 5s;
+// Where a home was silent it may be dead, and its leaf is about to find another.
+inline constexpr Duration silent_remembered = 500ms;
 inline constexpr std::size_t lookups_remembered = 1024;
 
 // --- keeper ---

@@ -128,7 +128,10 @@ void Lookup::on_found(TimePoint now, const NodeId& from, const Found& found) {
     if (good) {
       testimony.sequence = (*record)->record().sequence;
       RecordPtr& best = search->second.best;
-      if (!best || best->record().sequence < testimony.sequence) best = std::move(*record);
+      if (!best || best->record().sequence < testimony.sequence) {
+        best = std::move(*record);
+        put_aside(search->second, search->second.asked_homes);  // of an older record
+      }
     }
   }
   proceed(now, search);
@@ -168,6 +171,8 @@ void Lookup::on_timeout(TimePoint now) {
 // --- what it comes to ----------------------------------------------------------------------------
 
 void Lookup::proceed(TimePoint now, Searches::iterator search) {
+  for (const Question& q : search->second.asked_homes)
+    if (q.testimony.says == Says::here) return finish(now, search, Outcome::found, q.testimony.by);
   if (search->second.at_homes)
     weigh_homes(now, search);
   else
@@ -201,7 +206,13 @@ void Lookup::weigh_holders(TimePoint now, Searches::iterator position) {
   }
   const bool all_heard = waiting == 0 && search.asked_holders.size() == search.holders.size();
   const bool enough = agree >= limits::holders_asked_first && in_time == 0;
-  if (!all_heard && !enough) return;
+  if (!all_heard && !enough) {
+    const bool some_late = std::ranges::any_of(search.asked_holders, [](const Question& q) {
+      return q.testimony.says == Says::nothing && q.is_late();
+    });
+    if (search.best && some_late) ask_next_home(now, position);
+    return;
+  }
   if (!search.best) return finish(now, position, Outcome::unknown, {});
   // The second attempt found nothing newer: its homes were asked already.
   if (search.nobody_home_at && *search.nobody_home_at >= search.best->record().sequence)
@@ -210,32 +221,38 @@ void Lookup::weigh_holders(TimePoint now, Searches::iterator position) {
   weigh_homes(now, position);
 }
 
-void Lookup::weigh_homes(TimePoint now, Searches::iterator position) {
+// False: all of them were asked, and none is to be waited for as in time.
+bool Lookup::ask_next_home(TimePoint now, Searches::iterator position) {
   Search& search = position->second;
   const auto& homes = search.best->record().homes;
-  bool waiting = false;
-  bool in_time = false;
-  for (const Question& q : search.asked_homes) {
-    if (q.testimony.says == Says::here)
-      return finish(now, position, Outcome::found, q.testimony.by);
-    waiting |= q.waiting;
-    in_time |= !q.is_late();
-  }
-  if (in_time) return;
-  if (search.asked_homes.size() < homes.size())
-    return ask(now, position->first, homes[search.asked_homes.size()], search.asked_homes, true);
-  if (waiting) return;
+  for (const Question& q : search.asked_homes)
+    if (!q.is_late()) return true;
+  if (search.asked_homes.size() >= homes.size()) return false;
+  ask(now, position->first, homes[search.asked_homes.size()], search.asked_homes, true);
+  return true;
+}
+
+void Lookup::weigh_homes(TimePoint now, Searches::iterator position) {
+  Search& search = position->second;
+  if (ask_next_home(now, position)) return;
+  for (const Question& q : search.asked_homes)
+    if (q.waiting) return;
   if (search.nobody_home_at) return finish(now, position, Outcome::offline, {});
 
   search.nobody_home_at = search.best->record().sequence;
-  for (auto* asked : {&search.asked_holders, &search.asked_homes})
-    for (const Question& q : *asked) {
-      search.earlier.push_back(q.testimony);
-      deadlines_.set(q.number, std::nullopt);
-      targets_.erase(q.number);
-    }
+  put_aside(search, search.asked_holders);
+  put_aside(search, search.asked_homes);
   begin(position->first, search);
   weigh_holders(now, position);
+}
+
+void Lookup::put_aside(Search& search, std::vector<Question>& questions) {
+  for (const Question& q : questions) {
+    search.earlier.push_back(q.testimony);
+    deadlines_.set(q.number, std::nullopt);
+    targets_.erase(q.number);
+  }
+  questions.clear();
 }
 
 void Lookup::finish(TimePoint now, Searches::iterator position, Outcome outcome,
@@ -273,7 +290,11 @@ bool Lookup::recall(TimePoint now, const NodeId& target) {
 }
 
 void Lookup::remember(TimePoint now, const Finding& finding) {
+  const bool home_was_silent = std::ranges::any_of(finding.testimonies, [](const Testimony& t) {
+    return t.as_home && t.says == Says::nothing;
+  });
   const TimePoint until = now + (finding.outcome == Outcome::found ? limits::found_remembered
+                                 : home_was_silent                 ? limits::silent_remembered
                                                                    : limits::missing_remembered);
   memories_.insert_or_assign(finding.target, Memory{finding, until});
   memory_ages_.emplace_back(until, finding.target);

@@ -12,6 +12,9 @@
 // says "not here", and the next is asked. Where none has it the record may have been old, so
 // everything is done once more; then the leaf is offline.
 //
+// While holders are late, dead perhaps, the homes of the best record so far are asked already: one
+// that says "here" ends the search whatever the rest would have said.
+//
 // A Locate is answered from the home's list of leaves. Where the question to the home is an
 // introduction anyway, that may be sent in its stead, and its outcome told as on_located().
 // Messages to ourselves come out of here as well: hand them to our own store and list of leaves.
@@ -119,6 +122,8 @@ class Lookup {
   void proceed(TimePoint now, Searches::iterator search);
   void weigh_holders(TimePoint now, Searches::iterator search);
   void weigh_homes(TimePoint now, Searches::iterator search);
+  bool ask_next_home(TimePoint now, Searches::iterator search);
+  void put_aside(Search& search, std::vector<Question>& questions);
   void finish(TimePoint now, Searches::iterator search, Outcome outcome, const NodeId& home);
   void close(Searches::iterator search);
   void measure(Duration rtt);

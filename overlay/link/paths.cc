@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::size_t remembered_pings = 8;
 constexpr int pings_while_unproved = 4;
+constexpr int unanswered_when_doubted = 3;
 
 int tier(const Path& path) {
   switch (path.kind()) {
@@ -107,14 +108,52 @@ void Paths::prove(TimePoint now, const Route& route, const Traits& traits,
   choose();
 }
 
+void Paths::follow(TimePoint now, const Route& route) {
+  const Path* newcomer = find(route);
+  if (!newcomer || !newcomer->proved) return;
+  for (Path& path : paths_) {
+    if (&path == newcomer || !path.proved || tier(path) != tier(*newcomer)) continue;
+    if (!path.unanswered_since) path.unanswered_since = now;
+    path.unanswered = std::max(path.unanswered, unanswered_when_doubted);
+    path.next_ping = now;
+  }
+  choose();
+}
+
+void Paths::test_all(TimePoint now) {
+  for (Path& path : paths_) {
+    if (!path.proved) continue;
+    path.unanswered_since.reset();
+    path.unanswered = 0;
+    path.next_ping = now;
+  }
+  choose();
+}
+
 void Paths::remove_lane(LaneId lane) {
   std::erase_if(paths_, [&](const Path& path) { return path.route.lane == lane; });
   choose();
 }
 
+void Paths::remove_connection(TcpId connection) {
+  const auto gone = [&](const Path& path) {
+    return path.kind() == PathKind::direct_tcp && path.route.connection == connection;
+  };
+  for (const Path& path : paths_)
+    if (path.proved && gone(path)) lost_.push_back(path);
+  if (std::erase_if(paths_, gone) > 0) choose();
+}
+
 void Paths::set_keepalive(const Route& route, std::optional<Duration> keepalive) {
   Path* path = lookup(route);
   if (path) path->keepalive = keepalive;
+}
+
+void Paths::keep_alive_at(TimePoint now, const Route& route, TimePoint at) {
+  Path* path = lookup(route);
+  if (!path || !path->proved || !path->keepalive || path->unanswered_since) return;
+  if (path->last_data && now - *path->last_data < limits::in_use_for) return;
+  path->next_ping = at;
 }
 
 void Paths::on_data_sent(TimePoint now, const Route& route) {
@@ -181,9 +220,12 @@ void Paths::schedule(TimePoint now, Path& path) {
 }
 
 void Paths::test_others(TimePoint now, const Path& newcomer) {
-  for (Path& path : paths_)
-    if (&path != &newcomer && path.proved && tier(path) == tier(newcomer) && !path.unanswered_since)
-      path.next_ping = now;
+  // Who comes by TCP may have lost its UDP.
+  const bool by_tcp = newcomer.kind() == PathKind::direct_tcp;
+  for (Path& path : paths_) {
+    const bool rival = tier(path) == tier(newcomer) || (by_tcp && tier(path) < tier(newcomer));
+    if (&path != &newcomer && path.proved && rival && !path.unanswered_since) path.next_ping = now;
+  }
 }
 
 Duration Paths::late_after(const Path& path) const {

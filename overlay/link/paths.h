@@ -48,7 +48,7 @@ struct Path {
   };
   std::vector<Asked> asked;  // the last few pings
 
-  bool doubted() const { return unanswered > 2; }
+  bool doubted() const { return unanswered > 2; }  // answers to the last pings are missing
   PathKind kind() const {
     if (route.relayed()) return PathKind::relay;
     return route.proto == Proto::udp ? PathKind::direct_udp : PathKind::direct_tcp;
@@ -76,8 +76,16 @@ class Paths {
   void on_data_sent(TimePoint now, const Route& route);
   // True when this pong proved the path. Unknown nonces are ignored.
   bool on_pong(TimePoint now, const Route& route, std::uint64_t nonce);
+  // The node has one socket, and this is where it is now: what was proved before has to answer
+  // before it is used again.
+  void follow(TimePoint now, const Route& route);
+  // Nothing is certain any more: every proved path has to answer now, with its full time to do so.
+  void test_all(TimePoint now);
   void remove_lane(LaneId lane);
+  void remove_connection(TcpId connection);  // it is closed: what it carried is lost
   void set_keepalive(const Route& route, std::optional<Duration> keepalive);
+  // The next keepalive of a path that carries nothing now, at another moment than was drawn.
+  void keep_alive_at(TimePoint now, const Route& route, TimePoint at);
   // Try the size on this path; a pong to it raises packet_size.
   std::optional<Ping> probe_size(TimePoint now, const Route& route, std::size_t size);
 

@@ -12,7 +12,8 @@ namespace {
 constexpr int answered = -1;
 
 bool needs_simultaneity(const Candidate& candidate) {
-  return candidate.how != How::local && !is_inner(candidate.endpoint.address);
+  const bool open = candidate.how == How::local || candidate.how == How::mapped;
+  return !open && !is_inner(candidate.endpoint.address);
 }
 
 }  // namespace

@@ -7,9 +7,9 @@
 //   resting --start--> knocking --a path is proved--> open
 //                          '----all knocks silent---> failed --start--> knocking (the next round)
 //
-// A candidate that needs no simultaneity (a public address of the peer's own, or one on our own
-// network) is knocked at at once; the others wait for the agreed moment, since a knock that
-// arrives uninvited can spoil the mapping that it wanted to use.
+// A candidate that needs no simultaneity (a public address of the peer's own, one that its router
+// maps to it, or one on our own network) is knocked at at once; the others wait for the agreed
+// moment, since a knock that arrives uninvited can spoil the mapping that it wanted to use.
 #pragma once
 
 #include <map>

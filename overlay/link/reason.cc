@@ -36,4 +36,39 @@ std::string why_relayed(const Punch& punch, const NatSummary& ours, const NatSum
   return tried + ": a NAT on the way drops them or picks another port for every destination";
 }
 
+std::string why_tcp_relayed(const TcpSide& ours, const TcpSide& theirs, const TcpPunch& punch) {
+  if (ours.outlet == Outlet::tcp_443 && theirs.outlet == Outlet::tcp_443)
+    return "both networks let out nothing but TCP to port 443, and nobody can listen there";
+  if (ours.outlet == Outlet::tcp_443)
+    return "this side's network lets out nothing but TCP to port 443, where the peer does not "
+           "listen";
+  if (theirs.outlet == Outlet::tcp_443)
+    return "the peer's network lets out nothing but TCP to port 443, where this side does not "
+           "listen";
+  const std::string blocked = ours.blocked && theirs.blocked ? "UDP is blocked on both sides"
+                              : ours.blocked                 ? "UDP is blocked on this side"
+                                                             : "UDP is blocked on the peer's side";
+  const auto is_hard = [](Behaviour mapping) {
+    return mapping == Behaviour::address_dependent || mapping == Behaviour::address_port_dependent;
+  };
+  if (is_hard(ours.nat))
+    return blocked + ", and this side's NAT picks another port for every TCP connection";
+  if (is_hard(theirs.nat))
+    return blocked + ", and the peer's NAT picks another port for every TCP connection";
+  switch (punch.state()) {
+    case TcpPunch::State::resting:
+      return blocked + ", and a direct TCP connection has not been tried yet";
+    case TcpPunch::State::trying:
+      return blocked + "; connecting by TCP";
+    case TcpPunch::State::open:
+      return blocked + ", and the direct TCP connection does not answer at the moment";
+    case TcpPunch::State::failed:
+      break;
+  }
+  return blocked + ", and " + std::to_string(punch.attempts()) +
+         (punch.attempts() == 1 ? " attempt" : " attempts") + " to connect by TCP in " +
+         std::to_string(punch.rounds()) + (punch.rounds() == 1 ? " round" : " rounds") +
+         " found no way";
+}
+
 }  // namespace byway

@@ -13,7 +13,8 @@
 // Digests are cut from SHA-256 and added, not xored: whoever wants two different sets to look alike
 // has to find a sum among 2^64, and could only hide news of his own making anyway.
 //
-// 35 kB, whatever the size of the network; at 10,000 supernodes a bucket holds two or three.
+// 35 kB, whatever the size of the network (and nothing for a leaf, which has none); at 10,000
+// supernodes a bucket holds two or three.
 #pragma once
 
 #include <array>
@@ -29,12 +30,10 @@ class HashTree {
   static constexpr int levels = 3;
   using Parts = std::array<std::uint64_t, 16>;
 
-  HashTree();
-
   void add(Position position, std::uint64_t digest);
   void remove(Position position, std::uint64_t digest);
 
-  std::uint64_t root() const { return sums_[0]; }
+  std::uint64_t root() const { return sums_.empty() ? 0 : sums_[0]; }
   // The parts of one part: level 0 has one (prefix 0), level 2 has 256.
   Parts parts(int level, std::uint16_t prefix) const;
 
@@ -45,7 +44,7 @@ class HashTree {
  private:
   void change(Position position, std::uint64_t by);
 
-  std::vector<std::uint64_t> sums_;  // level by level
+  std::vector<std::uint64_t> sums_;  // level by level; none as long as nothing was added
 };
 
 }  // namespace byway

@@ -107,6 +107,7 @@ void Membership::leave(TimePoint now, RecordPtr farewell) {
 
 void Membership::adopt(TimePoint now, const View& view) {
   view_ = view;
+  judged_view_.reset();
   while (view_.poll_change()) {
   }
   refresh_at_ = now + random_.upto(limits::push_spread);

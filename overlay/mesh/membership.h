@@ -282,6 +282,7 @@ class Membership {
   bool established_ = false;
   bool leaving_ = false;
   bool mature_ = false;
+  std::optional<std::uint64_t> judged_view_;  // which one was last looked at for maturity
 
   View view_;
   std::map<NodeId, Candidate> candidates_;

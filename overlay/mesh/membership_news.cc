@@ -305,6 +305,7 @@ void Membership::drop_vouchers_by(TimePoint now, const NodeId& id) {
 // Grown up or grown small again: whether one voucher is enough.
 void Membership::consider_maturity(TimePoint now) {
   if (pulling_ && pulling_->adopt) return;  // we do not know the half of it yet
+  if (std::exchange(judged_view_, view_.version()) == view_.version()) return;
   const bool mature = view_.has_strong_netgroups(limits::mature_netgroups);
   if (mature == mature_) return;
   mature_ = mature;

@@ -45,7 +45,10 @@ void Membership::fill_gap(TimePoint now) {
 void Membership::pull_timed_out(TimePoint now) {
   if (!pulling_->ahead.empty() && !pulling_->filling) return fill_gap(now);
   pulling_->ahead.clear();
-  if (++pulling_->tries < limits::pull_tries) return ask_pages(now);
+  // One that says nothing at all is not waited for where there are others.
+  const bool mute = pulling_->adopt && pulling_->cursor == 0 && sponsors_.size() > 1;
+  if (++pulling_->tries < (mute ? limits::mute_pull_tries : limits::pull_tries))
+    return ask_pages(now);
   const bool adopt = pulling_->adopt;
   const NodeId silent = pulling_->from;
   std::erase(sponsors_, silent);

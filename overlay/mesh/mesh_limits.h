@@ -83,6 +83,7 @@ inline constexpr std::size_t pages_per_walk = 4;
 inline constexpr Duration page_overdue = 100ms;  // when later ones have come
 inline constexpr Duration pull_patience = 700ms;
 inline constexpr int pull_tries = 5;
+inline constexpr int mute_pull_tries = 2;  // for who has not said anything, where others can
 // What others may ask of us, each alone: walks are four datagrams a second, pulls as above.
 inline constexpr double requests_per_node = 20;
 inline constexpr double requests_burst = 60;

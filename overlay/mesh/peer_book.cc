@@ -161,10 +161,11 @@ std::optional<PeerBook::Candidate> PeerBook::select(WallTime wall) {
   return {};
 }
 
-std::optional<PeerBook::Candidate> PeerBook::poll_feeler(TimePoint now, WallTime wall) {
-  if (!next_feeler_) next_feeler_ = now + random_.upto(limits::feeler_interval);
+std::optional<PeerBook::Candidate> PeerBook::poll_feeler(TimePoint now, WallTime wall,
+                                                         Duration interval) {
+  if (!next_feeler_) next_feeler_ = now + random_.upto(interval);
   if (now < *next_feeler_) return {};
-  next_feeler_ = now + random_.jittered(limits::feeler_interval);
+  next_feeler_ = now + random_.jittered(interval);
 
   if (!disputes_.empty()) {
     std::rotate(disputes_.begin(), disputes_.begin() + 1, disputes_.end());

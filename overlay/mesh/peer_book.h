@@ -59,8 +59,16 @@ inline constexpr auto book_horizon = 30 * 24h;
 inline constexpr int book_failures_anchor = 8;
 // What was tried a moment ago is hardly worth another try.
 inline constexpr auto book_retry = 10min;
-// Feelers: a handshake every two minutes costs nothing and turns the book over in a day.
+// Feelers: a handshake every two minutes costs a supernode nothing and turns the book over in a
+// day. A leaf, which has a megabyte a day for everything, asks every half hour: 50 kB a day.
 inline constexpr Duration feeler_interval = 2min;
+inline constexpr Duration leaf_feeler_interval = 30min;
+// How long a feeler's link is kept: a handshake with all its repetitions.
+inline constexpr Duration feeler_patience = 15s;
+// A home or partner that has answered for so long serves well enough to be an anchor.
+inline constexpr Duration book_steady = 30min;
+// That somebody does not answer says something about him only while others do answer.
+inline constexpr Duration book_witness = 10min;
 
 }  // namespace limits
 
@@ -88,8 +96,9 @@ class PeerBook {
   // Whom to try next: anchors first, then new and tried in equal parts at random, those that
   // failed or were just tried less often. Counts as a try.
   std::optional<Candidate> select(WallTime wall);
-  // A node to be asked whether it is still there, each two minutes or so; tell good() or failed().
-  std::optional<Candidate> poll_feeler(TimePoint now, WallTime wall);
+  // A node to be asked whether it is still there, each `interval` or so; tell good() or failed().
+  std::optional<Candidate> poll_feeler(TimePoint now, WallTime wall,
+                                       Duration interval = limits::feeler_interval);
   std::optional<TimePoint> next_feeler() const { return next_feeler_; }
 
   std::vector<Candidate> anchors() const;

@@ -177,6 +177,7 @@ bool View::ages_before(Slot a, Slot b) const {
 }
 
 void View::put(DossierPtr dossier, WallTime since, bool strong) {
+  ++version_;
   const NodeId id = dossier->id();
   if (const auto index = index_of(id)) {
     Member& member = slots_[ring_[*index]];
@@ -240,6 +241,7 @@ void View::grow() {
 bool View::remove(const NodeId& id) {
   const auto index = index_of(id);
   if (!index) return false;
+  ++version_;
   const Slot slot = ring_[*index];
   Member& member = slots_[slot];
   const IpAddress netgroup = netgroup_of(member.dossier->address());

@@ -55,6 +55,8 @@ class View {
 
   const Member* find(const NodeId& id) const;
   bool is_admitted(const NodeId& id) const;
+  // Another one after every change but of loads.
+  std::uint64_t version() const { return version_; }
   bool empty() const { return ring_.empty(); }
   std::size_t known() const { return ring_.size(); }    // vouched for
   std::size_t size() const { return admitted_; }        // admitted
@@ -111,6 +113,7 @@ class View {
   std::size_t netgroups_ = 0;
   std::size_t with_vouchers_ = 0;
   std::size_t judged_with_cap_;
+  std::uint64_t version_ = 0;
   std::deque<Change> changes_;
 };
 

@@ -42,6 +42,18 @@ std::uint32_t seconds_of(Duration duration) {
 
 }  // namespace
 
+Duration DialBudget::wait(TimePoint now) const {
+  if (taken_.size() < proof::dials) return {};
+  return std::max(Duration{}, taken_.front() + proof::dials_window - now);
+}
+
+bool DialBudget::take(TimePoint now) {
+  if (wait(now) > Duration{}) return false;
+  taken_.push_back(now);
+  if (taken_.size() > proof::dials) taken_.pop_front();
+  return true;
+}
+
 // --- the helper --------------------------------------------------------------------------------
 
 ProofHelper::ProofHelper(const NodeId& self, Random random, int netgroup_bits_v4,
@@ -50,7 +62,6 @@ ProofHelper::ProofHelper(const NodeId& self, Random random, int netgroup_bits_v4
       random_(std::move(random)),
       bits_v4_(netgroup_bits_v4),
       bits_v6_(netgroup_bits_v6),
-      dials_(proof::dials_per_second, proof::dials_burst),
       per_target_(proof::dials_per_target_per_second, 1, proof::tracked_targets) {}
 
 IpAddress ProofHelper::netgroup(const IpAddress& address) const {
@@ -78,15 +89,21 @@ void ProofHelper::on_request(TimePoint now, const Asker& asker, const ProveReque
     return answer(asker.id, refused);
 
   const Endpoint& target = request.endpoint;
-  auto dialler = draw(asker, target, own, candidates.supernodes, candidates.supernode);
-  if (!dialler) dialler = draw(asker, target, own, candidates.leaves, candidates.leaf);
+  auto dialler = draw(asker, request, own, candidates.supernodes, candidates.supernode);
+  if (!dialler) dialler = draw(asker, request, own, candidates.leaves, candidates.leaf);
   if (!dialler)
     return answer(asker.id,
                   {.nonce = request.nonce, .outcome = ProofOutcome::no_dialler, .attestation = {}});
 
   const Key key{dialler->id, request.nonce};
-  if (pending_.contains(key) || !per_target_.take(now, target.address) || !dials_.take(now))
+  if (const Duration wait = dials_.wait(now); wait > Duration{}) {
+    ProveResult later = refused;
+    later.retry_s = seconds_of(wait);
+    return answer(asker.id, later);
+  }
+  if (pending_.contains(key) || !per_target_.take(now, target.address))
     return answer(asker.id, refused);
+  dials_.take(now);
   pending_.emplace(key, Pending{asker.id, now + proof::helper_patience});
   letters_.push_back({dialler->id, DialOrder{asker.id, request.nonce, target, request.proto}});
 }
@@ -94,9 +111,11 @@ void ProofHelper::on_request(TimePoint now, const Asker& asker, const ProveReque
 // The first of a random run that is in a netgroup of its own; else one that at least has an
 // address of its own.
 std::optional<ProofHelper::Candidate> ProofHelper::draw(
-    const Asker& asker, const Endpoint& target, const IpAddress& own, std::size_t count,
+    const Asker& asker, const ProveRequest& request, const IpAddress& own, std::size_t count,
     const std::function<std::optional<Candidate>(std::size_t)>& get) {
   if (count == 0) return {};
+  const Endpoint& target = request.endpoint;
+  const auto& met = request.met;
   const std::size_t start = random_.below(count);
   std::optional<Candidate> second_best;
   for (std::size_t look = 0; look < std::min(count, proof::looks); ++look) {
@@ -108,9 +127,18 @@ std::optional<ProofHelper::Candidate> ProofHelper::draw(
     if (!is_dialled_scope(target.address.scope(), address.scope())) continue;
     if (std::find(asker.named.begin(), asker.named.end(), candidate->id) != asker.named.end())
       continue;
+    if (std::find(met.begin(), met.end(), short_id(candidate->id)) != met.end()) continue;
+    // Who is dialled by the asker at this moment is no stranger to it either, and who waits for a
+    // dial itself had better not make acquaintances.
+    bool waits = false, mutual = false;
+    for (const auto& [order, pending] : pending_) {
+      waits |= pending.asker == candidate->id;
+      mutual |= pending.asker == candidate->id && order.dialler == asker.id;
+    }
+    if (mutual) continue;
     const bool third_netgroup =
         netgroup(address) != netgroup(target.address) && netgroup(address) != netgroup(own);
-    if (third_netgroup) return candidate;
+    if (third_netgroup && !waits) return candidate;
     if (!second_best) second_best = candidate;
   }
   return second_best;
@@ -166,7 +194,6 @@ std::optional<TimePoint> ProofHelper::next_timeout() const {
 
 Dialler::Dialler(const Identity& identity)
     : identity_(identity),
-      budget_(proof::dials_per_second, proof::dials_burst),
       per_target_(proof::dials_per_target_per_second, 1, proof::tracked_targets) {}
 
 bool Dialler::accepts(TimePoint now, const Orderer& orderer, const DialOrder& order) {

@@ -10,8 +10,8 @@
 //   asker at. A helper that lies to diallers gets out of each a few datagrams of 17 bytes, once a
 //   minute for one address, to a port where no old service listens.
 // - To be dialled by a friend: the helper draws the dialler. Nobody at the asker's own address or
-//   the helper's, nobody the asker named, a supernode before any leaf, and somebody in a third
-//   netgroup before anybody else.
+//   the helper's, nobody the asker named or has met lately, a supernode before any leaf, and
+//   somebody in a third netgroup before anybody else.
 // - To make others work: 12 dials a minute each, one for an asker at a time, and the request is
 //   larger than everything it sets off.
 #pragma once
@@ -29,6 +29,17 @@
 #include "protocol/random.h"
 
 namespace byway {
+
+// So many in any minute, and not one more.
+class DialBudget {
+ public:
+  // How long until there is one to be had.
+  Duration wait(TimePoint now) const;
+  bool take(TimePoint now);
+
+ private:
+  std::deque<TimePoint> taken_;  // the last ones
+};
 
 // To be sent over the link to `to`.
 struct ProofLetter {
@@ -81,8 +92,8 @@ class ProofHelper {
     TimePoint deadline;
   };
   bool may_be_dialled(const Asker& asker, const ProveRequest& request) const;
-  std::optional<Candidate> draw(const Asker& asker, const Endpoint& target, const IpAddress& own,
-                                std::size_t count,
+  std::optional<Candidate> draw(const Asker& asker, const ProveRequest& request,
+                                const IpAddress& own, std::size_t count,
                                 const std::function<std::optional<Candidate>(std::size_t)>& get);
   IpAddress netgroup(const IpAddress& address) const;
   void answer(const NodeId& asker, ProveResult result) {
@@ -93,7 +104,7 @@ class ProofHelper {
   Random random_;
   int bits_v4_;
   int bits_v6_;
-  TokenBucket dials_;
+  DialBudget dials_;
   RateLimiter<IpAddress> per_target_;
   std::map<Key, Pending> pending_;
   std::deque<ProofLetter> letters_;
@@ -130,7 +141,7 @@ class Dialler {
   bool wants_to_send(const Dial& dial) const;
 
   const Identity& identity_;
-  TokenBucket budget_;
+  DialBudget budget_;
   RateLimiter<IpAddress> per_target_;
   std::map<ProofNonce, Dial> dials_;
   std::deque<ProofLetter> letters_;

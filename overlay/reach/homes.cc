@@ -15,7 +15,10 @@ Homes::Supernode* Homes::find(const NodeId& id) {
 
 void Homes::add_supernode(TimePoint now, const NodeId& id, const Endpoint& endpoint) {
   if (Supernode* known = find(id)) {
-    if (known->state == State::resting) known->endpoint = endpoint;
+    if (known->endpoint.address.is_v4() != endpoint.address.is_v4())
+      known->other = endpoint;
+    else if (known->state == State::resting)
+      known->endpoint = endpoint;
     return;
   }
   if (supernodes_.size() >= limits::known_supernodes) {
@@ -28,6 +31,20 @@ void Homes::add_supernode(TimePoint now, const NodeId& id, const Endpoint& endpo
   supernodes_.push_back({.id = id, .endpoint = endpoint, .try_at = now});
 }
 
+void Homes::set_families(bool v4, bool v6) {
+  v4_ = v4 || !v6;
+  v6_ = v6 || !v4;
+}
+
+bool Homes::is_usable(const Endpoint& endpoint) const {
+  return endpoint.address.is_v4() ? v4_ : v6_;
+}
+
+void Homes::use_other(Supernode& supernode) {
+  if (supernode.other && is_usable(*supernode.other))
+    std::swap(supernode.endpoint, *supernode.other);
+}
+
 IpAddress Homes::netgroup(const Endpoint& endpoint) const {
   return endpoint.address.prefix(endpoint.address.is_v4() ? bits_v4_ : bits_v6_);
 }
@@ -38,24 +55,62 @@ bool Homes::netgroup_taken(const Endpoint& endpoint) const {
   });
 }
 
-std::size_t Homes::count_wanted() const {
-  const auto busy = std::count_if(supernodes_.begin(), supernodes_.end(),
-                                  [](const Supernode& s) { return s.state != State::resting; });
-  const auto taken = static_cast<std::size_t>(busy);
-  return taken < limits::homes_per_leaf ? limits::homes_per_leaf - taken : 0;
+// When another dial may begin; none: not while things are as they are.
+std::optional<TimePoint> Homes::room_at() const {
+  std::size_t homes = 0, dials = 0;
+  std::optional<TimePoint> last;
+  for (const Supernode& s : supernodes_) {
+    if (s.state == State::home && !s.doubted) ++homes;
+    if (s.state != State::dialing) continue;
+    ++dials;
+    last = std::max(last.value_or(s.dialled_at), s.dialled_at);
+  }
+  if (homes + dials < limits::homes_per_leaf) return TimePoint{};
+  if (homes > 0 || dials >= limits::dials_at_once) return {};
+  return *last + limits::home_stagger;
+}
+
+bool Homes::wants_dial(TimePoint now) const {
+  const auto room = room_at();
+  return room && *room <= now;
+}
+
+// Nobody is home, and whoever was dialled has had time to answer.
+bool Homes::may_break_reserve(TimePoint now) const {
+  return std::all_of(supernodes_.begin(), supernodes_.end(), [&](const Supernode& s) {
+    switch (s.state) {
+      case State::home:
+        return s.doubted;
+      case State::dialing:
+        return now - s.dialled_at >= limits::reserve_patience;
+      case State::resting:
+        return s.reserved || s.try_at > now;
+    }
+    return true;
+  });
 }
 
 std::optional<Homes::Target> Homes::poll_dial(TimePoint now) {
-  if (count_wanted() == 0) return {};
+  if (!wants_dial(now)) return {};
+  const bool reserve_too = may_break_reserve(now);
   Supernode* chosen = nullptr;
   for (Supernode& s : supernodes_) {
-    if (s.state != State::resting || s.try_at > now) continue;
+    if (s.state != State::resting || s.try_at > now || (s.reserved && !reserve_too)) continue;
     const bool fresh = !netgroup_taken(s.endpoint);
     if (!chosen || (fresh && netgroup_taken(chosen->endpoint))) chosen = &s;
   }
   if (!chosen) return {};
+  if (!is_usable(chosen->endpoint)) use_other(*chosen);
   chosen->state = State::dialing;
-  return Target{chosen->id, chosen->endpoint, static_cast<std::uint8_t>(ids().size() + 1)};
+  chosen->dialled_at = now;
+  return Target{chosen->id, chosen->endpoint, static_cast<std::uint8_t>(sound() + 1)};
+}
+
+bool Homes::is_starving(TimePoint now) const {
+  return sound() == 0 && wants_dial(now) &&
+         std::none_of(supernodes_.begin(), supernodes_.end(), [&](const Supernode& s) {
+           return s.state == State::resting && s.try_at <= now && !s.reserved;
+         });
 }
 
 bool Homes::on_registered(const NodeId& id) {
@@ -63,6 +118,7 @@ bool Homes::on_registered(const NodeId& id) {
   if (!s) return false;
   const bool gained = s->state != State::home;
   s->state = State::home;
+  s->doubted = false;
   s->back_off = {};
   s->told = false;
   if (gained) s->gained = ++gained_;
@@ -70,7 +126,9 @@ bool Homes::on_registered(const NodeId& id) {
 }
 
 void Homes::rest(TimePoint now, Supernode& s) {
+  if (s.state == State::dialing) use_other(s);
   s.state = State::resting;
+  s.doubted = false;
   s.back_off = std::clamp(s.back_off * 2, limits::home_retry_first, limits::home_retry_last);
   s.try_at = now + random_.upto(s.back_off);
 }
@@ -88,8 +146,29 @@ void Homes::on_refused(TimePoint now, const NodeId& id, const Refusal& refusal) 
 bool Homes::on_failed(TimePoint now, const NodeId& id) {
   Supernode* s = find(id);
   if (!s || s->state == State::resting) return false;
+  const bool was_home = s->state == State::home;
   rest(now, *s);
+  if (was_home) {
+    const bool together = lost_one_at_ && now - *lost_one_at_ < limits::lost_together;
+    lost_one_at_ = now;
+    const bool last_one = std::none_of(supernodes_.begin(), supernodes_.end(),
+                                       [](const Supernode& o) { return o.state == State::home; });
+    if (together && last_one) s->try_at = now + random_.upto(limits::herd_spread);
+  }
   return !std::exchange(s->told, true);
+}
+
+void Homes::on_late(const NodeId& id, bool late) {
+  if (Supernode* s = find(id); s && s->state == State::home) s->doubted = late;
+}
+
+void Homes::on_surplus(TimePoint now, const NodeId& id) {
+  Supernode* s = find(id);
+  if (!s) return;
+  s->state = State::resting;
+  s->doubted = false;
+  s->back_off = {};
+  s->try_at = now;
 }
 
 void Homes::on_network_change(TimePoint now) {
@@ -99,11 +178,32 @@ void Homes::on_network_change(TimePoint now) {
   }
 }
 
+void Homes::hurry(TimePoint now) {
+  for (Supernode& s : supernodes_)
+    if (s.state == State::resting && s.try_at > now + limits::home_retry_first)
+      s.try_at = now + random_.upto(limits::home_retry_first);
+}
+
+void Homes::set_reserved(std::span<const NodeId> ids) {
+  for (Supernode& s : supernodes_)
+    s.reserved = std::find(ids.begin(), ids.end(), s.id) != ids.end();
+}
+
 std::optional<TimePoint> Homes::next_timeout() const {
-  if (count_wanted() == 0) return {};
-  std::optional<TimePoint> next;
-  for (const Supernode& s : supernodes_)
-    if (s.state == State::resting) next = earlier(next, s.try_at);
+  const auto room = room_at();
+  if (!room) return {};
+  std::optional<TimePoint> next, reserve;
+  TimePoint had_their_time{};
+  for (const Supernode& s : supernodes_) {
+    if (s.state == State::dialing)
+      had_their_time = std::max(had_their_time, s.dialled_at + limits::reserve_patience);
+    if (s.state == State::resting) {
+      auto& at = s.reserved ? reserve : next;
+      at = earlier(at, s.try_at);
+    }
+  }
+  if (reserve && sound() == 0) next = earlier(next, std::max(*reserve, had_their_time));
+  if (next) next = std::max(*next, *room);
   return next;
 }
 
@@ -117,12 +217,26 @@ bool Homes::is_dialing(const NodeId& id) const {
   return s && s->state == State::dialing;
 }
 
+bool Homes::is_reserved(const NodeId& id) const {
+  const Supernode* s = find(id);
+  return s && s->reserved;
+}
+
+std::size_t Homes::sound() const {
+  const auto count = std::count_if(supernodes_.begin(), supernodes_.end(), [](const Supernode& s) {
+    return s.state == State::home && !s.doubted;
+  });
+  return static_cast<std::size_t>(count);
+}
+
 std::vector<NodeId> Homes::ids() const {
   std::vector<const Supernode*> homes;
   for (const Supernode& s : supernodes_)
     if (s.state == State::home) homes.push_back(&s);
   std::sort(homes.begin(), homes.end(),
-            [](const Supernode* a, const Supernode* b) { return a->gained < b->gained; });
+            [](const Supernode* a, const Supernode* b) {
+              return std::pair(a->doubted, a->gained) < std::pair(b->doubted, b->gained);
+            });
   std::vector<NodeId> ids;
   for (const Supernode* s : homes) ids.push_back(s->id);
   return ids;

@@ -4,11 +4,23 @@
 // and comes back to one that failed with full jitter, growing from a second to five minutes, so
 // that a supernode that returns is not met by everybody at once.
 //
-//   resting --its time, and a home is wanted--> dialing --registered--> home
-//      ^-------failed, refused or lost (back-off)--'-----------------------'
+//   resting --its time, and a home is wanted--> dialing --registered--> home <--> doubted
+//      ^-------failed, refused or lost (back-off)--'----------------------'-------'
+//
+// Without a sound home nobody can reach us, and waiting for one who may be dead costs twelve
+// seconds: so then one more is dialled every 150 ms, and whoever answers first is the home. Homes
+// that are late are doubted, not lost; where all of them are, replacements are dialled before
+// their time is up. Who comes to be the fourth is sent away again.
+//
+// Where all homes were lost together many leaves lost them in the same moment. We come back to
+// those after 0 to 30 s, unless somebody here is waiting; to others we go at once.
+//
+// Some supernodes are reserved: they are to dial us as strangers (prover.h), and stay undialled
+// while there is any other way.
 #pragma once
 
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "protocol/message.h"
@@ -21,7 +33,13 @@ class Homes {
   Homes(Random random, int netgroup_bits_v4, int netgroup_bits_v6)
       : random_(std::move(random)), bits_v4_(netgroup_bits_v4), bits_v6_(netgroup_bits_v6) {}
 
+  // One that has an address of each family may be added with both; the one that we cannot use, or
+  // that did not answer, gives way to the other.
   void add_supernode(TimePoint now, const NodeId& id, const Endpoint& endpoint);
+  // These, and nobody else, are to remain strangers.
+  void set_reserved(std::span<const NodeId> ids);
+  // Which address families this host has; with none of them known any is tried.
+  void set_families(bool v4, bool v6);
 
   struct Target {
     NodeId id;
@@ -34,13 +52,26 @@ class Homes {
   void on_refused(TimePoint now, const NodeId& id, const Refusal& refusal);
   // Did not answer, or was a home and is gone. True once per bout of trying, for the log.
   bool on_failed(TimePoint now, const NodeId& id);
+  // A home is late, or has answered again after that.
+  void on_late(const NodeId& id, bool late);
+  // One home too many: no failure, and no hurry to come back.
+  void on_surplus(TimePoint now, const NodeId& id);
   // The network changed: whatever was given up is worth another try.
   void on_network_change(TimePoint now);
+  // Somebody here wants to talk: nobody is waited for longer than a second.
+  void hurry(TimePoint now);
   std::optional<TimePoint> next_timeout() const;
 
+  // Nobody who is sound is home, there is room for another dial, and nobody known is left for it.
+  bool is_starving(TimePoint now) const;
+  // When that may come to be, unless somebody answers first.
+  std::optional<TimePoint> hungry_at() const { return sound() == 0 ? room_at() : std::nullopt; }
   bool is_home(const NodeId& id) const;
   bool is_dialing(const NodeId& id) const;
-  std::vector<NodeId> ids() const;  // in the order they were gained
+  bool is_reserved(const NodeId& id) const;
+  // In the order they were gained; the doubted ones last.
+  std::vector<NodeId> ids() const;
+  std::size_t sound() const;  // homes that are not doubted
   std::optional<Endpoint> endpoint_of(const NodeId& id) const;
   std::vector<Endpoint> endpoints() const;  // of all that are known
   std::vector<NodeId> all() const;          // likewise
@@ -51,14 +82,23 @@ class Homes {
   struct Supernode {
     NodeId id;
     Endpoint endpoint;
+    std::optional<Endpoint> other;  // of the other address family
     State state = State::resting;
+    bool doubted = false;
+    bool reserved = false;
     TimePoint try_at{};
+    TimePoint dialled_at{};
     Duration back_off{};
     std::uint64_t gained = 0;
     bool told = false;
   };
   Supernode* find(const NodeId& id);
   const Supernode* find(const NodeId& id) const { return const_cast<Homes*>(this)->find(id); }
+  bool wants_dial(TimePoint now) const;
+  bool may_break_reserve(TimePoint now) const;
+  std::optional<TimePoint> room_at() const;
+  bool is_usable(const Endpoint& endpoint) const;
+  void use_other(Supernode& supernode);
   std::size_t count_wanted() const;
   bool netgroup_taken(const Endpoint& endpoint) const;
   IpAddress netgroup(const Endpoint& endpoint) const;
@@ -67,8 +107,11 @@ class Homes {
   Random random_;
   int bits_v4_;
   int bits_v6_;
+  bool v4_ = true;
+  bool v6_ = true;
   std::vector<Supernode> supernodes_;
   std::uint64_t gained_ = 0;
+  std::optional<TimePoint> lost_one_at_;
 };
 
 }  // namespace byway

@@ -52,12 +52,24 @@ inline constexpr Duration dial_patience = 3s;
 // A helper lets one address be dialled once a minute; the next request a second after that.
 inline constexpr Duration helper_gap = 61s;
 inline constexpr Duration helper_gap_last = 1h;
+// A helper that has dialled as often as it may in this minute says when it may again. It can make
+// us wait, but not ask faster than this; and one that knew nobody to dial has spent nothing.
+inline constexpr Duration asked_again = 5s;
+// Whom we know of is told to a helper where the mesh is so small that they could be drawn.
+inline constexpr std::size_t small_mesh = 64;
 // A dial that proved nothing (nobody to dial, or one we know) is repeated soon, then less often.
 inline constexpr Duration inconclusive_first = 10s;
 inline constexpr Duration inconclusive_last = 10min;
 // A dial unanswered most often means a NAT, which is not worth more than a try an hour.
 inline constexpr Duration unanswered_first = 30s;
 inline constexpr Duration unanswered_last = 1h;
+// While there is nobody to dial us a host that could serve asks this often for somebody.
+inline constexpr Duration nobody_yet = 30s;
+// In a small network each dial makes two acquaintances of two strangers, so those who are likely
+// to pass come first: where a NAT stands in front, the first request waits for this.
+inline constexpr Duration first_ask_behind_nat = 60s;
+// Where the address is no interface's own there is a NAT, and few of those let strangers in.
+inline constexpr Duration unanswered_behind_nat = 10min;
 // But a proof that begins to fail is decided within minutes.
 inline constexpr Duration doubtful = 60s;
 // Supernodes that are remembered as helpers: it takes three, and a spare for each that is busy.
@@ -65,12 +77,12 @@ inline constexpr std::size_t helpers = 16;
 
 // --- helping and dialling ---
 
-// A bucket that holds 4 and refills by 8 a minute never lets more than 12 pass in one.
-inline constexpr double dials_burst = 4;
-inline constexpr double dials_per_second = 8.0 / 60;
+// All of them at once if need be: when a network begins, everybody asks the same helper.
+inline constexpr std::size_t dials = 12;
+inline constexpr Duration dials_window = 60s;
 inline constexpr double dials_per_target_per_second = 1.0 / 60;
 inline constexpr std::size_t tracked_targets = 1024;
-inline constexpr std::size_t pending = 32;  // a guard: the buckets allow about four at once
+inline constexpr std::size_t pending = 32;  // a guard: no more than 12 begin in a minute
 // The same datagram again, should one be lost: with 5 % loss each way all three fail once in a
 // thousand times, and the request is still larger than all of them.
 inline constexpr int dial_sends = 3;

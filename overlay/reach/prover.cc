@@ -42,12 +42,14 @@ std::size_t Prover::needed() const {
 
 // --- facts -------------------------------------------------------------------------------------
 
-void Prover::on_claim(TimePoint now, const Endpoint& endpoint, Proto proto) {
+void Prover::on_claim(TimePoint now, const Endpoint& endpoint, Proto proto, bool own) {
   const Door door = door_of(endpoint, proto);
   Claim& claim = claims_[door];
+  claim.own = own;
   if (claim.endpoint == endpoint) return;
   lose(door, claim, true, "our address is now " + endpoint.to_string());
-  claim = Claim{.endpoint = endpoint, .next_ask = now};
+  const Duration others_first = own ? Duration{} : random_.jittered(proof::first_ask_behind_nat);
+  claim = Claim{.endpoint = endpoint, .own = own, .next_ask = now + others_first};
 }
 
 void Prover::on_claim_gone(Door door) {
@@ -55,6 +57,11 @@ void Prover::on_claim_gone(Door door) {
   if (claim == claims_.end()) return;
   lose(door, claim->second, true, "we no longer have this address");
   claims_.erase(claim);
+}
+
+void Prover::on_dialling(const NodeId& asker, const IpAddress& at) {
+  dialled_.push_back({asker, at});
+  if (dialled_.size() > max_met) dialled_.pop_front();
 }
 
 void Prover::on_linked(const NodeId& supernode, const IpAddress& at) {
@@ -141,14 +148,15 @@ bool Prover::on_result(TimePoint now, WallTime wall, const NodeId& helper,
       return true;
     case ProofOutcome::refused:
       if (const auto known = helpers_.find(helper); known != helpers_.end()) {
-        const Duration wait = std::chrono::seconds{result.retry_s};
-        known->second.ready_at =
-            now +
-            std::max(proof::helper_gap, random_.jittered(std::min(wait, proof::helper_gap_last)));
+        const auto wait = std::clamp<Duration>(std::chrono::seconds{result.retry_s},
+                                               proof::asked_again, proof::helper_gap_last);
+        known->second.ready_at = now + wait + random_.upto(wait / 4);
       }
-      on_inconclusive(now, claim);
+      claim.asking.reset();  // and whoever else is ready is asked
       return true;
     case ProofOutcome::no_dialler:
+      if (const auto known = helpers_.find(helper); known != helpers_.end())
+        known->second.ready_at = now + proof::asked_again;
       on_inconclusive(now, claim);
       return true;
   }
@@ -208,20 +216,26 @@ void Prover::on_unanswered(TimePoint now, const Door& door, Claim& claim) {
              " were not answered");
     claim.successes.clear();
   }
-  claim.next_ask =
-      now + (claim.proved ? random_.jittered(proof::doubtful)
-                          : back_off(claim, proof::unanswered_first, proof::unanswered_last));
+  const Duration first = claim.own ? proof::unanswered_first : proof::unanswered_behind_nat;
+  claim.next_ask = now + (claim.proved ? random_.jittered(proof::doubtful)
+                                       : back_off(claim, first, proof::unanswered_last));
 }
 
 void Prover::on_inconclusive(TimePoint now, Claim& claim) {
   claim.asking.reset();
-  claim.next_ask = now + back_off(claim, proof::inconclusive_first,
-                                  std::max(proof::inconclusive_last,
-                                           std::min(claim.back_off, proof::unanswered_last)));
+  const Duration last = std::max(proof::inconclusive_last,
+                                 std::min(claim.back_off, proof::unanswered_last));
+  claim.next_ask = now + back_off(claim, proof::inconclusive_first, last);
+  // Whoever comes next could dial us, and nobody tells us that he came.
+  if (claim.own && claim.nobody_to_dial && !claim.proved)
+    claim.next_ask = std::min(claim.next_ask, now + random_.jittered(proof::nobody_yet));
 }
 
 // Whether the successes that are left make a proof.
 void Prover::review(TimePoint now, const Door& door, Claim& claim) {
+  // With nobody left who could dial us, an old proof is the best there is.
+  const bool stands = claim.proved && claim.nobody_to_dial;
+  if (stands) return claim.complete_by.reset();
   while (!claim.successes.empty() && now - claim.successes.back().at >= proof::lifetime)
     claim.successes.pop_back();
 
@@ -258,9 +272,39 @@ const Prover::Helper* Prover::helper_for(const Door& door) const {
 }
 
 std::optional<TimePoint> Prover::ask_at(const Door& door, const Claim& claim) const {
-  const Helper* helper = helper_for(door);
-  if (claim.asking || !helper) return {};
-  return std::max(claim.next_ask, helper->ready_at);
+  if (claim.asking) return {};
+  // As helper_for; but who is ready before we would ask is as good as the first to be ready.
+  std::optional<TimePoint> ready;
+  for (const auto& [id, helper] : helpers_) {
+    if (helper.at.is_v6() != door.v6) continue;
+    ready = earlier(ready, helper.ready_at);
+    if (*ready <= claim.next_ask) return claim.next_ask;
+  }
+  return ready;
+}
+
+bool Prover::is_ask_due(TimePoint now) const {
+  return std::any_of(claims_.begin(), claims_.end(), [&](const auto& entry) {
+    const auto at = ask_at(entry.first, entry.second);
+    return at && *at <= now;
+  });
+}
+
+// Those whom we sent to, and those who dialled us and whose netgroup would not count again.
+std::vector<std::uint64_t> Prover::met(TimePoint now, const Claim& claim) const {
+  std::vector<std::uint64_t> met;
+  const auto add = [&](const NodeId& id) {
+    const auto already = std::find(met.begin(), met.end(), short_id(id));
+    if (already == met.end() && met.size() < max_met) met.push_back(short_id(id));
+  };
+  const bool wants_others = claim.successes.size() < needed();
+  for (const Success& success : claim.successes)
+    if (wants_others || now - success.at < proof::silence) add(success.dialler);
+  for (const Known& asker : dialled_)
+    if (!contacted_.is_quiet(now, asker.at)) add(asker.id);
+  for (const Known& known : known_)
+    if (!contacted_.is_quiet(now, known.at)) add(known.id);
+  return met;
 }
 
 std::optional<Prover::Ask> Prover::poll_ask(TimePoint now) {
@@ -285,7 +329,8 @@ std::optional<Prover::Ask> Prover::poll_ask(TimePoint now) {
                           .deadline = now + proof::ask_patience,
                           .dialled_by = std::nullopt};
     return Ask{id, ProveRequest{claim.asking->nonce, claim.endpoint, door.proto,
-                                static_cast<std::uint16_t>(proof::request_padding)}};
+                                static_cast<std::uint16_t>(proof::request_padding),
+                                met(now, claim)}};
   }
   return {};
 }
@@ -309,7 +354,9 @@ std::optional<TimePoint> Prover::next_timeout() const {
   for (const auto& [door, claim] : claims_) {
     next = earlier(next, claim.asking ? claim.asking->deadline : ask_at(door, claim));
     next = earlier(next, claim.complete_by);
-    if (!claim.successes.empty()) next = earlier(next, claim.successes.back().at + proof::lifetime);
+    const bool stands = claim.proved && claim.nobody_to_dial;
+    if (!claim.successes.empty() && !stands)
+      next = earlier(next, claim.successes.back().at + proof::lifetime);
   }
   return next;
 }
@@ -336,7 +383,9 @@ std::vector<Bytes> Prover::attestations(Door door) const {
 std::vector<NodeId> Prover::reserved(std::span<const NodeId> known) const {
   if (claims_.empty()) return {};
   const bool hopeless = std::all_of(claims_.begin(), claims_.end(), [](const auto& entry) {
-    return entry.second.unreachable && !entry.second.proved;
+    const Claim& claim = entry.second;
+    const bool unanswered = !claim.reached.empty() && !claim.reached.back();
+    return !claim.proved && (claim.unreachable || (unanswered && !claim.own));
   });
   const std::size_t others_need = hopeless ? proof::left_for_homes : 1;
   if (known.size() <= others_need) return {};
@@ -361,8 +410,13 @@ std::string Prover::status(Door door) const {
   const std::string where = claim.endpoint.to_string();
   if (claim.proved)
     return "proved at " + where + " by " + counted(claim.successes.size(), "dialler");
-  if (claim.unreachable) return "strangers cannot reach " + where + ": nobody's dial was answered";
-  if (claim.nobody_to_dial) return "nobody to dial: the network has no third address";
+  const bool unanswered = !claim.reached.empty() && !claim.reached.back();
+  if (claim.unreachable || (unanswered && !claim.own))
+    return "strangers cannot reach " + where + ": no dial was answered";
+  if (!claim.own && claim.reached.empty() && !claim.asking && !claim.nobody_to_dial)
+    return "it is behind a NAT, and whether strangers can reach " + where + " is tried soon";
+  if (claim.nobody_to_dial)
+    return "nobody can dial " + where + " to prove it: the network has no third address yet";
   if (!claim.asking && !helper_for(door)) return "no supernode to ask for a proof of " + where;
   return "having " + where + " proved: " + std::to_string(claim.successes.size()) + " of " +
          counted(needed(), "dialler") + " got through";

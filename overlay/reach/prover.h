@@ -21,6 +21,10 @@
 // or silent, a network with nobody to dial, a dialler that we know already: these say nothing about
 // the endpoint. And what we have seen arrive has arrived, whatever the helper says.
 //
+// In a small mesh we soon have met everybody. A request names whom we met, so that nobody dials in
+// vain; two supernodes are left alone as long as we can (reserved()); and where nobody is left to
+// dial us at all, a proof that was made stands, instead of growing old.
+//
 // Sources: DESIGN §4; the filtering behaviours told apart here are those of RFC 4787, section 5.
 #pragma once
 
@@ -57,8 +61,9 @@ class Prover {
 
   // --- facts ---
   // Supernodes see us at this endpoint, or our router mapped it. Another one than before for the
-  // same door: what was proved is forgotten, and proved anew at once.
-  void on_claim(TimePoint now, const Endpoint& endpoint, Proto proto);
+  // same door: what was proved is forgotten, and proved anew at once. `own`: it is an interface's
+  // address, so no NAT changes it.
+  void on_claim(TimePoint now, const Endpoint& endpoint, Proto proto, bool own = true);
   void on_claim_gone(Door door);
   // A supernode that can be asked over its link, and the address it is linked at: it helps with
   // doors of that family. Those over the limit are not needed.
@@ -66,6 +71,14 @@ class Prover {
   void on_unlinked(TimePoint now, const NodeId& supernode);
   // How many netgroups the network is known to have somebody in who could dial us.
   void on_netgroups(TimePoint now, std::size_t known);
+  // Who could be drawn to dial us, in a small mesh. To be told before poll_ask, when is_ask_due.
+  struct Known {
+    NodeId id;
+    IpAddress at;
+  };
+  void on_known(std::vector<Known> supernodes) { known_ = std::move(supernodes); }
+  // We dial somebody else, to help it prove its address: it is no stranger to us any more.
+  void on_dialling(const NodeId& asker, const IpAddress& at);
   // Something of ours was sent there; all traffic counts, whatever socket it left from.
   void on_sent(TimePoint now, const IpAddress& address) { contacted_.on_sent(now, address); }
   // True: it was asked for; the echo is ready to be sent, if it can prove anything.
@@ -79,6 +92,7 @@ class Prover {
     NodeId helper;
     ProveRequest request;
   };
+  bool is_ask_due(TimePoint now) const;
   std::optional<Ask> poll_ask(TimePoint now);
   std::optional<Transmit> poll_transmit();
   struct Proved {
@@ -127,8 +141,9 @@ class Prover {
   };
   struct Claim {
     Endpoint endpoint;
+    bool own = true;
     std::optional<Asking> asking;
-    TimePoint next_ask;
+    TimePoint next_ask{};
     Duration back_off{};
     std::vector<Success> successes;  // newest first, a netgroup and a dialler once each
     std::deque<bool> reached;        // the last conclusive dials
@@ -146,6 +161,7 @@ class Prover {
   std::size_t needed() const;
   const Helper* helper_for(const Door& door) const;  // the one to be ready first
   std::optional<TimePoint> ask_at(const Door& door, const Claim& claim) const;
+  std::vector<std::uint64_t> met(TimePoint now, const Claim& claim) const;
   void on_reached(TimePoint now, const Door& door, Claim& claim, const Attestation& attestation);
   void on_unanswered(TimePoint now, const Door& door, Claim& claim);
   void on_inconclusive(TimePoint now, Claim& claim);
@@ -160,6 +176,8 @@ class Prover {
   int bits_v6_;
   std::map<Door, Claim> claims_;
   std::map<NodeId, Helper> helpers_;
+  std::vector<Known> known_;
+  std::deque<Known> dialled_;
   std::size_t netgroups_ = 0;
   Contacted contacted_;
   std::deque<Transmit> transmits_;

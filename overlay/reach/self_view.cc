@@ -17,22 +17,59 @@ Endpoint SelfView::observed_by(const NodeId& supernode) const {
   return seen == seen_.end() ? Endpoint{} : seen->second.as;
 }
 
+std::optional<Endpoint> SelfView::mapped(Proto proto) const {
+  const auto& outside = mapped_[slot(proto)];
+  if (!outside) return {};
+  switch (outside->address.scope()) {
+    case Scope::private_net:
+    case Scope::shared:
+      return outside;
+    case Scope::public_net:
+      break;
+    default:
+      return {};
+  }
+  for (const auto& [id, seen] : seen_)
+    if (seen.as.address == outside->address) return outside;
+  return {};
+}
+
+std::optional<IpAddress> SelfView::contradicts_router(Proto proto) const {
+  const auto& outside = mapped_[slot(proto)];
+  if (!outside || mapped(proto)) return {};
+  for (const auto& [id, seen] : seen_)
+    if (seen.as.address.is_v4() == outside->address.is_v4()) return seen.as.address;
+  return {};
+}
+
 std::vector<Candidate> SelfView::candidates() const {
   std::vector<Candidate> candidates;
-  const auto add = [&](const Endpoint& endpoint, How how) {
-    const auto same = [&](const Candidate& c) { return c.endpoint == endpoint; };
+  const auto add = [&](const Endpoint& endpoint, How how, Proto proto = Proto::udp) {
+    const auto same = [&](const Candidate& c) {
+      return c.endpoint == endpoint && c.proto == proto;
+    };
     if (std::none_of(candidates.begin(), candidates.end(), same))
-      candidates.push_back({endpoint, Proto::udp, how});
+      candidates.push_back({endpoint, proto, how});
   };
+  for (const Proto proto : {Proto::udp, Proto::tcp})
+    if (const auto outside = mapped(proto)) add(*outside, How::mapped, proto);
   // What is seen from outside and is our own as well is local: nothing stands in between.
   for (const auto& [id, seen] : seen_) add(seen.as, is_local(seen.as) ? How::local : How::observed);
   for (const Endpoint& endpoint : local_) add(endpoint, How::local);
   return candidates;
 }
 
+bool SelfView::has_family(bool v6) const {
+  return std::any_of(local_.begin(), local_.end(),
+                     [&](const Endpoint& endpoint) { return endpoint.address.is_v6() == v6; });
+}
+
 NatSummary SelfView::nat() const {
   NatSummary nat;
+  const bool by_v4 = std::any_of(seen_.begin(), seen_.end(),
+                                 [](const auto& entry) { return entry.second.by.is_v4(); });
   for (auto a = seen_.begin(); a != seen_.end(); ++a) {
+    if (a->second.by.is_v4() != by_v4) continue;
     if (is_local(a->second.as)) {
       nat.mapping = Behaviour::none;
       nat.ports = Ports::preserved;

@@ -1,8 +1,10 @@
-// How we look from outside: our own addresses, what supernodes say they see, and what that tells
-// about the NAT in front of us.
+// How we look from outside: our own addresses, what supernodes say they see, what our router maps
+// for us, and what all that tells about the NAT in front of us.
 #pragma once
 
+#include <array>
 #include <map>
+#include <optional>
 #include <vector>
 
 #include "protocol/message.h"
@@ -15,12 +17,25 @@ class SelfView {
   // `supernode` saw our main socket's datagrams come from `observed`.
   void on_observed(const NodeId& supernode, const Endpoint& at, const Endpoint& observed);
   void forget(const NodeId& supernode) { seen_.erase(supernode); }
+  // Our router says that it sends on to our main port what reaches `outside`; none: no more.
+  void set_mapped(Proto proto, std::optional<Endpoint> outside) { mapped_[slot(proto)] = outside; }
 
   Endpoint observed_by(const NodeId& supernode) const;
   const std::vector<Endpoint>& local() const { return local_; }
-  // Where a peer may try to reach us: observed addresses first.
+  // The router's word, where nobody contradicts it: a public address has to be one that a supernode
+  // sees us at, for a router that is wrong or lies names a stranger's. An inner address is good for
+  // whoever is in that network too.
+  std::optional<Endpoint> mapped(Proto proto) const;
+  // Whether this host has an address of the family, loopback aside where it has others.
+  bool has_family(bool v6) const;
+  // The router's word as it stands.
+  std::optional<Endpoint> router_says(Proto proto) const { return mapped_[slot(proto)]; }
+  // The address at which supernodes see us instead, where they contradict our router.
+  std::optional<IpAddress> contradicts_router(Proto proto) const;
+  // Where a peer may try to reach us: mapped and observed addresses first.
   std::vector<Candidate> candidates() const;
-  // Mapping and ports, as far as the supernodes' views tell: whether there is a NAT takes one of
+  // Mapping and ports, as far as the supernodes' views tell; of the IPv4 NAT where any of them sees
+  // us by IPv4, for with IPv6 there hardly is one. Whether there is a NAT takes one of
   // them, whether it keeps a mapping for other destinations takes two at different addresses.
   NatSummary nat() const;
   Talk talk() const { return {candidates(), nat()}; }
@@ -31,8 +46,10 @@ class SelfView {
     Endpoint as;
   };
   bool is_local(const Endpoint& endpoint) const;
+  static std::size_t slot(Proto proto) { return static_cast<std::size_t>(proto); }
 
   std::vector<Endpoint> local_;
+  std::array<std::optional<Endpoint>, 2> mapped_;
   std::map<NodeId, Seen> seen_;
 };
 

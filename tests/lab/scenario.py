@@ -68,14 +68,14 @@ def arguments(description, **extra):
     return given
 
 
-def lab():
-    """A new lab, or Skip with the reason why there can be none here."""
+def lab(**kw):
+    """A new lab, or Skip with the reason why there can be none here; kw: for natlab.Lab."""
     os.environ["PATH"] += ":/usr/sbin:/sbin"
     try:
         with Lab() as trial:             # a NAT and a host, to see whether this kernel lets us
             trial.add_public("host")
             trial.add_site("site", nat="fullcone")
-        return Lab()
+        return Lab(**kw)
     except FileNotFoundError as e:
         raise Skip("%s is not installed; tools/deps installs it" % (e.filename or e)) from e
     except (LabError, OSError) as e:

@@ -211,7 +211,7 @@ TEST(Reach, DiallingALittleApartIsNoDifferent) {
 TEST(Reach, AnOfflinePeerIsReportedWithinSecondsAndWithAReason) {
   Meeting meeting(Seed{18}, Nat::port_restricted(), Nat::port_restricted());
   auto& [world, hub, ana, bo] = meeting;
-  auto& cy = world.leaf("cy").behind(Nat::udp_blocked());  // never got as far as a home
+  auto& cy = world.leaf("cy").behind(Nat::all_blocked());  // never got as far as a home
   ASSERT_TRUE(meeting.registered());
   bo.crash();
 

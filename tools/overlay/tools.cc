@@ -1,10 +1,6 @@
 #include "tools/overlay/tools.h"
 
-// The simulator's front is in the tree or it is not.
-#if __has_include("tools/overlay/sim.h")
 #include "tools/overlay/sim.h"
-#define BYWAY_HAS_SIM
-#endif
 
 namespace byway::tools {
 namespace {
@@ -12,7 +8,6 @@ namespace {
 using cli::Call;
 using cli::Command;
 
-#ifdef BYWAY_HAS_SIM
 Command sim_tool() {
   return {.name = "sim",
           .synopsis = "[OPTIONS]",
@@ -27,7 +22,6 @@ Command sim_tool() {
               },
           .reads_itself = true};
 }
-#endif
 
 }  // namespace
 
@@ -43,9 +37,7 @@ Command overlay_command() {
               ping_tool(),
               lookup_tool(),
               map_tool(),
-#ifdef BYWAY_HAS_SIM
               sim_tool(),
-#endif
           }};
 }
 

@@ -49,6 +49,21 @@ std::string in_words(const Event& event, const std::function<std::string(const N
           [&](const SurveyDone& e) {
             return "asked " + name(e.whom) + (e.answer ? ": answered" : because(e.why));
           },
+          [&](const SupernodeGained& e) { return name(e.id) + " is a member of the mesh"; },
+          [&](const SupernodeLost& e) {
+            return name(e.id) + " is no member any more" + because(std::string(e.why));
+          },
+          [&](const LookedUp& e) {
+            return "looked up " + name(e.target) + ": " + std::string(e.outcome) +
+                   (e.home.is_nobody() ? "" : " at " + name(e.home));
+          },
+          [](const Moved& e) {
+            return "moved from " + e.before.to_string() + " to " + e.now.to_string();
+          },
+          [](const MappingDoubted& e) {
+            return "the router names " + e.outside.to_string() + ", but supernodes see " +
+                   e.seen.to_string();
+          },
           [&](const Step& e) {
             return (e.peer.is_nobody() ? "" : "[" + name(e.peer) + "] ") + e.text;
           },

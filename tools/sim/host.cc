@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "protocol/lan_packet.h"
 #include "tools/sim/event_words.h"
 #include "tools/sim/world.h"
 
@@ -111,9 +112,20 @@ Host& Host::wire(const Wire& wire) {
   return *this;
 }
 
+Host& Host::spare_sockets(std::size_t count) {
+  spare_sockets_ = count;
+  return *this;
+}
+
 Host& Host::claims(std::vector<Endpoint> endpoints) {
   claimed_ = std::move(endpoints);
   moved();
+  return *this;
+}
+
+Host& Host::listens_at(std::uint16_t tcp_port) {
+  ensure(!started_);
+  tcp_ports_.push_back(tcp_port);
   return *this;
 }
 
@@ -126,6 +138,7 @@ Host& Host::configured(std::function<void(OverlayConfig&)> change) {
 void Host::moved() {
   if (!overlay_) return;
   overlay_->on_local_endpoints(now(), local_endpoints());
+  overlay_->on_local_tcp_endpoints(now(), local_tcp_endpoints());
   settle();
 }
 
@@ -146,14 +159,23 @@ void Host::start() {
 }
 
 void Host::restart() {
+  crash();
+  peer_book_.clear();
+  restart_with_peer_book();
+}
+
+void Host::restart_with_peer_book() {
   started_ = true;
   crash();
   OverlayConfig config;
+  config.peer_book = peer_book_;
   config.role = kind_ == Kind::supernode ? Role::supernode : Role::leaf;
   config.seeds = world_.seeds_for(*this);
   config.local_endpoints = local_endpoints();
+  config.local_tcp_endpoints = local_tcp_endpoints();
   if (configure_) configure_(config);
   ports_ = {{main_socket, main_port_}};
+  for (const Endpoint& endpoint : local_tcp_endpoints()) tcp_.listen(endpoint.port);
   world_.note(*this, "starts");
   overlay_ = std::make_unique<Overlay>(std::move(config), identity_, world_.crypto(),
                                        random_.fork(), now(), world_.wall());
@@ -163,8 +185,13 @@ void Host::restart() {
 void Host::crash() {
   if (!overlay_) return;
   world_.note(*this, "crashes");
+  peer_book_ = overlay_->peer_book();
   overlay_.reset();
   ports_.clear();
+  tcp_.forget_everything();
+  connections_.clear();
+  connection_ids_.clear();
+  refused_.clear();
   for (const auto& [stream, message] : sending_) undelivered_.push_back(message.text);
   sending_.clear();
   receiving_.clear();
@@ -190,6 +217,30 @@ void Host::router_reboots(bool new_address) {
   world_.network().reboot(*network.router_of(station_), new_address);
 }
 
+void Host::router_maps(std::uint16_t outside_port) {
+  const Network& network = world_.network();
+  ensure(network.zone(station_) != internet);
+  NatBox& nat = world_.network().nat(*network.router_of(station_));
+  nat.pin(outside_port, endpoint());
+  is_told([&](Overlay& overlay, TimePoint at) {
+    overlay.on_mapped(at, Proto::udp, {nat.outside(), outside_port});
+  });
+}
+
+void Host::is_told(const std::function<void(Overlay&, TimePoint)>& what) {
+  what(overlay(), now());
+  settle();
+}
+
+void Host::sleeps_for(Duration duration) {
+  asleep_ = true;
+  unplug();
+  world_.run_for(duration);
+  plug_in();
+  asleep_ = false;
+  is_told([](Overlay& overlay, TimePoint at) { overlay.on_network_change(at); });
+}
+
 Overlay& Host::overlay() {
   start();
   ensure(overlay_ != nullptr);
@@ -207,19 +258,118 @@ TimePoint Host::now() const {
 void Host::settle() {
   for (bool quiet = false; !quiet;) {
     quiet = true;
+    while (auto order = overlay_->poll_socket()) carry_out(*order), quiet = false;
     while (auto transmit = overlay_->poll_transmit(now())) carry_out(*transmit), quiet = false;
+    while (auto order = overlay_->poll_tcp()) carry_out(*order), quiet = false;
     while (auto event = overlay_->poll_event()) publish(*event), quiet = false;
+    if (settle_tcp()) quiet = false;
   }
   if (auto deadline = overlay_->next_timeout()) world_.network().set_alarm(station_, *deadline);
+  if (auto deadline = tcp_.next_timeout()) world_.network().set_alarm(station_, *deadline);
+}
+
+// --- TCP ------------------------------------------------------------------------------------
+
+std::vector<Endpoint> Host::local_tcp_endpoints() const {
+  const IpAddress& address = world_.network().address(station_);
+  std::vector<Endpoint> all{{address, main_port_}};
+  for (const std::uint16_t port : tcp_ports_) all.push_back({address, port});
+  if (kind_ == Kind::supernode) all.push_back({address, 443});
+  return all;
+}
+
+void Host::carry_out(const TcpOrder& order) {
+  if (const auto* wish = std::get_if<OpenTcp>(&order)) {
+    TcpEnds ends{{world_.network().address(station_), main_port_}, wish->to};
+    bool begun = tcp_.connect(now(), ends);
+    if (!begun && !wish->only_shared) {
+      ends.local.port = static_cast<std::uint16_t>(32'768 + random_.below(28'232));
+      begun = tcp_.connect(now(), ends);
+    }
+    if (!begun) return refused_.push_back(wish->id);
+    connections_[wish->id] = ends;
+    connection_ids_[ends] = wish->id;
+    return;
+  }
+  const auto found = connections_.find(std::get<CloseTcp>(order).id);
+  if (found == connections_.end()) return;
+  tcp_.close(found->second);
+  connection_ids_.erase(found->second);
+  connections_.erase(found);
+}
+
+void Host::hear(TcpStack::Event& event) {
+  using What = TcpStack::Event::Kind;
+  if (event.kind == What::accepted) {
+    const TcpId id = overlay_->on_tcp_accepted(now(), event.ends.local, event.ends.remote);
+    if (id == 0) return tcp_.close(event.ends);
+    connections_[id] = event.ends;
+    connection_ids_[event.ends] = id;
+    return;
+  }
+  const auto found = connection_ids_.find(event.ends);
+  if (found == connection_ids_.end()) return;  // closed by us meanwhile
+  const TcpId id = found->second;
+  if (event.kind == What::opened) return overlay_->on_tcp_open(now(), id, event.ends.local);
+  if (event.kind == What::datagram) {
+    const auto drops_before = overlay_->counters().drops;
+    overlay_->on_datagram(
+        now(),
+        {.from = event.ends.remote, .bytes = event.bytes, .proto = Proto::tcp, .connection = id});
+    return note_drops(drops_before);
+  }
+  connection_ids_.erase(found);
+  connections_.erase(id);
+  overlay_->on_tcp_closed(now(), id, event.why);
+}
+
+// True: something happened.
+bool Host::settle_tcp() {
+  bool any = false;
+  for (const TcpId id : std::exchange(refused_, {})) {
+    overlay_->on_tcp_closed(now(), id, TcpEnd::taken);
+    any = true;
+  }
+  while (auto event = tcp_.poll_event()) hear(*event), any = true;
+  while (auto segment = tcp_.poll_segment()) {
+    any = true;
+    // From an address that it has no more nothing leaves a host.
+    if (segment->ends.local.address != world_.network().address(station_)) continue;
+    world_.network().send(station_, {.from = segment->ends.local,
+                                     .to = segment->ends.remote,
+                                     .bytes = std::move(segment->bytes),
+                                     .proto = Proto::tcp});
+  }
+  return any;
+}
+
+void Host::on_segment(TimePoint when, const Endpoint& from, std::uint16_t port, ByteView bytes) {
+  const IpAddress& own = world_.network().address(station_);
+  tcp_.on_segment(when, {{own, port}, from}, bytes);
+  if (overlay_) return settle();
+  // Nobody runs: the kernel says so.
+  while (auto segment = tcp_.poll_segment())
+    world_.network().send(station_, {.from = segment->ends.local,
+                                     .to = segment->ends.remote,
+                                     .bytes = std::move(segment->bytes),
+                                     .proto = Proto::tcp});
 }
 
 void Host::carry_out(const Transmit& transmit) {
-  const Endpoint from{world_.network().address(station_), port_of(transmit.socket)};
-  ByteView rest(transmit.bytes);
+  const auto connection = connections_.find(transmit.connection);
+  if (transmit.proto == Proto::tcp && connection == connections_.end()) return;
+  const auto port = ports_.find(transmit.socket);
+  if (port == ports_.end()) return world_.note(*this, "has no such socket");
+  const Endpoint from{world_.network().address(station_), port->second};
+  ByteView rest = transmit.view();
   const std::size_t segment = transmit.segment_size ? transmit.segment_size : rest.size();
   do {
     const ByteView datagram = rest.first(std::min(segment, rest.size()));
     rest = rest.subspan(datagram.size());
+    if (transmit.proto == Proto::tcp) {
+      tcp_.send(now(), connection->second, datagram);
+      continue;
+    }
     world_.network().send(station_, {.from = from,
                                      .to = transmit.to,
                                      .bytes = to_bytes(datagram),
@@ -228,29 +378,44 @@ void Host::carry_out(const Transmit& transmit) {
   } while (!rest.empty());
 }
 
-// A socket is opened when it is first used, at a port that the system chooses.
-std::uint16_t Host::port_of(SocketId socket) {
-  const auto open = ports_.find(socket);
-  if (open != ports_.end()) return open->second;
+void Host::carry_out(const SocketOrder& order) {
+  if (const auto* close = std::get_if<CloseSocket>(&order)) {
+    ports_.erase(close->id);
+    return;
+  }
+  const auto& open = std::get<OpenSocket>(order);
+  const Endpoint wanted = open.bind.value_or(Endpoint{});
+  const std::uint16_t port = wanted.port != 0 ? wanted.port : free_port();
+  if (ports_.size() > spare_sockets_ || listens_on(port))
+    return overlay_->on_socket_failed(now(), open.id);
+  ports_[open.id] = port;
+  overlay_->on_socket_opened(now(), open.id, {world_.network().address(station_), port});
+}
+
+std::uint16_t Host::free_port() {
   std::uint16_t port;
   do {
     port = static_cast<std::uint16_t>(32'768 + random_.below(28'232));
   } while (listens_on(port));
-  return ports_[socket] = port;
+  return port;
 }
 
 bool Host::listens_on(std::uint16_t port) const {
   if (kind_ == Kind::stranger) return true;
+  if (port == lan_port) return overlay_ != nullptr;
   return std::any_of(ports_.begin(), ports_.end(),
                      [&](const auto& entry) { return entry.second == port; });
 }
 
 void Host::on_datagram(TimePoint when, const Endpoint& from, std::uint16_t port, ByteView bytes) {
   if (kind_ == Kind::stranger) return received_.push_back({from, to_bytes(bytes)});
-  for (const auto& [socket, its_port] : ports_) {
+  auto sockets = ports_;
+  if (overlay_) sockets[lan_socket] = lan_port;
+  for (const auto& [socket, its_port] : sockets) {
     if (its_port != port) continue;
     const auto drops_before = overlay_->counters().drops;
-    overlay_->on_datagram(when, {.from = from, .bytes = bytes, .socket = socket});
+    const Datagram datagram{.from = from, .bytes = bytes, .socket = socket};
+    overlay_->on_datagrams(when, {&datagram, 1});
     note_drops(drops_before);
     return settle();
   }
@@ -264,7 +429,8 @@ void Host::note_drops(const std::array<std::uint64_t, drop_kinds>& before) {
 }
 
 void Host::on_alarm(TimePoint when) {
-  if (!overlay_) return;
+  if (!overlay_ || asleep_) return;
+  tcp_.on_timeout(when);
   const auto deadline = overlay_->next_timeout();
   if (deadline && *deadline <= when) {
     alarms_at_once_ = when == last_alarm_ ? alarms_at_once_ + 1 : 0;

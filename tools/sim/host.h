@@ -18,6 +18,7 @@
 
 #include "overlay/overlay.h"
 #include "tools/sim/network.h"
+#include "tools/sim/tcp.h"
 
 namespace byway::sim {
 
@@ -61,7 +62,10 @@ class Host final : public Receiver {
   Host& port(std::uint16_t port);      // of the main socket; before the start
   // Of the way out: the outermost router's wire, or its own where it has a public address.
   Host& wire(const Wire& wire);
+  // The system has no more than so many spare sockets for it.
+  Host& spare_sockets(std::size_t count);
   Host& claims(std::vector<Endpoint> endpoints);  // lies about its local addresses
+  Host& listens_at(std::uint16_t tcp_port);       // beside the main port; a supernode at 443
   Host& configured(std::function<void(OverlayConfig&)> change);
 
   // --- what it does ---
@@ -74,10 +78,17 @@ class Host final : public Receiver {
   void crash();    // at once, without a word
   void leave();    // with goodbyes
   void restart();  // the same key, nothing remembered
+  void restart_with_peer_book();  // and what it had kept on disk
   void unplug();
   void plug_in();
   void router_reboots(bool new_address = false);  // the nearest router
   void start();
+  // Its router maps this outside port to it, and says so.
+  void router_maps(std::uint16_t outside_port);
+  // Whatever else a shell tells its node, between two inputs.
+  void is_told(const std::function<void(Overlay&, TimePoint)>& what);
+  // Stands still with its node for so long, as a laptop that sleeps; what arrives is lost.
+  void sleeps_for(Duration duration);
 
   // --- what it sees ---
   bool is_running() const { return overlay_ != nullptr; }
@@ -116,6 +127,7 @@ class Host final : public Receiver {
   bool listens_on(std::uint16_t port) const override;
   void on_datagram(TimePoint now, const Endpoint& from, std::uint16_t port,
                    ByteView bytes) override;
+  void on_segment(TimePoint now, const Endpoint& from, std::uint16_t port, ByteView bytes) override;
   void on_alarm(TimePoint now) override;
 
  private:
@@ -134,7 +146,12 @@ class Host final : public Receiver {
   void on_stream(const StreamOpened& opened);
   void read_from(StreamId stream);
   void write_to(StreamId stream);
-  std::uint16_t port_of(SocketId socket);
+  void carry_out(const SocketOrder& order);
+  std::uint16_t free_port();
+  std::vector<Endpoint> local_tcp_endpoints() const;
+  void carry_out(const TcpOrder& order);
+  void hear(TcpStack::Event& event);
+  bool settle_tcp();
 
   World& world_;
   Kind kind_;
@@ -148,9 +165,17 @@ class Host final : public Receiver {
   std::optional<StationId> outer_router_;  // of the routers that behind(nat) made
 
   bool started_ = false;  // ever
+  Bytes peer_book_;       // on its disk
   bool ready_ = false;
+  bool asleep_ = false;
   std::unique_ptr<Overlay> overlay_;
   std::map<SocketId, std::uint16_t> ports_;
+  std::size_t spare_sockets_ = 4096;
+  std::vector<std::uint16_t> tcp_ports_;  // listened on
+  TcpStack tcp_;
+  std::map<TcpId, TcpEnds> connections_;
+  std::map<TcpEnds, TcpId> connection_ids_;
+  std::vector<TcpId> refused_;  // orders that could not be carried out, to be told next
   std::map<StreamId, Outbound> sending_;
   std::map<StreamId, std::string> receiving_;
   TimePoint last_alarm_{};

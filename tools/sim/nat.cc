@@ -50,6 +50,34 @@ Nat Nat::udp_blocked() {
   return {.mapping = Behaviour::blocked, .filtering = Behaviour::blocked};
 }
 
+Nat Nat::tcp_443_only() {
+  Nat nat = udp_blocked();
+  nat.only_tcp_port = 443;
+  return nat;
+}
+
+Nat Nat::all_blocked() {
+  Nat nat = udp_blocked();
+  nat.blocks_tcp = true;
+  return nat;
+}
+
+Nat Nat::for_tcp() const {
+  Nat tcp = *this;
+  tcp.lifetime = 2h;
+  if (mapping == Behaviour::blocked && !blocks_tcp) {
+    tcp.mapping = Nat{}.mapping;
+    tcp.filtering = Nat{}.filtering;
+  }
+  return tcp;
+}
+
+Nat Nat::with_resets() const {
+  Nat changed = *this;
+  changed.resets_uninvited = true;
+  return changed;
+}
+
 Nat Nat::with_hairpin() const {
   Nat changed = *this;
   changed.hairpins = true;
@@ -77,6 +105,11 @@ NatBox::NatBox(const Nat& nat, IpAddress outside, Random random)
 
 std::optional<Endpoint> NatBox::outbound(TimePoint now, const Endpoint& inside,
                                          const Endpoint& remote) {
+  if (const auto flow = pinned_flows_.find({inside, remote});
+      flow != pinned_flows_.end() && fresh(now, flow->second.last)) {
+    flow->second.last = now;
+    return Endpoint{outside_, flow->second.port};
+  }
   if (nat_.mapping == Behaviour::blocked) return std::nullopt;
 
   // A flow that was pushed off its usual port has a mapping of its own and stays there.
@@ -95,6 +128,13 @@ std::optional<Endpoint> NatBox::outbound(TimePoint now, const Endpoint& inside,
 
 NatBox::Inbound NatBox::inbound(TimePoint now, const Endpoint& outside, const Endpoint& remote) {
   if (nat_.is_open()) return {outside, Refusal::none};
+  if (const auto pinned = pinned_.find(outside.port); pinned != pinned_.end()) {
+    if (pinned_flows_.size() >= flows_kept)
+      std::erase_if(pinned_flows_,
+                    [&](const auto& entry) { return !fresh(now, entry.second.last); });
+    pinned_flows_[{pinned->second, remote}] = {outside.port, now};
+    return {pinned->second, Refusal::none};
+  }
 
   const auto owner = by_outside_.find(outside);
   const Key key = owner == by_outside_.end() ? Key{} : owner->second;
@@ -115,6 +155,8 @@ void NatBox::reboot(IpAddress outside) {
   mappings_.clear();
   by_outside_.clear();
   taken_.clear();
+  pinned_.clear();
+  pinned_flows_.clear();
   blocks_.clear();
 }
 

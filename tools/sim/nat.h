@@ -32,6 +32,10 @@ struct Nat {
   // sends to that remote is pushed off its usual port, for the flow is already taken. Routers
   // built on Linux do this where their own firewall accepts such packets.
   bool poisonable = false;
+  // For TCP, which keeps its mappings for two hours (RFC 5382, REQ-5).
+  bool blocks_tcp = false;
+  std::optional<std::uint16_t> only_tcp_port;  // nothing else gets out
+  bool resets_uninvited = false;               // a SYN that nobody waits for is answered
 
   static Nat public_host();         // no NAT at all
   static Nat firewall();            // public addresses, but only answers come in
@@ -41,11 +45,16 @@ struct Nat {
   static Nat symmetric_random();    // another, random port for every remote endpoint
   static Nat symmetric_sequential(std::uint16_t delta = 1);
   static Nat symmetric_block(std::uint16_t size);
-  static Nat udp_blocked();  // lets no UDP out
+  static Nat udp_blocked();   // lets no UDP out; port-restricted for TCP
+  static Nat tcp_443_only();  // the same, and TCP only to that port
+  static Nat all_blocked();
 
   Nat with_hairpin() const;
   Nat with_lifetime(Duration lifetime) const;
   Nat with_poisoning() const;
+  Nat with_resets() const;
+  // What the box does to TCP.
+  Nat for_tcp() const;
 
   // No box is needed for it.
   bool is_open() const { return mapping == Behaviour::none && filtering == Behaviour::none; }
@@ -59,6 +68,7 @@ class NatBox {
   NatBox(const Nat& nat, IpAddress outside, Random random);
 
   const Nat& nat() const { return nat_; }
+  void become(const Nat& nat) { nat_ = nat; }
   const IpAddress& outside() const { return outside_; }
 
   // Nothing: no UDP passes, or no port is left.
@@ -70,7 +80,11 @@ class NatBox {
   };
   Inbound inbound(TimePoint now, const Endpoint& outside, const Endpoint& remote);
 
-  // Every mapping is lost; the address may be a new one.
+  // As a router does when it is asked by UPnP or NAT-PMP: whoever sends to this outside port
+  // reaches `inside`, whatever the filter; the answers leave from there too.
+  void pin(std::uint16_t outside_port, const Endpoint& inside) { pinned_[outside_port] = inside; }
+
+  // Every mapping is lost, pinned ones too; the address may be a new one.
   void reboot(IpAddress outside);
   std::size_t mappings() const { return mappings_.size(); }
 
@@ -111,7 +125,13 @@ class NatBox {
   Random random_;
   std::map<Key, Mapping> mappings_;
   std::map<Endpoint, Key> by_outside_;
-  std::map<Flow, TimePoint> taken_;            // flows the router keeps for itself
+  std::map<Flow, TimePoint> taken_;  // flows the router keeps for itself
+  std::map<std::uint16_t, Endpoint> pinned_;
+  struct Pinned {
+    std::uint16_t port;
+    TimePoint last;
+  };
+  std::map<Key, Pinned> pinned_flows_;         // by inside and remote endpoint
   std::map<IpAddress, std::uint32_t> blocks_;  // first port of each inside address's block
   std::uint32_t next_port_;
 };

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "tools/sim/tcp.h"
+
 namespace byway::sim {
 namespace {
 
@@ -56,6 +58,8 @@ StationId Network::add_router(std::string name, const Nat& nat) {
   zones_[zone].prefix = IpAddress::v4({192, 168, static_cast<std::uint8_t>(zone % 256), 0});
   stations_[id].inside = zone;
   stations_[id].box = std::make_unique<NatBox>(nat, IpAddress{}, random_.fork());
+  // Drawn from what the router has, not from the network's chance: stories without TCP stay.
+  stations_[id].tcp_box = std::make_unique<NatBox>(nat.for_tcp(), IpAddress{}, Random(0x7c9 + id));
   place(id, internet);
   return id;
 }
@@ -75,6 +79,7 @@ void Network::place(StationId id, ZoneId zone, std::optional<IpAddress> address)
   claim(zone, station.address, id);
   if (!station.box) return;
   station.box->reboot(station.address);
+  station.tcp_box->reboot(station.address);
   if (station.box->nat().mapping == Behaviour::none)
     for (const auto& [inside, who] : zones_[station.inside].stations) claim(zone, inside, id);
 }
@@ -120,6 +125,7 @@ void Network::reboot(StationId router, bool new_address) {
   Station& station = stations_[router];
   if (new_address) return place(router, station.zone);
   station.box->reboot(station.address);
+  station.tcp_box->reboot(station.address);
 }
 
 // --- running --------------------------------------------------------------------------------
@@ -141,9 +147,9 @@ void Network::send(StationId origin, Outgoing out) {
                 .from = out.from,
                 .to = out.to,
                 .bytes = std::move(out.bytes),
-                .ttl = out.ttl ? out.ttl : enough_hops};
+                .ttl = out.ttl ? out.ttl : enough_hops,
+                .proto = out.proto};
   if (!stations_[origin].plugged) return finish(packet, origin, Fate::unplugged);
-  if (out.proto != Proto::udp) return finish(packet, origin, Fate::not_udp);
   launch(std::move(packet), origin, stations_[origin].zone);
 }
 
@@ -151,6 +157,7 @@ void Network::send(StationId origin, Outgoing out) {
 // sender is a station of the zone, or the zone's router that brings something in.
 void Network::launch(Packet packet, StationId sender, ZoneId zone) {
   const Zone& network = zones_[zone];
+  if (packet.to.address.scope() == Scope::multicast) return multicast(packet, sender, zone);
   const auto found = network.stations.find(packet.to.address);
   const bool inward = network.router == sender;
   if (found == network.stations.end() && (inward || !network.router))
@@ -180,6 +187,18 @@ void Network::launch(Packet packet, StationId sender, ZoneId zone) {
               outward, std::move(copy)});
   }
   schedule({trip.arrival, 0, target, outward, std::make_unique<Packet>(std::move(packet))});
+}
+
+// To every host of the zone but its sender, with no router in between; in the internet to nobody.
+// Whether a group was joined is told by who listens at its port.
+void Network::multicast(const Packet& packet, StationId sender, ZoneId zone) {
+  if (zone == internet) return finish(packet, sender, Fate::no_such_host);
+  for (const auto& [address, station] : zones_[zone].stations) {
+    if (station == sender || is_router(station)) continue;
+    Trip trip{.arrival = now_};
+    if (!cross(sender, packet, trip) || !cross(station, packet, trip)) continue;
+    schedule({trip.arrival, 0, station, false, std::make_unique<Packet>(packet)});
+  }
 }
 
 // False: it does not get through, and its fate is told.
@@ -217,9 +236,37 @@ void Network::arrive(Packet packet, StationId station, bool outward) {
   come_in(std::move(packet), station);
 }
 
+NatBox& Network::box_for(const Packet& packet, StationId router) {
+  Station& station = stations_[router];
+  return packet.proto == Proto::tcp ? *station.tcp_box : *station.box;
+}
+
+// As some routers answer a SYN that is for nobody.
+void Network::reset_uninvited(const Packet& packet, StationId router) {
+  const Station& station = stations_[router];
+  if (packet.proto != Proto::tcp || !station.box->nat().resets_uninvited) return;
+  if (packet.bytes.empty() || packet.bytes[0] != TcpStack::syn) return;
+  Bytes reset(packet.bytes.size());
+  reset[0] = TcpStack::rst;
+  launch({.origin = router,
+          .sent = now_,
+          .first_from = packet.to,
+          .first_to = packet.from,
+          .from = packet.to,
+          .to = packet.from,
+          .bytes = std::move(reset),
+          .ttl = enough_hops,
+          .proto = Proto::tcp},
+         router, station.zone);
+}
+
 void Network::go_out(Packet packet, StationId router) {
   Station& station = stations_[router];
-  const auto outside = station.box->outbound(now_, packet.from, packet.to);
+  NatBox& box = box_for(packet, router);
+  const auto& only = station.box->nat().only_tcp_port;
+  if (packet.proto == Proto::tcp && only && packet.to.port != *only)
+    return finish(packet, router, Fate::blocked);
+  const auto outside = box.outbound(now_, packet.from, packet.to);
   if (!outside) return finish(packet, router, Fate::blocked);
   packet.from = *outside;
 
@@ -231,10 +278,12 @@ void Network::go_out(Packet packet, StationId router) {
 
 void Network::come_in(Packet packet, StationId router) {
   Station& station = stations_[router];
-  const auto in = station.box->inbound(now_, packet.to, packet.from);
-  if (!in.inside)
+  const auto in = box_for(packet, router).inbound(now_, packet.to, packet.from);
+  if (!in.inside) {
+    reset_uninvited(packet, router);
     return finish(packet, router,
                   in.refusal == Refusal::filtered ? Fate::filtered : Fate::no_mapping);
+  }
   packet.to = *in.inside;
   launch(std::move(packet), router, station.inside);
 }
@@ -245,6 +294,10 @@ void Network::deliver(Packet packet, StationId host) {
   if (const auto known = toward_.find({host, packet.from.address}); known != toward_.end())
     known->second.answered = true;
 
+  if (receiver && packet.proto == Proto::tcp) {
+    finish(packet, host, Fate::delivered);
+    return receiver->on_segment(now_, packet.from, packet.to.port, packet.bytes);
+  }
   if (!receiver || !receiver->listens_on(packet.to.port))
     return finish(packet, host, Fate::not_listening);
   finish(packet, host, Fate::delivered);  // told before what the host does about it
@@ -262,11 +315,17 @@ void Network::finish(const Packet& packet, StationId at, Fate fate) {
                   .from = packet.first_from,
                   .seen_as = packet.from,
                   .to = packet.first_to,
-                  .kind = classify(packet.bytes),
+                  .kind = PacketKind::unknown,
                   .relayed = {},
                   .size = packet.bytes.size(),
                   .fate = fate,
-                  .copy = packet.copy};
+                  .copy = packet.copy,
+                  .tcp = {}};
+  if (packet.proto == Proto::tcp) {
+    if (!packet.bytes.empty()) line.tcp = packet.bytes[0];
+  } else {
+    line.kind = classify(packet.bytes);
+  }
   if (line.kind == PacketKind::relay)
     if (const auto frame = parse_relay_frame(packet.bytes)) line.relayed = classify(frame->payload);
   story_.packet(line);

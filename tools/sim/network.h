@@ -49,6 +49,8 @@ class Receiver {
   virtual bool listens_on(std::uint16_t port) const = 0;
   virtual void on_datagram(TimePoint now, const Endpoint& from, std::uint16_t port,
                            ByteView bytes) = 0;
+  // A segment of TCP (tcp.h); who has none is as deaf as a closed port.
+  virtual void on_segment(TimePoint, const Endpoint&, std::uint16_t, ByteView) {}
   virtual void on_alarm(TimePoint now) = 0;
 };
 
@@ -108,6 +110,8 @@ class Network {
   void set_plugged(StationId station, bool plugged) { stations_[station].plugged = plugged; }
   // A router loses its mappings, and its address where `new_address`.
   void reboot(StationId router, bool new_address);
+  // From now on another kind, for new and old flows alike; TCP mappings stay.
+  void set_nat(StationId router, const Nat& nat) { stations_[router].box->become(nat); }
 
   // --- running ---
   void send(StationId origin, Outgoing packet);
@@ -142,7 +146,8 @@ class Network {
     Receiver* receiver = nullptr;
     std::optional<TimePoint> alarm;
     // a router
-    std::unique_ptr<NatBox> box;
+    std::unique_ptr<NatBox> box;      // for UDP
+    std::unique_ptr<NatBox> tcp_box;  // the same kind, with mappings of its own
     ZoneId inside = internet;
   };
   struct Zone {
@@ -158,6 +163,7 @@ class Network {
     Endpoint from, to;
     Bytes bytes;
     int ttl;
+    Proto proto = Proto::udp;
     bool copy = false;
   };
   struct Trip {  // of a packet across one zone
@@ -180,10 +186,13 @@ class Network {
   void claim(ZoneId zone, const IpAddress& address, StationId station);
 
   void launch(Packet packet, StationId sender, ZoneId zone);
+  void multicast(const Packet& packet, StationId sender, ZoneId zone);
   void arrive(Packet packet, StationId station, bool outward);
   void go_out(Packet packet, StationId router);
   void come_in(Packet packet, StationId router);
   void deliver(Packet packet, StationId host);
+  NatBox& box_for(const Packet& packet, StationId router);
+  void reset_uninvited(const Packet& packet, StationId router);
   bool cross(StationId station, const Packet& packet, Trip& trip);
   bool is_cut(StationId from, StationId to) const;
   void finish(const Packet& packet, StationId at, Fate fate);

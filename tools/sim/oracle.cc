@@ -19,6 +19,12 @@ bool ignores_ports(const Nat& nat) {
 
 }  // namespace
 
+bool tcp_possible(const Nat& a, const Nat& b) {
+  // Whoever lets out one port only reaches nobody at the ports that nodes listen on.
+  if (a.only_tcp_port || b.only_tcp_port) return false;
+  return direct_possible(a.for_tcp(), b.for_tcp());
+}
+
 bool direct_possible(const Nat& a, const Nat& b) {
   if (is_blocked(a) || is_blocked(b)) return false;
   if (is_easy(a) && is_easy(b)) return true;

@@ -10,5 +10,7 @@ namespace byway::sim {
 // at the endpoints that a third party observed? Guessing the ports of a NAT that maps by remote
 // is not counted: it takes luck, and needs a judgement of its own.
 bool direct_possible(const Nat& a, const Nat& b);
+// The same by TCP, where both listen on some port other than 443.
+bool tcp_possible(const Nat& a, const Nat& b);
 
 }  // namespace byway::sim

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "tools/sim/tcp.h"
+
 namespace byway::sim {
 namespace {
 
@@ -15,6 +17,15 @@ std::string seconds(Duration since_start) {
 std::string milliseconds(Duration duration) {
   char text[32];
   std::snprintf(text, sizeof(text), "%.1f ms", to_ms(duration));
+  return text;
+}
+
+std::string flags_in_words(std::uint8_t flags) {
+  std::string text;
+  if (flags & TcpStack::syn) text += " SYN";
+  if (flags & TcpStack::ack) text += " ACK";
+  if (flags & TcpStack::fin) text += " FIN";
+  if (flags & TcpStack::rst) text += " RST";
   return text;
 }
 
@@ -46,8 +57,6 @@ std::string_view to_string(Fate fate) {
       return "too big";
     case Fate::unplugged:
       return "unplugged";
-    case Fate::not_udp:
-      return "not UDP";
   }
   return "?";
 }
@@ -69,6 +78,7 @@ void Story::packet(const PacketLine& line) {
   mix(line.relayed ? static_cast<std::uint64_t>(*line.relayed) : 0);
   mix(line.size);
   mix(static_cast<std::uint64_t>(line.fate) * 2 + (line.copy ? 1 : 0));
+  if (line.tcp) mix(std::uint64_t{0x100} + *line.tcp);
   keep(line);
 }
 
@@ -108,7 +118,7 @@ std::string Story::in_words(const PacketLine& line) const {
   text += " -> ";
   if (line.fate == Fate::delivered) text += name_of(line.at) + " ";
   text += line.to.to_string() + "  ";
-  text += to_string(line.kind);
+  text += line.tcp ? "tcp" + flags_in_words(*line.tcp) : std::string(to_string(line.kind));
   if (line.relayed) text += "(" + std::string(to_string(*line.relayed)) + ")";
   text += "  " + std::to_string(line.size) + " B  ";
   text += to_string(line.fate);

@@ -31,15 +31,14 @@ enum class Fate : std::uint8_t {
   no_mapping,     // a NAT knows nobody inside for it
   filtered,       // a NAT knows whom it is for, but not this sender
   no_hairpin,     // the NAT does not turn packets round
-  blocked,        // the NAT lets no UDP out, or has no port left
+  blocked,        // the NAT does not let it out, or has no port left
   no_such_host,   // nobody has this address
   not_listening,  // the host is there, but not this port
   expired,        // its TTL ran out
   too_big,        // larger than the wire's MTU allows
-  unplugged,      // an end is off the network
-  not_udp         // only UDP is simulated
+  unplugged       // an end is off the network
 };
-constexpr std::size_t fate_kinds = static_cast<std::size_t>(Fate::not_udp) + 1;
+constexpr std::size_t fate_kinds = static_cast<std::size_t>(Fate::unplugged) + 1;
 std::string_view to_string(Fate fate);
 
 struct PacketLine {
@@ -54,7 +53,8 @@ struct PacketLine {
   std::optional<PacketKind> relayed;  // what a relay frame carries
   std::size_t size = 0;
   Fate fate = Fate::delivered;
-  bool copy = false;  // the wire made a second one
+  bool copy = false;                // the wire made a second one
+  std::optional<std::uint8_t> tcp;  // a segment, with these flags (tcp.h)
 };
 
 class Story {

@@ -15,10 +15,13 @@ from itertools import permutations
 
 from .compiled import compiled
 from .model import NAT_KINDS, Link, Node, Site, as_link, rate_bits
-from .netns import LabError, alive, in_netns, ip_batch, load_rules, namespaces, offload_off, run, start_time, sysctl
+from .netns import LabError, alive, end_pids, in_netns, ip_batch, load_rules, namespaces, offload_off, run, start_time, sysctl
 from .rules import host_firewall, router_rules
 from .state import STATE_DIR, abandoned, read_state, sweep, wipe, write_state
 
+# miniupnpd maps nothing where the outside address is of a documentation block, so these routers get
+# one of the unused first addresses of a real one; nothing leads out of the lab.
+UPNP_NET = "11.0.0.%d"
 CORE_GW = "192.0.2.1"                  # the core's address on every link
 PROBE_IPS = ("203.0.113.250", "203.0.113.251")
 
@@ -47,6 +50,7 @@ class Lab:
         self.nodes, self.sites = {}, {}
         self.counter = {"link": 0, "public": 9, "site": 9, "lan": 0, "cgn": 0}
         self.boxes = {}                 # node name -> delaybox pid
+        self.daemons = {}               # site -> miniupnpd
         self._popen = []
         self._lock = threading.RLock()
         self._down = False
@@ -85,7 +89,7 @@ class Lab:
             setattr(self, k, st.get(k, []))
         self.nodes = {k: Node(**v) for k, v in st["nodes"].items()}
         self.sites = {k: Site(**v) for k, v in st["sites"].items()}
-        self._popen, self._lock, self._down = [], threading.RLock(), False
+        self._popen, self._lock, self._down, self.daemons = [], threading.RLock(), False, {}
         return self
 
     def __enter__(self):
@@ -278,10 +282,16 @@ class Lab:
 
     def add_site(self, name, nat="port-restricted", hosts=1, hairpin=False, upstream=None, lan=None,
                  udp_timeout=0, ipv6=None, v6_open=False, wan_reject=False, wan_accept=False, block="drop",
-                 link=None, ip=None):
+                 upnp="", link=None, ip=None):
         """A NAT router and its LAN hosts <name>-1..<name>-N.  With nat public/public-fw
-        there is no router: the hosts themselves have public addresses."""
+        there is no router: the hosts themselves have public addresses.
+        upnp: "on", "igd" or "lies", see model.Site; nat="upnp" is short for port-restricted with it."""
         with self._lock:
+            if nat == "upnp":
+                nat, upnp = "port-restricted", upnp or "on"
+            if upnp and not ip and not upstream:
+                self.counter["upnp"] = self.counter.get("upnp", 9) + 1
+                ip = UPNP_NET % self.counter["upnp"]
             if nat not in NAT_KINDS:
                 raise LabError("unknown nat kind %r; one of %s" % (nat, ", ".join(NAT_KINDS)))
             if nat in ("public", "public-fw"):
@@ -304,7 +314,7 @@ class Lab:
                 ip = str(ipaddress.ip_network(cgn.lan).network_address + cgn.next_cust)
             s = Site(name, nat, name + "-gw", [], lan, hairpin=hairpin, udp_timeout=udp_timeout,
                      upstream=upstream or "core", ipv6=(self.ipv6 if ipv6 is None else ipv6) and not upstream,
-                     v6_open=v6_open, wan_reject=wan_reject, wan_accept=wan_accept, block=block)
+                     v6_open=v6_open, wan_reject=wan_reject, wan_accept=wan_accept, block=block, upnp=upnp)
             self._router(s, "gw", up, ip or self._alloc("site"), as_link(link))
             for _ in range(hosts):
                 self.add_host(name)
@@ -330,8 +340,45 @@ class Lab:
             if s.ipv6:
                 run(["ip", "-6", "addr", "add", s.lan6.replace("::/", "::1/"), "dev", "lan", "nodad"], gw.ns)
                 run(["ip", "-6", "route", "add", s.lan6[:-len(":1::/64")] + "::/48", "via", gw.ip6, "dev", gw.up_if], up.ns)
+        if s.upnp:
+            self._start_upnp(s)
         self._save()
         return s
+
+    def _start_upnp(self, s):
+        """miniupnpd on the router's inside: UPnP IGD, NAT-PMP and PCP."""
+        gw = self.nodes[s.gw]
+        base = "%s/%s-upnp-%s" % (STATE_DIR, self.prefix, s.name)
+        with open(base + ".conf", "w") as f:
+            f.write("ext_ifname=wan\nlistening_ip=lan\nhttp_port=5000\nenable_natpmp=%s\nenable_upnp=yes\n"
+                    "min_lifetime=10\nmax_lifetime=86400\nsecure_mode=yes\nipv6_disable=yes\nsystem_uptime=no\n"
+                    "notify_interval=30\nclean_ruleset_interval=600\nuuid=6e6c0000-0000-4000-8000-%012x\n"
+                    "upnp_table_name=nl_upnp\nupnp_nat_table_name=nl_upnp\nupnp_forward_chain=miniupnpd\n"
+                    "upnp_nat_chain=prerouting_miniupnpd\nupnp_nat_postrouting_chain=postrouting_miniupnpd\n"
+                    "%sallow 1-65535 %s 1-65535\ndeny 0-65535 0.0.0.0/0 0-65535\n"
+                    % ("no" if s.upnp == "igd" else "yes", gw.idx, "ext_ip=11.99.99.99\n" if s.upnp == "lies" else "", s.lan))
+        try:
+            with in_netns(gw.ns), open(base + ".log", "w") as log:
+                p = subprocess.Popen(["miniupnpd", "-d", "-f", base + ".conf", "-P", base + ".pid"],
+                                     stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        except FileNotFoundError as e:
+            raise LabError("miniupnpd is not installed; tools/deps installs it") from e
+        self._popen.append(p)
+        end = time.monotonic() + 3
+        while time.monotonic() < end and p.poll() is None:      # until its SSDP or NAT-PMP port is bound
+            with in_netns(gw.ns), open("/proc/thread-self/net/udp") as f:
+                if (":076C " if s.upnp == "igd" else ":14E7 ") in f.read():
+                    self.daemons[s.name] = p
+                    return
+            time.sleep(0.01)
+        raise LabError("miniupnpd did not start; see %s.log" % base)
+
+    def stop_upnp(self, site):
+        """Ends the router's miniupnpd."""
+        p = self.daemons.pop(site, None)
+        if p:
+            end_pids([p.pid])
+            p.wait(2)
 
     def add_host(self, site):
         """One more LAN host at a site."""
@@ -456,6 +503,9 @@ class Lab:
                     "neigh replace %s lladdr %s dev %s nud permanent" % (new, _mac(gw.idx, 2), gw.up_if))
                 gw.ip = new
             self.flush(site)
+            if s.upnp:
+                self.stop_upnp(site)
+                self._start_upnp(s)
             self._save()
             return gw.ip
 

@@ -66,6 +66,7 @@ class Site:
     wan_reject: bool = False   # RST / port-unreachable for unsolicited, in place of silence
     wan_accept: bool = False   # the router takes unsolicited packets itself: they can occupy a mapping's tuple (poisoning)
     block: str = "drop"        # how udp-blocked answers: drop | reject
+    upnp: str = ""             # "on": miniupnpd (UPnP IGD, NAT-PMP, PCP); "igd": without NAT-PMP and PCP; "lies": it names an address that is not its own
     next_host: int = 1
     next_cust: int = 0
     lan6: str = ""

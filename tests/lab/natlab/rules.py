@@ -32,7 +32,8 @@ def router_rules(s: Site, wan_ip: str, mtu: int = 1500) -> str:
     # conntrack confirms an entry for them: they can not occupy a mapping's tuple.
     inp, fwd = [], []
     inp += ["iif lo accept", "ct state established,related accept", "meta l4proto ipv6-icmp accept"]
-    inp += ['iifname "lan*" ip daddr %s meta l4proto { tcp, udp } drop' % wan_ip]
+    if not s.upnp:
+        inp += ['iifname "lan*" ip daddr %s meta l4proto { tcp, udp } drop' % wan_ip]
     inp += ['iifname "lan*" accept']
     if s.wan_accept:
         inp += ['iifname "wan" meta l4proto { tcp, udp } accept']
@@ -111,6 +112,17 @@ def router_rules(s: Site, wan_ip: str, mtu: int = 1500) -> str:
     else:
         post += ['oifname "wan" masquerade']
 
+    # miniupnpd fills these chains; its mappings come before what the site's kind says
+    upnp = """table inet nl_upnp {
+  chain forward { type filter hook forward priority filter - 1; policy accept; jump miniupnpd; }
+  chain prerouting { type nat hook prerouting priority dstnat - 1; policy accept; jump prerouting_miniupnpd; }
+  chain postrouting { type nat hook postrouting priority srcnat - 1; policy accept; jump postrouting_miniupnpd; }
+  chain miniupnpd { }
+  chain prerouting_miniupnpd { }
+  chain postrouting_miniupnpd { }
+}
+""" if s.upnp else ""
+
     def chain(name, head, rules):
         return "  chain %s { %s\n%s  }\n" % (name, head, "".join("    %s\n" % r for r in rules))
 
@@ -123,4 +135,4 @@ def router_rules(s: Site, wan_ip: str, mtu: int = 1500) -> str:
     out += chain("post", "type nat hook postrouting priority srcnat; policy accept;", post)
     if learn:
         out += chain("learn", "type filter hook postrouting priority srcnat + 10; policy accept;", learn)
-    return out + "}\n"
+    return out + "}\n" + upnp

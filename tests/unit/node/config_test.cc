@@ -35,14 +35,20 @@ TEST(RunConfig, SaysNothingAndIsALeafOnAnyPort) {
 
 TEST(RunConfig, TakesEveryOption) {
   const std::string id = some_id();
-  const auto config =
-      parse_run_config({"--state-dir",  "/tmp/other", "--listen",        "127.0.0.1:7000",
-                        "--listen",     "[::1]:7000", "--seed",          id + "@hub.example:7001",
-                        "--role",       "supernode",  "--name",          "hub",
-                        "--max-leaves", "12",         "--netgroup-bits", "24,48",
-                        "--relay-rate", "5M",         "--lane-rate",     "64k",
-                        "--no-relay",   "--cubic",    "--log-level",     "debug"},
-                       "/tmp/unused");
+  const auto config = parse_run_config({"--state-dir",     "/tmp/other",
+                                        "--listen",        "127.0.0.1:7000",
+                                        "--listen",        "[::1]:7000",
+                                        "--seed",          id + "@hub.example:7001",
+                                        "--role",          "supernode",
+                                        "--name",          "hub",
+                                        "--max-leaves",    "12",
+                                        "--netgroup-bits", "24,48",
+                                        "--relay-rate",    "5M",
+                                        "--lane-rate",     "64k",
+                                        "--no-relay",      "--cubic",
+                                        "--log-level",     "debug",
+                                        "--no-lan",        "--no-port-mapping"},
+                                       "/tmp/unused");
   ASSERT_TRUE(config) << config.error().sentence;
   EXPECT_EQ(config->state_dir, "/tmp/other");
   ASSERT_EQ(config->listen.size(), 2u);
@@ -59,20 +65,25 @@ TEST(RunConfig, TakesEveryOption) {
   EXPECT_EQ(config->relay_rate, 5'000'000u);
   EXPECT_EQ(config->lane_rate, 64'000u);
   EXPECT_FALSE(config->relay);
+  EXPECT_FALSE(config->lan);
+  EXPECT_FALSE(config->port_mapping);
   EXPECT_TRUE(config->cubic);
   EXPECT_EQ(config->log_level, "debug");
 }
 
 TEST(RunConfig, ReadsAFileAndLetsTheCommandLineWin) {
   const TemporaryDir dir;
-  std::ofstream(dir / "conf") << "name = from the file\nmax-leaves = 5\ncubic = true\n"
-                              << "listen = 127.0.0.1:1\nlisten = 127.0.0.1:2\n";
+  std::ofstream(dir / "conf")
+      << "name = from the file\nmax-leaves = 5\ncubic = true\nno-lan = true\n"
+      << "listen = 127.0.0.1:1\nlisten = 127.0.0.1:2\n";
   const auto config =
       parse_run_config({"--config", dir / "conf", "--max-leaves", "9"}, "/tmp/unused");
   ASSERT_TRUE(config) << config.error().sentence;
   EXPECT_EQ(config->name, "from the file");
   EXPECT_EQ(config->max_leaves, 9u);
   EXPECT_TRUE(config->cubic);
+  EXPECT_FALSE(config->lan);
+  EXPECT_TRUE(config->port_mapping);
   EXPECT_EQ(config->listen.size(), 2u);
 }
 

@@ -30,7 +30,11 @@ struct Pair {
     to.start([this](std::span<const Datagram> datagrams) {
       for (const Datagram& datagram : datagrams) {
         EXPECT_EQ(datagram.from, source);
-        arrived.push_back(to_bytes(datagram.bytes));
+        const std::size_t whole = datagram.bytes.size();
+        const std::size_t segment = datagram.segment_size ? datagram.segment_size : whole;
+        for (std::size_t at = 0; at < whole; at += segment)
+          arrived.push_back(to_bytes(datagram.bytes.subspan(at, std::min(segment, whole - at))));
+        if (whole == 0) arrived.emplace_back();
       }
     });
   }
@@ -115,6 +119,61 @@ TEST(UdpPort, WhatCannotBeSentIsCountedAndTheRestGoesOn) {
   EXPECT_THAT(pair.arrived, ElementsAre(filled(10, 1), filled(10, 4)));
   EXPECT_EQ(pair.from.counters().send_errors, 1u);
   EXPECT_EQ(pair.from.counters().no_socket, 1u);
+}
+
+TEST(UdpPort, ASpareSocketHasAPortOfItsOwnAndHearsTheAnswersToIt) {
+  boost::asio::io_context io;
+  UdpPort ana(io), bo(io);
+  const Endpoint main = *ana.bind(loopback());
+  const Endpoint target = *bo.bind(loopback());
+  std::vector<Endpoint> callers;
+  std::vector<SocketId> heard_on;
+  bo.start([&](std::span<const Datagram> datagrams) {
+    for (const Datagram& datagram : datagrams) {
+      callers.push_back(datagram.from);
+      bo.send(transmit(datagram.from, filled(3, 3)));
+    }
+    bo.flush();
+  });
+  ana.start([&](std::span<const Datagram> datagrams) {
+    for (const Datagram& datagram : datagrams) {
+      heard_on.push_back(datagram.socket);
+      ana.close_spare(datagram.socket);  // inside its own callback
+    }
+  });
+
+  const auto spare = ana.open_spare(17, std::nullopt);
+  ASSERT_TRUE(spare);
+  EXPECT_EQ(spare->address, main.address);
+  EXPECT_NE(spare->port, main.port);
+  EXPECT_EQ(ana.bound(), std::vector{main});
+  EXPECT_EQ(ana.open_spare(17, std::nullopt), std::nullopt);
+  auto question = transmit(target, filled(5, 5));
+  question.socket = 17;
+  question.ttl = 3;
+  ana.send(question);
+  ana.flush();
+  for (int i = 0; i < 1000 && heard_on.empty(); ++i) io.run_one_for(std::chrono::milliseconds(5));
+  EXPECT_THAT(callers, ElementsAre(*spare));
+  EXPECT_THAT(heard_on, ElementsAre(17));
+
+  ana.send(question);  // it is closed by now
+  ana.flush();
+  EXPECT_EQ(ana.counters().no_socket, 1u);
+  EXPECT_TRUE(ana.open_spare(17, std::nullopt));
+}
+
+TEST(UdpPort, WhatWasGatheredForASpareSocketLeavesBeforeItCloses) {
+  Pair pair;
+  const auto spare = pair.from.open_spare(first_spare_socket, std::nullopt);
+  ASSERT_TRUE(spare);
+  pair.source = *spare;
+  auto last_word = transmit(pair.target, filled(9, 9));
+  last_word.socket = first_spare_socket;
+  pair.from.send(last_word);
+  pair.from.close_spare(first_spare_socket);
+  ASSERT_TRUE(pair.run_until(1));
+  EXPECT_THAT(pair.arrived, ElementsAre(filled(9, 9)));
 }
 
 TEST(UdpPort, APortInUseGetsASentence) {

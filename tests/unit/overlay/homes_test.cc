@@ -38,9 +38,75 @@ TEST_F(HomesStory, ThreeAreWantedAndNoMore) {
   know(mill, "203.0.113.1:7000");
   know(inn, "192.0.2.1:7000");
   know(barn, "100.65.0.1:7000");
-  EXPECT_THAT(dialled(noon), SizeIs(3));
+  const auto first = dialled(noon);
+  EXPECT_THAT(first, SizeIs(3));
+  for (const NodeId& id : first) homes.on_registered(id);
   EXPECT_THAT(dialled(noon + 1h), IsEmpty());
   EXPECT_EQ(homes.next_timeout(), std::nullopt);
+}
+
+TEST_F(HomesStory, WithoutAnyHomeOneMoreIsDialledEvery150Ms) {
+  for (std::uint64_t i = 0; i < 12; ++i)
+    know(node(10 + i), "198." + std::to_string(i) + ".1.1:7000");
+  EXPECT_THAT(dialled(noon), SizeIs(3));
+  EXPECT_EQ(homes.next_timeout(), noon + limits::home_stagger);
+  EXPECT_THAT(dialled(noon + limits::home_stagger - 1ms), IsEmpty());
+  std::size_t more = 0;
+  for (int i = 1; i < 40; ++i) more += dialled(noon + i * limits::home_stagger).size();
+  EXPECT_EQ(3 + more, limits::dials_at_once) << "and there is an end to it";
+  homes.on_registered(node(10));
+  homes.on_failed(noon + 10s, node(11));
+  EXPECT_THAT(dialled(noon + 10s), IsEmpty()) << "with one home there is no hurry";
+}
+
+TEST_F(HomesStory, WhereAllHomesAreLateOthersAreDialledBeforeTheyAreLost) {
+  know(hub, "198.51.100.1:7000");
+  know(mill, "203.0.113.1:7000");
+  know(inn, "192.0.2.1:7000");
+  know(barn, "100.65.0.1:7000");
+  const auto first = dialled(noon);
+  for (const NodeId& id : first) homes.on_registered(id);
+  homes.on_late(first[0], true);
+  homes.on_late(first[1], true);
+  EXPECT_THAT(dialled(noon + 1s), IsEmpty()) << "one is sound";
+  homes.on_late(first[2], true);
+  const auto fourth = dialled(noon + 1s);
+  ASSERT_THAT(fourth, SizeIs(1));
+  homes.on_registered(fourth[0]);
+  EXPECT_THAT(homes.ids(), ElementsAre(fourth[0], first[0], first[1], first[2]))
+      << "who is sound comes first";
+  homes.on_late(first[0], false);
+  EXPECT_EQ(homes.sound(), 2u);
+}
+
+TEST_F(HomesStory, ReservedStrangersStayUndialledWhileThereIsAnybodyElse) {
+  know(hub, "198.51.100.1:7000");
+  know(mill, "203.0.113.1:7000");
+  homes.set_reserved(std::vector<NodeId>{mill});
+  EXPECT_THAT(dialled(noon), ElementsAre(hub));
+  EXPECT_EQ(homes.next_timeout(), noon + limits::reserve_patience);
+  EXPECT_THAT(dialled(noon + limits::reserve_patience - 1ms), IsEmpty());
+  EXPECT_THAT(dialled(noon + limits::reserve_patience), ElementsAre(mill)) << "better than nobody";
+}
+
+TEST_F(HomesStory, ToHomesThatWereLostTogetherNobodyReturnsAtOnceUnlessSomebodyWaits) {
+  Duration longest{};
+  for (std::uint64_t seed = 0; seed < 50; ++seed) {
+    Homes other(Random(seed), 16, 32);
+    other.add_supernode(noon, hub, at("198.51.100.1:7000"));
+    other.add_supernode(noon, mill, at("203.0.113.1:7000"));
+    while (const auto target = other.poll_dial(noon)) other.on_registered(target->id);
+    other.on_failed(noon + 5s, hub);
+    other.on_failed(noon + 6s, mill);
+    other.on_registered(hub);  // the first one came back by itself
+    const auto next = other.next_timeout();
+    ASSERT_TRUE(next);
+    EXPECT_LE(*next, noon + 6s + limits::herd_spread);
+    longest = std::max(longest, *next - (noon + 6s));
+    other.hurry(noon + 6s);
+    EXPECT_LE(*other.next_timeout(), noon + 6s + limits::home_retry_first);
+  }
+  EXPECT_GT(longest, limits::herd_spread * 3 / 4);
 }
 
 TEST_F(HomesStory, HomesAreSoughtInDifferentNetgroupsWhereTheyCan) {
@@ -193,6 +259,28 @@ TEST_F(HomesStory, ASupernodeIsKnownOnceAndMayMoveWhileItIsNoHome) {
   know(hub, "192.0.2.77:7000");
   EXPECT_EQ(homes.endpoint_of(hub), at("203.0.113.9:7000")) << "not while it is being dialled";
   EXPECT_EQ(homes.endpoint_of(mill), std::nullopt);
+}
+
+TEST_F(HomesStory, OfADualStackSupernodeTheOtherAddressIsTriedNext) {
+  know(hub, "198.51.100.1:7000");
+  know(hub, "[2001:db8::1]:7000");
+  EXPECT_EQ(homes.known(), 1u);
+  EXPECT_EQ(homes.poll_dial(noon)->endpoint, at("198.51.100.1:7000"));
+  homes.on_failed(noon, hub);
+  EXPECT_EQ(homes.poll_dial(noon + 1min)->endpoint, at("[2001:db8::1]:7000"));
+  homes.on_failed(noon + 1min, hub);
+  EXPECT_EQ(homes.poll_dial(noon + 10min)->endpoint, at("198.51.100.1:7000"));
+}
+
+TEST_F(HomesStory, AnAddressOfAFamilyThatWeLackIsNotTriedWhereThereIsAnother) {
+  homes.set_families(false, true);
+  know(hub, "198.51.100.1:7000");
+  know(hub, "[2001:db8::1]:7000");
+  EXPECT_EQ(homes.poll_dial(noon)->endpoint, at("[2001:db8::1]:7000"));
+  homes.on_failed(noon, hub);
+  EXPECT_EQ(homes.poll_dial(noon + 1min)->endpoint, at("[2001:db8::1]:7000"));
+  know(mill, "203.0.113.1:7000");
+  EXPECT_EQ(homes.poll_dial(noon + 1min)->endpoint, at("203.0.113.1:7000")) << "the only one";
 }
 
 }  // namespace

@@ -110,6 +110,61 @@ TEST_F(PathStory, NothingButAnAnsweredPingProvesAPath) {
   EXPECT_FALSE(paths.on_pong(now + 40ms, direct, nonce)) << "an answer counts once";
 }
 
+TEST_F(PathStory, WhoHasMovedIsFollowedAtOnce) {
+  works(direct, 20ms);
+  paths.add(now, direct, kept);
+  run_for(1s);
+  ASSERT_EQ(best(), direct);
+  breaks(direct);
+  works(moved, 20ms);
+  paths.add(now, moved, kept);
+  run_for(20ms);
+  EXPECT_EQ(best(), direct) << "proved as well, but no better";
+  paths.follow(now, moved);
+  EXPECT_EQ(best(), moved);
+  run_for(10s);
+  EXPECT_EQ(best(), moved);
+  EXPECT_EQ(paths.find(direct), nullptr) << "it had to answer, and did not";
+}
+
+TEST_F(PathStory, WhoIsFollowedToASecondAddressStaysAtBothWhereBothWork) {
+  works(direct, 20ms);
+  works(moved, 20ms);
+  paths.add(now, direct, kept);
+  paths.add(now, moved, kept);
+  run_for(1s);
+  paths.follow(now, moved);
+  run_for(10s);
+  EXPECT_EQ(best(), moved);
+  ASSERT_NE(paths.find(direct), nullptr);
+  EXPECT_FALSE(paths.find(direct)->doubted());
+}
+
+TEST_F(PathStory, FollowingSomebodyWhoProvedNothingChangesNothing) {
+  works(direct, 20ms);
+  paths.add(now, direct, kept);
+  run_for(1s);
+  paths.add(now, moved, kept);
+  paths.follow(now, moved);
+  EXPECT_EQ(best(), direct);
+}
+
+TEST_F(PathStory, AfterASleepEveryPathHasItsFullTimeToAnswer) {
+  works(direct, 20ms);
+  works(relay, 40ms);
+  paths.add(now, direct, kept);
+  paths.add(now, relay, kept);
+  run_for(1s);
+  ASSERT_TRUE(paths.ping(now, direct)) << "asked, and then the machine slept";
+  now += 10min;
+  paths.test_all(now);
+  const auto asked_before = pings_on(direct);
+  run_for(1s);
+  EXPECT_EQ(best(), direct);
+  EXPECT_GT(pings_on(direct), asked_before);
+  EXPECT_NE(paths.find(relay), nullptr);
+}
+
 TEST_F(PathStory, AWayThatLeadsNowhereIsTriedFourTimesAndForgotten) {
   paths.add(now, direct, kept);
   run_for(10s);
@@ -365,7 +420,7 @@ TEST_F(PathStory, NoHistoryLeavesADeadlineBehind) {
     for (int i = 0; i < 400; ++i) {
       const Route route = some_route();
       const Paths::Traits& traits = random.chance(0.5) ? kept : quiet;
-      switch (random.below(11)) {
+      switch (random.below(13)) {
         case 0:
           subject.add(time, route, traits);
           break;
@@ -389,6 +444,12 @@ TEST_F(PathStory, NoHistoryLeavesADeadlineBehind) {
           break;
         case 7:
           asked(route, subject.probe_size(time, route, limits::probe_packet_size));
+          break;
+        case 9:
+          subject.follow(time, route);
+          break;
+        case 10:
+          subject.test_all(time);
           break;
         case 8:
           if (!open.empty()) {

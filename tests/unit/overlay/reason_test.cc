@@ -59,5 +59,30 @@ TEST(Reason, WithNoAddressThereWasNothingToTry) {
             "the peer named no address that could be knocked at");
 }
 
+TEST(Reason, WithoutUdpItNamesWhoseNetworkIsInTheWay) {
+  const TcpPunch untried;
+  const TcpSide open{.outlet = Outlet::anything}, blocked{.blocked = true, .outlet = Outlet::tcp};
+  const TcpSide narrow{.blocked = true, .outlet = Outlet::tcp_443};
+  const TcpSide hard_side{.nat = Behaviour::address_dependent};
+  EXPECT_THAT(why_tcp_relayed(blocked, open, untried), StartsWith("UDP is blocked on this side,"));
+  EXPECT_THAT(why_tcp_relayed(open, blocked, untried),
+              StartsWith("UDP is blocked on the peer's side,"));
+  EXPECT_THAT(why_tcp_relayed(blocked, blocked, untried), StartsWith("UDP is blocked on both"));
+  EXPECT_THAT(why_tcp_relayed(blocked, hard_side, untried),
+              HasSubstr("the peer's NAT picks another port for every TCP connection"));
+  EXPECT_THAT(why_tcp_relayed(narrow, open, untried), StartsWith("this side's network lets out"));
+  EXPECT_THAT(why_tcp_relayed(open, narrow, untried), StartsWith("the peer's network lets out"));
+  EXPECT_THAT(why_tcp_relayed(narrow, narrow, untried), StartsWith("both networks"));
+}
+
+TEST(Reason, CountsTheAttemptsByTcp) {
+  TcpPunch punch;
+  punch.start(noon, noon, {{at("198.51.100.7:7000"), Proto::tcp, How::observed}});
+  punch.poll_attempt(noon);
+  punch.on_timeout(noon + 10s);
+  EXPECT_THAT(why_tcp_relayed({.blocked = true}, {}, punch),
+              HasSubstr("1 attempt to connect by TCP in 1 round found no way"));
+}
+
 }  // namespace
 }  // namespace byway

@@ -147,6 +147,60 @@ TEST(Relay, ALaneMayUseItsRateAndNoMore) {
   EXPECT_EQ(relay.judge(noon + 10s, from_ana, lane, 200'000).drop, Drop::lane_budget);
 }
 
+TEST(Relay, OfATrainGoesOnWhatItsLaneMayStillSendInWholeDatagrams) {
+  Relay relay(0, 1'000'000);  // a bucket of 64 KiB at least
+  relay.open(noon, lane, ana.node, ana, bo);
+  const auto whole = relay.judge(noon, from_ana, lane, 5 * 1000 + 300, 1000);
+  EXPECT_EQ(whole.forward_to, from_bo);
+  EXPECT_EQ(whole.bytes, 5300u);
+
+  std::size_t passed = 0;
+  Relay::Verdict cut;
+  for (int i = 0; i < 1000 && (passed == 0 || cut.bytes == 64 * 1000u); ++i) {
+    cut = relay.judge(noon, from_ana, lane, 64 * 1000, 1000);
+    passed += cut.bytes;
+  }
+  EXPECT_EQ(cut.bytes % 1000, 0u);
+  EXPECT_LT(cut.bytes, 64 * 1000u);
+  EXPECT_EQ(cut.drop, Drop::lane_budget);
+  EXPECT_EQ(relay.judge(noon, from_ana, lane, 64 * 1000, 1000).forward_to, std::nullopt);
+  EXPECT_EQ(relay.carried_for(ana.node), 5300 + passed);
+  EXPECT_EQ(relay.carried_for(bo.node), 0u) << "counted for who asked for the lane";
+}
+
+// A total of 10 MB/s for ten seconds. One lane floods with 100 MB/s.
+struct Shares {
+  std::uint64_t flood = 0, small = 0, large = 0;
+};
+Shares shared_out(bool small_one, bool large_one) {
+  Relay relay(10'000'000, 0);
+  relay.open(noon, lane, ana.node, ana, bo);
+  relay.open(noon, lane + 1, bo.node, bo, eve);
+  relay.open(noon, lane + 2, eve.node, eve, ana);
+  Shares got;
+  for (TimePoint now = noon; now < noon + 10s; now += 1ms) {
+    for (int i = 0; i < 100; ++i)
+      if (relay.judge(now, from_ana, lane, 1000).forward_to) got.flood += 1000;
+    if (small_one && relay.judge(now, from_bo, lane + 1, 1000).forward_to) got.small += 1000;
+    for (int i = 0; large_one && i < 50; ++i)
+      if (relay.judge(now, from_eve, lane + 2, 1000).forward_to) got.large += 1000;
+  }
+  return got;
+}
+
+TEST(Relay, AFloodInOneLaneTakesNothingFromAnother) {
+  const Shares alone = shared_out(false, false);
+  EXPECT_GE(alone.flood, 99'000'000u) << "what nobody else wants is there to be used";
+  const Shares two = shared_out(true, false);
+  EXPECT_EQ(two.small, 10'000'000u) << "it sends 1 MB/s and loses nothing";
+  EXPECT_GE(two.flood, 85'000'000u);
+  const Shares three = shared_out(true, true);
+  EXPECT_EQ(three.small, 10'000'000u);
+  EXPECT_GE(three.large, 33'000'000u) << "a third, for there are three";
+  EXPECT_GE(three.flood, 33'000'000u);
+  EXPECT_LE(three.flood + three.large + three.small, 106'000'000u);
+}
+
 TEST(Relay, AllLanesTogetherMayUseTheTotal) {
   Relay relay(1'000'000, 0);
   relay.open(noon, lane, ana.node, ana, bo);

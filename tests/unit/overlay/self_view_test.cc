@@ -53,6 +53,48 @@ TEST_F(SelfStory, TwoViewsFromOneAddressProveNothing) {
   EXPECT_EQ(self.nat().mapping, Behaviour::unknown);
 }
 
+TEST_F(SelfStory, APublicIPv6AddressDoesNotHideTheNatBeforeIPv4) {
+  self.set_local({at("192.168.1.20:7000"), at("[2001:db8:5::5]:7000")});
+  self.on_observed(mill, at("[2001:db8::2]:7000"), at("[2001:db8:5::5]:7000"));
+  EXPECT_EQ(self.nat().mapping, Behaviour::none);
+  self.on_observed(hub, hub_at, at("203.0.113.5:40001"));
+  EXPECT_EQ(self.nat().mapping, Behaviour::unknown);
+  EXPECT_TRUE(self.has_family(true));
+  EXPECT_TRUE(self.has_family(false));
+}
+
+TEST_F(SelfStory, WhatTheRouterMapsComesFirstAmongTheCandidates) {
+  self.on_observed(hub, hub_at, at("203.0.113.5:40001"));
+  self.set_mapped(Proto::udp, at("203.0.113.5:7000"));
+  EXPECT_EQ(self.mapped(Proto::udp), at("203.0.113.5:7000"));
+  EXPECT_THAT(self.candidates(), ElementsAre(candidate("203.0.113.5:7000", How::mapped),
+                                             candidate("203.0.113.5:40001", How::observed),
+                                             candidate("192.168.1.20:7000", How::local)));
+  self.set_mapped(Proto::udp, std::nullopt);
+  EXPECT_EQ(self.candidates().size(), 2u);
+}
+
+TEST_F(SelfStory, ARouterThatNamesAStrangersAddressIsNotBelieved) {
+  self.set_mapped(Proto::udp, at("203.0.113.99:7000"));
+  EXPECT_FALSE(self.mapped(Proto::udp)) << "nobody sees us there yet";
+  EXPECT_FALSE(self.contradicts_router(Proto::udp)) << "nor anywhere else";
+  self.on_observed(hub, hub_at, at("203.0.113.5:40001"));
+  EXPECT_FALSE(self.mapped(Proto::udp));
+  EXPECT_EQ(self.contradicts_router(Proto::udp), address("203.0.113.5"));
+  EXPECT_THAT(self.candidates(), ElementsAre(candidate("203.0.113.5:40001", How::observed),
+                                             candidate("192.168.1.20:7000", How::local)));
+}
+
+TEST_F(SelfStory, BehindTwoNatsTheInnerOnesMappingIsGoodForNeighbours) {
+  self.on_observed(hub, hub_at, at("203.0.113.5:40001"));
+  self.set_mapped(Proto::udp, at("100.64.1.10:7000"));
+  EXPECT_EQ(self.mapped(Proto::udp), at("100.64.1.10:7000"));
+  for (const char* nonsense : {"0.0.0.0:7000", "127.0.0.1:7000", "224.0.0.1:7000"}) {
+    self.set_mapped(Proto::udp, at(nonsense));
+    EXPECT_FALSE(self.mapped(Proto::udp)) << nonsense;
+  }
+}
+
 TEST_F(SelfStory, WhatIsSeenByIPv6DoesNotContradictWhatIsSeenByIPv4) {
   self.on_observed(hub, hub_at, at("203.0.113.5:40001"));
   self.on_observed(mill, at("[2001:db8::2]:7000"), at("[2001:db8:5::5]:40001"));

@@ -19,7 +19,7 @@ Bytes frame(PacketKind kind, std::size_t size) {
 TEST(Packet, TheFirstByteTellsTheFamiliesApart) {
   for (int first = 0; first <= 255; ++first) {
     const ByteArray<1> datagram{static_cast<std::uint8_t>(first)};
-    const PacketKind expected = first >= 0x10 && first <= 0x16   ? static_cast<PacketKind>(first)
+    const PacketKind expected = first >= 0x10 && first <= 0x17   ? static_cast<PacketKind>(first)
                                 : first >= 0x40 && first <= 0x7f ? PacketKind::quic_short
                                 : first >= 0xc0                  ? PacketKind::quic_long
                                                                  : PacketKind::unknown;

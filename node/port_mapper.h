@@ -1,0 +1,93 @@
+// Has the router in front of us send on our main port to this host, UDP and TCP, while we run.
+//
+// Routers are slow, silent, wrong, or want a second to be found; their libraries block. So all of
+// it happens on a thread of its own that the node never waits for, and costs it a log line at most:
+//
+//   asking --a router maps--> mapped --half the lease, at most 10 min--> asking
+//     ^ '--nobody, or refused--> resting --1 … 30 min--.      |
+//     '------------------------------------------------'     '--refresh(): another network-->
+//     asking
+//
+// stop() has the mappings removed, and waits for that no longer than two seconds. Who is killed
+// leaves a mapping that ends with its lease, an hour.
+#pragma once
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "node/router_control.h"
+
+namespace byway {
+
+class PortMapper {
+ public:
+  using Controls = std::function<std::vector<std::unique_ptr<RouterControl>>()>;
+  struct Times {
+    Duration lease = std::chrono::hours{1};
+    Duration renew = std::chrono::minutes{10};
+    Duration rest_first = std::chrono::minutes{1};
+    Duration rest_last = std::chrono::minutes{30};
+    Duration slow = std::chrono::seconds{6};  // then it is logged that a router takes so long
+    Duration stop = std::chrono::seconds{2};
+    Duration stop_unmapped = std::chrono::milliseconds{300};
+  };
+
+  PortMapper(boost::asio::io_context& io, std::uint16_t port, Controls controls, Times times);
+  PortMapper(boost::asio::io_context& io, std::uint16_t port)
+      : PortMapper(io, port, router_controls, Times{}) {}
+  ~PortMapper();
+  PortMapper(const PortMapper&) = delete;
+  PortMapper& operator=(const PortMapper&) = delete;
+
+  // Called on the io_context's thread.
+  using OnMapped = std::function<void(const PortMapping&)>;
+  using OnUnmapped = std::function<void(Proto)>;
+  void start(OnMapped mapped, OnUnmapped unmapped);
+  // The network is another one, or the router was started anew: ask again now.
+  void refresh();
+  // Removes what was mapped; `done` when it is gone, or when it takes too long.
+  void stop(std::function<void()> done);
+
+ private:
+  struct Shared;
+  struct Report {
+    std::string by;                     // which protocol
+    std::vector<PortMapping> mappings;  // all there are now
+    std::vector<std::string> problems;
+    bool stopped = false;
+  };
+
+  static void work(const std::shared_ptr<Shared>& shared, const Controls& controls,
+                   std::uint16_t port, const Times& times);
+  static Report round(RouterControl*& chosen, std::vector<std::unique_ptr<RouterControl>>& controls,
+                      std::uint16_t port, const Times& times,
+                      const RouterControl::Cancelled& cancelled);
+  void on_asking();
+  void on_report(const Report& report);
+  void complain(const std::vector<std::string>& problems);
+  void finish();
+
+  boost::asio::io_context& io_;
+  std::uint16_t port_;
+  Controls controls_;
+  Times times_;
+  OnMapped mapped_;
+  OnUnmapped unmapped_;
+  boost::asio::steady_timer slow_;
+  boost::asio::steady_timer end_;
+  std::map<Proto, Endpoint> known_;
+  std::vector<std::string> told_;  // problems, so that each is logged once
+  std::function<void()> done_;
+  std::shared_ptr<Shared> shared_;
+};
+
+// Whether a router can be in the way at all: a listening IPv4 socket is at a private address.
+bool may_need_mapping(const std::vector<Endpoint>& local);
+
+}  // namespace byway

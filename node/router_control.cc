@@ -1,0 +1,232 @@
+#include "node/router_control.h"
+
+#include <arpa/inet.h>
+#include <miniupnpc/miniupnpc.h>
+#include <miniupnpc/upnpcommands.h>
+#include <miniupnpc/upnperrors.h>
+#include <natpmp.h>
+#include <sys/select.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "node/clock.h"
+
+namespace byway {
+namespace {
+
+constexpr Duration look_every = 50ms;      // for `cancelled`, while waiting
+constexpr Duration nat_pmp_patience = 2s;  // RFC 6886 doubles from 250 ms: three attempts
+constexpr int upnp_discovery_ms = 1200;    // devices answer within MX = 1 s
+constexpr int upnp_conflict_tries = 3;     // other outside ports, when ours is taken
+constexpr const char* description = "byway";
+
+std::uint32_t seconds_of(Duration duration) {
+  return static_cast<std::uint32_t>(duration / 1s);
+}
+
+// --- NAT-PMP -----------------------------------------------------------------------------------
+
+std::string nat_pmp_problem(int code) {
+  switch (code) {
+    case NATPMP_ERR_NOGATEWAYSUPPORT:
+      return "the router does not speak NAT-PMP";
+    case NATPMP_ERR_NOTAUTHORIZED:
+      return "the router does not allow mappings";
+    case NATPMP_ERR_NETWORKFAILURE:
+      return "the router has no address itself";
+    case NATPMP_ERR_OUTOFRESOURCES:
+      return "the router has no port left";
+    case NATPMP_TRYAGAIN:
+      return "the router did not answer in time";
+    default:
+      return "NAT-PMP error " + std::to_string(code);
+  }
+}
+
+class NatPmp final : public RouterControl {
+ public:
+  std::string_view name() const override { return "nat-pmp"; }
+
+  bool find(const Cancelled& cancelled) override {
+    Exchange exchange;
+    if (!exchange.ok() || sendpublicaddressrequest(&exchange.natpmp) < 0) return false;
+    natpmpresp_t answer{};
+    if (exchange.wait(answer, cancelled) != 0 || answer.type != NATPMP_RESPTYPE_PUBLICADDRESS)
+      return false;
+    ByteArray<4> octets;
+    std::memcpy(octets.data(), &answer.pnu.publicaddress.addr, octets.size());
+    outside_ = IpAddress::v4(octets);
+    return true;
+  }
+
+  Outcome<PortMapping> map(Proto proto, std::uint16_t inside, std::uint16_t outside, Duration lease,
+                           const Cancelled& cancelled) override {
+    Exchange exchange;
+    if (!exchange.ok() || sendnewportmappingrequest(&exchange.natpmp, number_of(proto), inside,
+                                                    outside, seconds_of(lease)) < 0)
+      return Problem{"no request could be sent to the router"};
+    natpmpresp_t answer{};
+    if (const int code = exchange.wait(answer, cancelled)) return Problem{nat_pmp_problem(code)};
+    const auto& got = answer.pnu.newportmapping;
+    if (answer.type != number_of(proto) || got.privateport != inside)
+      return Problem{"the router answered something else"};
+    return PortMapping{
+        proto, inside, {outside_, got.mappedpublicport}, std::chrono::seconds{got.lifetime}};
+  }
+
+  void unmap(const PortMapping& mapping, const Cancelled& cancelled) override {
+    Exchange exchange;
+    if (!exchange.ok() || sendnewportmappingrequest(&exchange.natpmp, number_of(mapping.proto),
+                                                    mapping.inside, 0, 0) < 0)
+      return;
+    natpmpresp_t answer{};
+    exchange.wait(answer, cancelled);
+  }
+
+ private:
+  static int number_of(Proto proto) {
+    return proto == Proto::udp ? NATPMP_PROTOCOL_UDP : NATPMP_PROTOCOL_TCP;
+  }
+
+  // One question and its answer, with a socket of its own.
+  struct Exchange {
+    Exchange() { opened = initnatpmp(&natpmp, 0, 0) == 0; }
+    ~Exchange() {
+      if (opened) closenatpmp(&natpmp);
+    }
+    Exchange(const Exchange&) = delete;
+    Exchange& operator=(const Exchange&) = delete;
+    bool ok() const { return opened; }
+
+    // 0, or the library's error; NATPMP_TRYAGAIN when time is up.
+    int wait(natpmpresp_t& answer, const Cancelled& cancelled) {
+      const TimePoint deadline = monotonic_now() + nat_pmp_patience;
+      while (monotonic_now() < deadline && !cancelled()) {
+        timeval limit{};
+        getnatpmprequesttimeout(&natpmp, &limit);
+        const Duration left =
+            std::chrono::seconds{limit.tv_sec} + std::chrono::microseconds{limit.tv_usec};
+        const auto wait_us =
+            std::clamp<Duration>(left, Duration::zero(), look_every) / std::chrono::microseconds{1};
+        timeval nap{0, static_cast<suseconds_t>(wait_us)};
+        fd_set set;
+        FD_ZERO(&set);
+        if (natpmp.s < 0 || natpmp.s >= FD_SETSIZE) return NATPMP_ERR_SOCKETERROR;
+        FD_SET(natpmp.s, &set);
+        const bool readable = ::select(natpmp.s + 1, &set, nullptr, nullptr, &nap) > 0;
+        if (!readable && left > look_every) continue;
+        const int code = readnatpmpresponseorretry(&natpmp, &answer);
+        if (code != NATPMP_TRYAGAIN) return code;
+      }
+      return NATPMP_TRYAGAIN;
+    }
+
+    natpmp_t natpmp{};
+    bool opened = false;
+  };
+
+  IpAddress outside_;
+};
+
+// --- UPnP --------------------------------------------------------------------------------------
+
+class Upnp final : public RouterControl {
+ public:
+  ~Upnp() override { forget(); }
+  std::string_view name() const override { return "upnp"; }
+
+  bool find(const Cancelled& cancelled) override {
+    forget();
+    int error = 0;
+    UPNPDev* devices =
+        ::upnpDiscover(upnp_discovery_ms, nullptr, nullptr, UPNP_LOCAL_PORT_ANY, 0, 2, &error);
+    if (!devices) return false;
+    // 1: it is connected; 2: it says that it is not, or its outside address is no public one, as
+    // behind another NAT. What it maps may be of use all the same.
+    const int kind = cancelled() ? 0
+                                 : ::UPNP_GetValidIGD(devices, &urls_, &data_, inside_.data(),
+                                                      static_cast<int>(inside_.size()));
+    ::freeUPNPDevlist(devices);
+    found_ = kind != 0;
+    return kind == 1 || kind == 2;
+  }
+
+  Outcome<PortMapping> map(Proto proto, std::uint16_t inside, std::uint16_t outside, Duration lease,
+                           const Cancelled& cancelled) override {
+    std::array<char, 64> address{};
+    if (const int code = ::UPNP_GetExternalIPAddress(control(), service(), address.data()))
+      return Problem{problem("it does not tell its outside address", code)};
+    const auto ours = IpAddress::parse(address.data());
+    if (!ours) return Problem{"the router names no outside address"};
+
+    std::string port = std::to_string(outside);
+    std::string seconds = std::to_string(seconds_of(lease));
+    for (int attempt = 0; !cancelled(); ++attempt) {
+      const int code = ::UPNP_AddPortMapping(
+          control(), service(), port.c_str(), std::to_string(inside).c_str(), inside_.data(),
+          description, word_for(proto), nullptr, seconds.c_str());
+      if (code == UPNPCOMMAND_SUCCESS)
+        return PortMapping{proto,
+                           inside,
+                           {*ours, static_cast<std::uint16_t>(std::stoul(port))},
+                           std::chrono::seconds{std::stoul(seconds)}};
+      if (attempt >= upnp_conflict_tries) return Problem{problem("it refused", code)};
+      if (code == only_permanent_leases)
+        seconds = "0";
+      else if (code == conflict)
+        port = std::to_string(first_other_port + (outside + 7919u * (attempt + 1u)) % other_ports);
+      else
+        return Problem{problem("it refused", code)};
+    }
+    return Problem{"given up"};
+  }
+
+  void unmap(const PortMapping& mapping, const Cancelled&) override {
+    if (!found_) return;
+    ::UPNP_DeletePortMapping(control(), service(), std::to_string(mapping.outside.port).c_str(),
+                             word_for(mapping.proto), nullptr);
+  }
+
+ private:
+  static constexpr int conflict = 718;  // of the IGD specification
+  static constexpr int only_permanent_leases = 725;
+  static constexpr unsigned first_other_port = 20'000;
+  static constexpr unsigned other_ports = 40'000;
+
+  static const char* word_for(Proto proto) { return proto == Proto::udp ? "UDP" : "TCP"; }
+  const char* control() const { return urls_.controlURL ? urls_.controlURL : ""; }
+  const char* service() const { return data_.first.servicetype; }
+  static std::string problem(const std::string& what, int code) {
+    const char* words = ::strupnperror(code);
+    return what + ": " + (words ? words : "UPnP error " + std::to_string(code));
+  }
+  void forget() {
+    if (std::exchange(found_, false)) ::FreeUPNPUrls(&urls_);
+    urls_ = {};
+    data_ = {};
+  }
+
+  UPNPUrls urls_{};
+  IGDdatas data_{};
+  std::array<char, 64> inside_{};  // our address towards the router
+  bool found_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<RouterControl> nat_pmp_control() {
+  return std::make_unique<NatPmp>();
+}
+std::unique_ptr<RouterControl> upnp_control() {
+  return std::make_unique<Upnp>();
+}
+std::vector<std::unique_ptr<RouterControl>> router_controls() {
+  std::vector<std::unique_ptr<RouterControl>> all;
+  all.push_back(nat_pmp_control());
+  all.push_back(upnp_control());
+  return all;
+}
+
+}  // namespace byway

@@ -1,0 +1,52 @@
+// First in, first out, in memory that is kept: once as long as it has ever been, it never asks for
+// more. (A deque gives its blocks back and asks for them again, every few elements.)
+#pragma once
+
+#include <cstddef>
+#include <utility>
+#include <vector>
+
+namespace byway {
+
+template <typename T>
+class Fifo {
+ public:
+  bool empty() const { return count_ == 0; }
+  std::size_t size() const { return count_; }
+  // The oldest is 0.
+  T& operator[](std::size_t i) { return ring_[(first_ + i) & (ring_.size() - 1)]; }
+  const T& operator[](std::size_t i) const { return ring_[(first_ + i) & (ring_.size() - 1)]; }
+  T& front() { return (*this)[0]; }
+
+  void push(T value) {
+    if (count_ == ring_.size()) grow();
+    (*this)[count_++] = std::move(value);
+  }
+  T pop() {
+    T value = std::move(front());
+    drop();
+    return value;
+  }
+  void drop() {
+    front() = T{};  // what it held is not kept
+    first_ = (first_ + 1) & (ring_.size() - 1);
+    --count_;
+  }
+  void clear() {
+    while (!empty()) drop();
+  }
+
+ private:
+  void grow() {
+    std::vector<T> wider(ring_.empty() ? 8 : ring_.size() * 2);  // a power of two
+    for (std::size_t i = 0; i < count_; ++i) wider[i] = std::move((*this)[i]);
+    ring_ = std::move(wider);
+    first_ = 0;
+  }
+
+  std::vector<T> ring_;
+  std::size_t first_ = 0;
+  std::size_t count_ = 0;
+};
+
+}  // namespace byway

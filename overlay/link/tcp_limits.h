@@ -1,0 +1,52 @@
+// The numbers of TCP, beside the sentences that chose them.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "protocol/time.h"
+
+namespace byway::limits {
+
+// A leaf asks a supernode by UDP, then by TCP, then by TCP at port 443: each so much after the one
+// before, so that a network that blocks UDP costs a third of a second and not a timeout. Where
+// UDP is known to be blocked both others begin at once.
+inline constexpr Duration tcp_stagger = 300ms;
+inline constexpr std::uint16_t https_port = 443;
+// From the first SYN until it is given up: it is repeated after 1 s and 3 s.
+inline constexpr Duration tcp_connect_patience = 5s;
+// A connection by which nobody has proved who he is.
+inline constexpr Duration tcp_unproved_lifetime = 10s;
+// A stranger's connection costs about 4 kB here and as much in the kernel.
+inline constexpr std::size_t tcp_connections = 16'384;
+inline constexpr std::size_t tcp_strangers = 256;             // accepted and not proved
+inline constexpr std::size_t tcp_strangers_per_address = 16;  // likewise; an office behind a NAT
+inline constexpr std::size_t tcp_connections_per_address = 256;
+inline constexpr std::size_t tcp_openings = 64;  // attempts of ours under way
+
+// While a home is reached by TCP, UDP is tried again this often: it is the better way.
+inline constexpr Duration udp_retry = 60s;
+// A connection that a better path has made needless is kept this long.
+inline constexpr Duration tcp_spare_kept = 60s;
+// What supernodes say of our TCP comes from this many of them: two show whether the NAT keeps a
+// port for other destinations.
+inline constexpr std::size_t tcp_views = 2;
+
+// --- punching ---
+
+// An attempt that was refused met a NAT that answers what it does not expect: the peer's SYN is
+// about to make it expect ours. Again after these, and then no more in this round.
+inline constexpr std::array<Duration, 4> tcp_refused_again{50ms, 100ms, 200ms, 400ms};
+// A round is over so long after its moment: time for the kernel's second and third SYN.
+inline constexpr Duration tcp_punch_patience = 4s;
+inline constexpr std::size_t max_tcp_candidates = 4;
+// What one attempt may send to somebody who does not answer, paid from the knock budget.
+inline constexpr int syns_per_attempt = 3;
+// Rounds after the first, while the pair stays relayed.
+inline constexpr Duration tcp_round_first = 10s;
+inline constexpr Duration tcp_round_last = 10min;
+// Two Meets closer together than this belong to one round.
+inline constexpr Duration tcp_meet_apart = 2s;
+
+}  // namespace byway::limits

@@ -1,0 +1,46 @@
+// How our TCP looks from outside: where we listen, and under which endpoint supernodes see the
+// connections that leave from a port on which we listen. A view holds as long as its connection:
+// a NAT forgets the mapping with it.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "overlay/core/io.h"
+#include "protocol/message.h"
+
+namespace byway {
+
+class TcpView {
+ public:
+  void set_local(std::vector<Endpoint> endpoints) { local_ = std::move(endpoints); }
+  // The supernode at `by` sees our connection, whose near end is `local`, come from `observed`.
+  void on_observed(TcpId connection, const IpAddress& by, const Endpoint& local,
+                   const Endpoint& observed);
+  void forget(TcpId connection) { seen_.erase(connection); }
+
+  const std::vector<Endpoint>& local() const { return local_; }
+  std::size_t views() const { return seen_.size(); }
+  // We listen at a public address of our own: no supernode needs to tell.
+  bool has_public() const;
+  // A peer can be told where to connect to.
+  bool is_ready() const { return has_public() || !seen_.empty(); }
+  // Where a peer may try: public addresses only.
+  std::vector<Candidate> candidates() const;
+  NatSummary nat() const;
+
+ private:
+  struct Seen {
+    IpAddress by;
+    Endpoint local;
+    Endpoint as;
+  };
+  bool is_local(const Endpoint& endpoint) const;
+  bool listens_on(std::uint16_t port) const;
+
+  std::vector<Endpoint> local_;
+  std::map<TcpId, Seen> seen_;
+};
+
+}  // namespace byway

@@ -1,0 +1,275 @@
+// The network that somebody is in, and what happens when it is another one: local networks, routers
+// that map a port, moves and sleeps.
+#include "tests/scenarios/scenario.h"
+
+namespace byway::scenarios {
+namespace {
+
+// --- the local network ---------------------------------------------------------------------------
+
+struct Household {
+  explicit Household(Seed seed)
+      : world(seed),
+        hub(world.supernode("hub")),
+        home(world.router("home", Nat::symmetric_random())),
+        ana(world.leaf("ana").behind(home)),
+        bo(world.leaf("bo").behind(home)) {}
+
+  World world;
+  Host& hub;
+  Router& home;
+  Host& ana;
+  Host& bo;
+};
+
+TEST(Lan, TwoInOneHouseholdTalkWithNoSupernodeAlive) {
+  Household house{Seed{1}};
+  house.world.run_for(1ms);
+  house.hub.crash();
+  house.world.run_for(30s);
+  ASSERT_FALSE(house.ana.is_ready());
+
+  house.ana.say(house.bo, "dinner");
+  ASSERT_TRUE(house.world.run_until([&] { return !house.bo.inbox().empty(); }, 1s));
+  EXPECT_THAT(house.bo.inbox(), ElementsAre("dinner"));
+  EXPECT_TRUE(house.ana.reaches(house.bo, Via::direct));
+  EXPECT_EQ(house.ana.path_to(house.bo).method, Method::lan);
+
+  house.world.run_for(2min);
+  house.bo.say(house.ana, "coming");
+  house.world.run_for(1s);
+  EXPECT_THAT(house.ana.inbox(), ElementsAre("coming"));
+}
+
+TEST(Lan, TheLocalNetworkIsQuickerThanAnyIntroduction) {
+  Household house{Seed{2}};
+  ASSERT_TRUE(
+      house.world.run_until([&] { return house.ana.is_ready() && house.bo.is_ready(); }, 5s));
+  const Duration before = house.world.age();
+  house.ana.talk_to(house.bo);
+  ASSERT_TRUE(house.world.are_direct(house.ana, house.bo, 1s));
+  EXPECT_LE(house.world.age() - before, 100ms);
+  EXPECT_EQ(house.ana.path_to(house.bo).method, Method::lan);
+}
+
+TEST(Lan, NobodyIsToldWhoIsLookedFor) {
+  Household house{Seed{3}};
+  Host& cy = house.world.leaf("cy").behind(house.home);
+  ASSERT_TRUE(house.world.run_until(
+      [&] { return house.ana.is_ready() && house.bo.is_ready() && cy.is_ready(); }, 5s));
+  house.ana.talk_to(house.bo);
+  ASSERT_TRUE(house.world.are_direct(house.ana, house.bo, 1s));
+  EXPECT_GE(cy.counters().dropped(Drop::lan_other), 1u);
+  EXPECT_EQ(house.bo.counters().dropped(Drop::lan_other), 0u);
+  EXPECT_EQ(cy.path_to(house.ana).path, PathKind::none);
+}
+
+TEST(Lan, ASwitchedOffNodeNeitherAsksNorAnswers) {
+  World world{Seed{4}};
+  Host& hub = world.supernode("hub");
+  Router& home = world.router("home", Nat::symmetric_random());
+  const auto silent = [](OverlayConfig& config) { config.lan = false; };
+  Host& ana = world.leaf("ana").behind(home);
+  Host& bo = world.leaf("bo").behind(home).configured(silent);
+  world.run_for(1ms);
+  hub.crash();
+  ana.say(bo, "dinner");
+  bo.say(ana, "no");
+  world.run_for(30s);
+  EXPECT_THAT(bo.inbox(), IsEmpty());
+  EXPECT_THAT(ana.inbox(), IsEmpty());
+  EXPECT_GE(bo.counters().dropped(Drop::unexpected), 1u);
+}
+
+// --- port mappings -------------------------------------------------------------------------------
+
+TEST(Mapping, ARouterThatMapsAPortMakesAHardNatEasy) {
+  Meeting meeting{Seed{5}, Nat::symmetric_random(), Nat::symmetric_random()};
+  ASSERT_TRUE(meeting.registered());
+  meeting.bo.router_maps(7000);
+  meeting.ana.talk_to(meeting.bo);
+  ASSERT_TRUE(meeting.world.are_direct(meeting.ana, meeting.bo, 2s));
+  EXPECT_EQ(meeting.ana.path_to(meeting.bo).method, Method::mapped);
+  EXPECT_EQ(meeting.bo.path_to(meeting.ana).method, Method::reverse);
+}
+
+TEST(Mapping, WhoeverCallsFromBehindOneIsDialledInReturn) {
+  Meeting meeting{Seed{6}, Nat::symmetric_random(), Nat::symmetric_random()};
+  ASSERT_TRUE(meeting.registered());
+  meeting.ana.router_maps(7000);
+  meeting.ana.talk_to(meeting.bo);
+  ASSERT_TRUE(meeting.world.are_direct(meeting.ana, meeting.bo, 2s));
+  EXPECT_EQ(meeting.ana.path_to(meeting.bo).method, Method::reverse);
+  EXPECT_EQ(meeting.bo.path_to(meeting.ana).method, Method::mapped);
+}
+
+TEST(Mapping, OneThatComesDuringAConversationIsUsed) {
+  Meeting meeting{Seed{7}, Nat::symmetric_random(), Nat::symmetric_random()};
+  ASSERT_TRUE(meeting.registered());
+  meeting.ana.say(meeting.bo, "hello");
+  meeting.world.run_for(20s);
+  ASSERT_TRUE(meeting.ana.reaches(meeting.bo, Via::relay));
+  meeting.bo.router_maps(7000);
+  EXPECT_TRUE(meeting.world.are_direct(meeting.ana, meeting.bo, 2s));
+}
+
+TEST(Mapping, ARouterThatNamesAVictimMakesNobodyKnockThere) {
+  Meeting meeting{Seed{8}, Nat::symmetric_random(), Nat::symmetric_random()};
+  Host& victim = meeting.world.stranger("victim");
+  ASSERT_TRUE(meeting.registered());
+  meeting.bo.is_told([&](Overlay& overlay, TimePoint now) {
+    overlay.on_mapped(now, Proto::udp, {victim.endpoint().address, 7000});
+  });
+  const auto doubted = meeting.bo.events_of<MappingDoubted>();
+  ASSERT_EQ(doubted.size(), 1u);
+  EXPECT_EQ(doubted[0].outside.address, victim.endpoint().address);
+  meeting.ana.talk_to(meeting.bo);
+  meeting.world.run_for(30s);
+  EXPECT_TRUE(meeting.ana.reaches(meeting.bo, Via::relay));
+  EXPECT_EQ(meeting.world.toward(meeting.ana, victim.endpoint().address).packets, 0u);
+  EXPECT_EQ(meeting.bo.events_of<MappingDoubted>().size(), 1u) << "told once";
+}
+
+// Two customers of a carrier that hairpins nothing: their own routers tell what they are inside it.
+TEST(Mapping, NeighboursInACarriersNetworkMeetAtTheInnerAddress) {
+  World world{Seed{11}};
+  world.supernode("hub");
+  Router& carrier = world.router("carrier", Nat::symmetric_random());
+  Router& left = world.router("left", Nat::port_restricted()).behind(carrier);
+  Router& right = world.router("right", Nat::port_restricted()).behind(carrier);
+  Host& ana = world.leaf("ana").behind(left);
+  Host& bo = world.leaf("bo").behind(right);
+  ASSERT_TRUE(world.run_until([&] { return ana.is_ready() && bo.is_ready(); }, 5s));
+  bo.router_maps(7000);
+  ana.talk_to(bo);
+  EXPECT_TRUE(world.are_direct(ana, bo, 2s));
+  EXPECT_EQ(ana.path_to(bo).method, Method::mapped);
+}
+
+TEST(Mapping, OneThatIsGoneIsNoCandidateAnyMore) {
+  Meeting meeting{Seed{9}, Nat::port_restricted(), Nat::symmetric_random()};
+  ASSERT_TRUE(meeting.registered());
+  meeting.bo.router_maps(7000);
+  const auto mapped = [&] {
+    const auto addresses = meeting.bo.status().addresses;
+    return std::any_of(addresses.begin(), addresses.end(),
+                       [](const AddressStatus& a) { return a.how == How::mapped; });
+  };
+  EXPECT_TRUE(mapped());
+  meeting.bo.is_told([](Overlay& overlay, TimePoint now) { overlay.on_unmapped(now, Proto::udp); });
+  EXPECT_FALSE(mapped());
+}
+
+// A leaf behind a NAT that nobody can enter, but for the mapping, serves as a supernode.
+TEST(Mapping, AProvedMappingMakesASupernode) {
+  World world{Seed{10}};
+  for (const char* name : {"hub", "mill", "inn", "barn", "ford", "gate", "weir", "yard"})
+    world.supernode(name);
+  Host& bo = world.leaf("bo").behind(Nat::symmetric_random()).configured([](OverlayConfig& config) {
+    config.role.reset();
+    config.promote_after = 5s;
+    config.netgroup_bits_v4 = 32;
+  });
+  ASSERT_TRUE(world.run_until([&] { return bo.is_ready(); }, 5s));
+  bo.router_maps(7000);
+  EXPECT_TRUE(world.run_until([&] { return bo.status().role == "supernode"; }, 15min))
+      << bo.status().role_why;
+  const auto addresses = bo.status().addresses;
+  EXPECT_TRUE(std::any_of(addresses.begin(), addresses.end(),
+                          [](const AddressStatus& a) { return a.how == How::mapped && a.proved; }));
+}
+
+// --- another network -----------------------------------------------------------------------------
+
+class Moves : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(meeting.registered());
+    ana.say(bo, "hello");
+    ASSERT_TRUE(world.are_direct(ana, bo, 3s));
+    world.run_for(5s);
+    ASSERT_THAT(bo.inbox(), ElementsAre("hello"));
+  }
+  // Says something every 100 ms; the longest time that nothing came.
+  Duration longest_stall(Host& from, Host& to, Duration duration) {
+    Duration longest{};
+    TimePoint last = world.now();
+    std::size_t heard = to.inbox().size();
+    for (const TimePoint end = world.now() + duration; world.now() < end;) {
+      from.say(to, "tick");
+      for (int i = 0; i < 10; ++i) {
+        world.run_for(10ms);
+        if (to.inbox().size() == heard) continue;
+        heard = to.inbox().size();
+        longest = std::max<Duration>(longest, world.now() - last);
+        last = world.now();
+      }
+    }
+    return std::max<Duration>(longest, world.now() - last);
+  }
+
+  Meeting meeting{Seed{30}, Nat::port_restricted(), Nat::port_restricted()};
+  World& world = meeting.world;
+  Host& hub = meeting.hub;
+  Host& ana = meeting.ana;
+  Host& bo = meeting.bo;
+};
+
+TEST_F(Moves, ARouterWithANewAddressStallsAStreamForLessThanTwoSeconds) {
+  ana.router_reboots(true);
+  EXPECT_LE(longest_stall(ana, bo, 10s), 2s);
+  EXPECT_TRUE(world.are_direct(ana, bo, 5s));
+  EXPECT_THAT(ana.undelivered(), IsEmpty());
+  EXPECT_GE(ana.events_of<Moved>().size(), 1u);
+}
+
+TEST_F(Moves, TheOtherDirectionStallsNoLonger) {
+  longest_stall(bo, ana, 3s);
+  ana.router_reboots(true);
+  EXPECT_LE(longest_stall(bo, ana, 10s), 2s);
+  EXPECT_TRUE(world.are_direct(ana, bo, 5s));
+  EXPECT_THAT(bo.undelivered(), IsEmpty());
+}
+
+TEST_F(Moves, ARouterThatForgetsItsMappingsIsHardlyNoticed) {
+  longest_stall(bo, ana, 3s);
+  ana.router_reboots(false);
+  EXPECT_LE(longest_stall(bo, ana, 10s), 2s);
+  EXPECT_TRUE(world.are_direct(ana, bo, 5s));
+}
+
+TEST_F(Moves, WhoWalksIntoAnotherNetworkTakesTheStreamAlong) {
+  ana.behind(Nat::port_restricted());
+  EXPECT_LE(longest_stall(ana, bo, 10s), 2s);
+  EXPECT_TRUE(world.are_direct(ana, bo, 5s));
+  EXPECT_THAT(ana.undelivered(), IsEmpty());
+}
+
+TEST_F(Moves, WhoHasSleptGoesOnAtOnce) {
+  ana.sleeps_for(30s);
+  EXPECT_LE(longest_stall(ana, bo, 5s), 1s);
+  EXPECT_TRUE(world.are_direct(ana, bo, 2s));
+  EXPECT_THAT(ana.events_of<HomeLost>(), IsEmpty());
+}
+
+// The one who stayed awake has been sending into the dark; its congestion controller must not take
+// as long to begin again as it has waited.
+TEST_F(Moves, WhoWasWaitedForHearsTheRestAtOnce) {
+  bo.say(ana, "wait for it");
+  world.run_for(1s);
+  ana.unplug();
+  bo.say(ana, "are you there?");
+  ana.sleeps_for(30s);
+  ASSERT_TRUE(world.run_until([&] { return ana.inbox().size() == 2; }, 2s));
+  EXPECT_THAT(ana.inbox(), ElementsAre("wait for it", "are you there?"));
+}
+
+TEST_F(Moves, ALongSleepOutlivesTheRegistrationAndNotTheNode) {
+  ana.sleeps_for(1h);
+  EXPECT_TRUE(world.run_until([&] { return hub.status().leaves == 2; }, 1s));
+  bo.say(ana, "good morning");
+  EXPECT_TRUE(world.run_until([&] { return ana.inbox().size() == 1; }, 5s));
+}
+
+}  // namespace
+}  // namespace byway::scenarios

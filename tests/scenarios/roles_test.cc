@@ -1,0 +1,110 @@
+// Who serves: found out by proof, at every small size of a network, and said in a sentence.
+#include "tests/scenarios/scenario.h"
+
+namespace byway::scenarios {
+namespace {
+
+// Everybody after the first finds out by himself what he can be.
+struct Village {
+  explicit Village(Seed number) : world(number), first(world.supernode("first")) {}
+
+  Host& automatic(std::string name, const Nat& nat = Nat::public_host()) {
+    auto& host = world.leaf(std::move(name)).behind(nat);
+    host.configured([](OverlayConfig& config) {
+      config.role.reset();
+      config.promote_after = 3s;
+    });
+    return host;
+  }
+  static bool serves(const Host& host) {
+    const std::string role = host.status().role;
+    return role == "supernode" || role == "reserve";
+  }
+
+  World world;
+  Host& first;
+};
+
+TEST(Roles, TheFirstNodeSaysThatNobodyCouldProveIt) {
+  Village village{Seed{100}};
+  village.world.run_for(1min);
+  const auto status = village.first.status();
+  EXPECT_EQ(status.role, "supernode");
+  EXPECT_EQ(status.role_why,
+            "told to be a supernode (--role supernode); it is the only one, so nobody can prove "
+            "its address");
+}
+
+TEST(Roles, TheSecondNodeStaysALeafSinceThereIsNobodyToDialIt) {
+  Village village{Seed{101}};
+  auto& second = village.automatic("second");
+  village.world.run_for(2min);
+  EXPECT_EQ(second.status().role, "leaf");
+  EXPECT_EQ(second.status().role_why,
+            "nobody can dial " + second.endpoint().to_string() +
+                " to prove it: the network has no third address yet");
+}
+
+TEST(Roles, WithAThirdNodeTheSecondIsProvedEvenIfTheThirdIsBehindANat) {
+  Village village{Seed{102}};
+  auto& second = village.automatic("second");
+  village.world.run_for(1min);
+  auto& third = village.automatic("third", Nat::port_restricted());
+  EXPECT_TRUE(village.world.run_until([&] { return second.status().role == "supernode"; }, 2min));
+  village.world.run_for(1min);
+  EXPECT_EQ(third.status().role, "leaf");
+  EXPECT_THAT(third.status().role_why, ::testing::StartsWith("strangers cannot reach "));
+  EXPECT_THAT(second.status().role_why,
+              ::testing::StartsWith("proved reachable and needed: when it stepped up, "));
+}
+
+TEST(Roles, OfTwelveThatBeginTogetherThePublicOnesServeWithinAMinuteAndNobodyElse) {
+  Village village{Seed{103}};
+  std::vector<Host*> open, behind;
+  for (int i = 0; i < 5; ++i) open.push_back(&village.automatic("open" + std::to_string(i)));
+  for (const Nat& nat :
+       {Nat::address_restricted(), Nat::port_restricted(), Nat::port_restricted(),
+        Nat::symmetric_random(), Nat::symmetric_sequential(), Nat::firewall()})
+    behind.push_back(&village.automatic("behind" + std::to_string(behind.size()), nat));
+  EXPECT_TRUE(village.world.run_until(
+      [&] { return std::all_of(open.begin(), open.end(), [](Host* h) { return Village::serves(*h); }); },
+      1min));
+  village.world.run_for(10min);
+  for (const Host* host : open) EXPECT_TRUE(Village::serves(*host)) << host->name();
+  for (const Host* host : behind) {
+    EXPECT_EQ(host->status().role, "leaf") << host->name();
+    EXPECT_THAT(host->status().role_why, ::testing::StartsWith("strangers cannot reach "));
+  }
+}
+
+TEST(Roles, ANewcomerToANetworkThatKnowsEverybodyIsProvedByThreeStrangers) {
+  Village village{Seed{104}};
+  for (const char* name : {"inn", "mill", "barn", "forge", "well"}) village.world.supernode(name);
+  village.world.run_for(1min);
+  auto& newcomer = village.automatic("newcomer");
+  EXPECT_TRUE(village.world.run_until([&] { return Village::serves(newcomer); }, 2min))
+      << newcomer.status().role_why;
+}
+
+TEST(Roles, AFullConeThatTrulyAnswersAnybodyMayServe) {
+  Village village{Seed{105}};
+  auto& cone = village.automatic("cone", Nat::full_cone());
+  for (int i = 0; i < 3; ++i) village.automatic("open" + std::to_string(i));
+  EXPECT_TRUE(village.world.run_until([&] { return Village::serves(cone); }, 2min))
+      << cone.status().role_why;
+}
+
+TEST(Roles, ASmallMeshWithoutLeavesKeepsItsProofs) {
+  Village village{Seed{106}};
+  std::vector<Host*> open;
+  for (int i = 0; i < 3; ++i) open.push_back(&village.automatic("open" + std::to_string(i)));
+  ASSERT_TRUE(village.world.run_until(
+      [&] { return std::all_of(open.begin(), open.end(), [](Host* h) { return Village::serves(*h); }); },
+      2min));
+  village.world.run_for(3h);
+  for (const Host* host : open)
+    EXPECT_TRUE(Village::serves(*host)) << host->name() << ": " << host->status().role_why;
+}
+
+}  // namespace
+}  // namespace byway::scenarios

@@ -1,0 +1,273 @@
+// Where UDP is blocked: homes, lanes and direct paths by TCP, and back to UDP when it returns.
+#include "tests/scenarios/scenario.h"
+
+namespace byway::scenarios {
+namespace {
+
+bool is_direct_by_tcp(const Host& from, const Host& to) {
+  return from.path_to(to).path == PathKind::direct_tcp;
+}
+bool both_direct_by_tcp(World& world, const Host& a, const Host& b, Duration limit) {
+  return world.run_until([&] { return is_direct_by_tcp(a, b) && is_direct_by_tcp(b, a); }, limit);
+}
+
+// Every site 20 ms from the core, the hub next to it, as in the lab.
+struct Blocked : Meeting {
+  Blocked(Seed seed, const Nat& ana_nat, const Nat& bo_nat) : Meeting(seed, ana_nat, bo_nat) {
+    hub.wire({.delay = 0ms});
+    ana.wire({.delay = 20ms});
+    bo.wire({.delay = 20ms});
+  }
+};
+
+TEST(TcpRegistration, WhereUdpIsBlockedALeafFindsItsHomeByTcpInHalfASecond) {
+  World world{Seed{301}};
+  auto& hub = world.supernode("hub");
+  auto& ana = world.leaf("ana").behind(Nat::udp_blocked());
+  ASSERT_TRUE(world.run_until([&] { return ana.is_ready(); }, 500ms));
+  const auto status = ana.status();
+  ASSERT_EQ(status.homes.size(), 1u);
+  EXPECT_EQ(status.homes[0].proto, Proto::tcp);
+  EXPECT_EQ(status.homes[0].endpoint, hub.endpoint());
+  EXPECT_EQ(status.nat.mapping, Behaviour::blocked);
+  EXPECT_EQ(status.nat_tcp.ports, Ports::preserved);
+  EXPECT_LT(status.homes[0].rtt, 50ms) << "the time that UDP was given is not part of it";
+  EXPECT_EQ(hub.status().leaves, 1u);
+}
+
+TEST(TcpRegistration, WhereOnlyPort443IsOpenItIsFoundToo) {
+  World world{Seed{302}};
+  auto& hub = world.supernode("hub");
+  auto& ana = world.leaf("ana").behind(Nat::tcp_443_only());
+  ASSERT_TRUE(world.run_until([&] { return ana.is_ready(); }, 1s));
+  EXPECT_EQ(ana.status().homes[0].endpoint, (Endpoint{hub.endpoint().address, 443}));
+}
+
+TEST(TcpRegistration, WithTheFirstHomeTheOthersAreAskedByTcpAtOnce) {
+  World world{Seed{303}};
+  for (const char* name : {"hub", "hob", "hab"}) world.supernode(name);
+  auto& ana = world.leaf("ana").behind(Nat::tcp_443_only());
+  EXPECT_TRUE(world.run_until([&] { return ana.status().homes.size() == 3; }, 2s));
+  for (const auto& home : ana.status().homes) EXPECT_EQ(home.proto, Proto::tcp);
+}
+
+TEST(TcpRegistration, WhereUdpWorksNoConnectionIsMade) {
+  World world{Seed{304}};
+  auto& hub = world.supernode("hub");
+  auto& ana = world.leaf("ana").behind(Nat::port_restricted());
+  world.run_for(10s);
+  EXPECT_EQ(ana.status().homes[0].proto, Proto::udp);
+  EXPECT_EQ(hub.counters().tcp_accepted, 0u);
+}
+
+TEST(TcpRegistration, ALostDatagramDoesNotKeepALeafOnTcp) {
+  World world{Seed{305}};
+  auto& hub = world.supernode("hub");
+  auto& ana = world.leaf("ana").behind(Nat::port_restricted());
+  ana.wire({.delay = 20ms, .loss = 1.0});
+  world.run_for(200ms);
+  ana.wire({.delay = 20ms});
+  ASSERT_TRUE(world.run_until([&] { return ana.is_ready(); }, 10s));
+  EXPECT_TRUE(world.run_until(
+      [&] { return !ana.status().homes.empty() && ana.status().homes[0].proto == Proto::udp; },
+      10s));
+  EXPECT_GT(ana.counters().tcp_opened, 0u) << "TCP was quicker than the repetition";
+  EXPECT_EQ(hub.status().leaves, 1u);
+}
+
+TEST(TcpRegistration, OutlivesANightByTcp) {
+  World world{Seed{306}, {.story_size = 1000}};
+  auto& hub = world.supernode("hub");
+  auto& ana = world.leaf("ana").behind(Nat::udp_blocked());
+  world.run_for(8h);
+  EXPECT_EQ(hub.status().leaves, 1u);
+  EXPECT_THAT(ana.events_of<HomeLost>(), IsEmpty());
+  EXPECT_EQ(hub.counters().tcp_accepted, 1u);
+}
+
+TEST(TcpRegistration, AHubThatComesBackIsFoundAgain) {
+  World world{Seed{307}};
+  auto& hub = world.supernode("hub");
+  auto& ana = world.leaf("ana").behind(Nat::udp_blocked());
+  ASSERT_TRUE(world.run_until([&] { return ana.is_ready(); }, 1s));
+  hub.crash();
+  world.run_for(1s);
+  hub.restart();
+  EXPECT_TRUE(world.run_until([&] { return hub.status().leaves == 1; }, 40s));
+}
+
+class WithoutUdp : public ::testing::TestWithParam<bool> {};
+
+TEST_P(WithoutUdp, TheFirstWordComesOverTheRelayAndADirectConnectionFollows) {
+  for (const Nat& other : {Nat::public_host(), Nat::firewall(), Nat::full_cone(),
+                           Nat::address_restricted(), Nat::port_restricted(), Nat::udp_blocked()}) {
+    Blocked meeting(Seed{310}, Nat::udp_blocked(), other);
+    auto& [world, hub, ana, bo] = static_cast<Meeting&>(meeting);
+    ASSERT_TRUE(meeting.registered());
+    Host& caller = GetParam() ? ana : bo;
+    Host& callee = GetParam() ? bo : ana;
+    caller.say(callee, "hello");
+    EXPECT_TRUE(world.run_until([&] { return !callee.inbox().empty(); }, 250ms));
+    EXPECT_TRUE(both_direct_by_tcp(world, ana, bo, 600ms));
+    const Method method = ana.path_to(bo).method;
+    if (other.is_open()) {
+      EXPECT_EQ(method, Method::open);
+      EXPECT_EQ(bo.path_to(ana).method, Method::reverse);
+    } else if (other.mapping == Behaviour::none) {
+      EXPECT_NE(method, Method::relay);
+    } else {
+      EXPECT_EQ(method, Method::tcp_punch);
+    }
+    world.run_for(5s);
+    const auto relayed = hub.counters().relayed_bytes;
+    for (int i = 0; i < 20; ++i) {
+      ana.say(bo, std::string(1000, 'a'));
+      bo.say(ana, std::string(1000, 'b'));
+      world.run_for(1s);
+    }
+    EXPECT_EQ(callee.inbox().size(), 21u);
+    EXPECT_LT(hub.counters().relayed_bytes - relayed, 1000u);
+    EXPECT_TRUE(is_direct_by_tcp(ana, bo) && is_direct_by_tcp(bo, ana));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Calling, WithoutUdp, ::testing::Bool(), [](const auto& it) {
+  return it.param ? "TheBlockedSideCalls" : "TheOtherSideCalls";
+});
+
+TEST(TcpReach, ARouterThatAnswersSynsWithResetsIsPassedAllTheSame) {
+  Blocked meeting(Seed{320}, Nat::udp_blocked().with_resets(),
+                  Nat::port_restricted().with_resets());
+  auto& [world, hub, ana, bo] = static_cast<Meeting&>(meeting);
+  ana.wire({.delay = 5ms});
+  bo.wire({.delay = 60ms});
+  ASSERT_TRUE(meeting.registered());
+  ana.say(bo, "hello");
+  EXPECT_TRUE(both_direct_by_tcp(world, ana, bo, 2s));
+  EXPECT_LE(ana.counters().tcp_attempts + bo.counters().tcp_attempts, 8u);
+}
+
+TEST(TcpReach, ANatThatPicksPortsStaysRelayedForAReasonAndIsNotHammered) {
+  Blocked meeting(Seed{321}, Nat::udp_blocked(), Nat::symmetric_random());
+  auto& [world, hub, ana, bo] = static_cast<Meeting&>(meeting);
+  auto& hob = world.supernode("hob");
+  (void)hob;
+  ASSERT_TRUE(meeting.registered());
+  world.run_for(2s);
+  ana.say(bo, "hello");
+  world.run_for(30s);
+  EXPECT_THAT(bo.inbox(), ElementsAre("hello"));
+  EXPECT_TRUE(ana.reaches(bo, Via::relay) && bo.reaches(ana, Via::relay));
+  EXPECT_EQ(ana.path_to(bo).why,
+            "UDP is blocked on this side, and the peer's NAT picks another port for every TCP "
+            "connection");
+  EXPECT_EQ(bo.path_to(ana).why,
+            "UDP is blocked on the peer's side, and this side's NAT picks another port for every "
+            "TCP connection");
+  EXPECT_LE(ana.counters().tcp_attempts, 4u);
+}
+
+TEST(TcpReach, Port443AloneLeadsToWhoeverListensThere) {
+  for (const bool listens : {true, false}) {
+    Blocked meeting(Seed{322}, Nat::tcp_443_only(), Nat::public_host());
+    auto& [world, hub, ana, bo] = static_cast<Meeting&>(meeting);
+    if (listens) bo.listens_at(443);
+    ASSERT_TRUE(meeting.registered());
+    ana.say(bo, "hello");
+    EXPECT_EQ(both_direct_by_tcp(world, ana, bo, 3s), listens);
+    EXPECT_THAT(bo.inbox(), ElementsAre("hello"));
+    if (listens) continue;
+    EXPECT_THAT(ana.path_to(bo).why, ::testing::HasSubstr("port 443, where the peer"));
+    EXPECT_THAT(bo.path_to(ana).why, ::testing::HasSubstr("port 443, where this side"));
+    EXPECT_EQ(ana.counters().tcp_attempts + bo.counters().tcp_attempts, 0u);
+  }
+}
+
+TEST(TcpReach, WordsAreNotLostWhileTheyMoveFromLaneToConnectionAndBack) {
+  Blocked meeting(Seed{323}, Nat::udp_blocked(), Nat::port_restricted());
+  auto& [world, hub, ana, bo] = static_cast<Meeting&>(meeting);
+  ASSERT_TRUE(meeting.registered());
+  std::string film(2'000'000, '\0');
+  for (std::size_t i = 0; i < film.size(); ++i) film[i] = static_cast<char>('a' + i % 23);
+  ana.say(bo, film);
+  ASSERT_TRUE(both_direct_by_tcp(world, ana, bo, 3s));
+  world.cut(ana, bo);
+  ASSERT_TRUE(world.run_until([&] { return ana.reaches(bo, Via::relay); }, 15s));
+  ASSERT_TRUE(world.run_until([&] { return !bo.inbox().empty(); }, 60s));
+  EXPECT_TRUE(bo.inbox()[0] == film);
+  world.heal(ana, bo);
+  EXPECT_TRUE(both_direct_by_tcp(world, ana, bo, 60s));
+  EXPECT_THAT(ana.undelivered(), IsEmpty());
+}
+
+TEST(TcpReach, WhenUdpComesThroughAgainEverythingMovesBackToIt) {
+  World world{Seed{324}};
+  auto& hub = world.supernode("hub");
+  auto& ana = world.leaf("ana").behind(Nat::udp_blocked());
+  auto& bo = world.leaf("bo").behind(Nat::port_restricted());
+  ASSERT_TRUE(world.run_until([&] { return ana.is_ready() && bo.is_ready(); }, 5s));
+  ana.say(bo, "by TCP");
+  ASSERT_TRUE(both_direct_by_tcp(world, ana, bo, 3s));
+
+  world.network().set_nat(*world.network().router_of(ana.station()), Nat::port_restricted());
+  EXPECT_TRUE(world.run_until([&] { return ana.status().homes[0].proto == Proto::udp; }, 80s));
+  EXPECT_TRUE(world.run_until(
+      [&] {
+        return ana.path_to(bo).path == PathKind::direct_udp &&
+               bo.path_to(ana).path == PathKind::direct_udp;
+      },
+      10s));
+  ana.say(bo, "by UDP");
+  world.run_for(3min);
+  EXPECT_THAT(bo.inbox(), ElementsAre("by TCP", "by UDP"));
+  EXPECT_THAT(ana.undelivered(), IsEmpty());
+  EXPECT_THAT(ana.events_of<HomeLost>(), IsEmpty());
+  (void)hub;
+}
+
+TEST(TcpReach, WhenUdpIsBlockedInMidConversationItGoesOnByTcp) {
+  World world{Seed{325}};
+  world.supernode("hub");
+  auto& ana = world.leaf("ana").behind(Nat::port_restricted());
+  auto& bo = world.leaf("bo").behind(Nat::port_restricted());
+  ASSERT_TRUE(world.run_until([&] { return ana.is_ready() && bo.is_ready(); }, 5s));
+  ana.say(bo, "one");
+  ASSERT_TRUE(world.are_direct(ana, bo, 3s));
+
+  world.network().set_nat(*world.network().router_of(ana.station()), Nat::udp_blocked());
+  for (int i = 0; i < 60; ++i) {
+    ana.say(bo, std::to_string(i));
+    world.run_for(1s);
+  }
+  EXPECT_EQ(bo.inbox().size(), 61u);
+  EXPECT_EQ(ana.status().homes[0].proto, Proto::tcp);
+  EXPECT_TRUE(both_direct_by_tcp(world, ana, bo, 60s));
+  EXPECT_THAT(ana.undelivered(), IsEmpty());
+}
+
+TEST(TcpHostile, WhoConnectsAndSaysNothingIsSoonGoneAndSoAreTheManyFromOneAddress) {
+  World world{Seed{326}};
+  auto& hub = world.supernode("hub");
+  auto& mallory = world.leaf("mallory").behind(Nat::udp_blocked());
+  ASSERT_TRUE(world.run_until([&] { return mallory.is_ready(); }, 1s));
+  Overlay& target = hub.overlay();
+  std::size_t taken = 0;
+  for (std::uint16_t port = 10'000; port < 10'500; ++port)
+    taken += target.on_tcp_accepted(world.now(), hub.endpoint(),
+                                    {mallory.endpoint().address, port}) != 0;
+  EXPECT_EQ(taken, 16u);
+  for (std::uint8_t i = 0; i < 250; ++i)
+    for (std::uint16_t port = 1; port <= 4; ++port)
+      taken += target.on_tcp_accepted(world.now(), hub.endpoint(),
+                                      {IpAddress::v4({99, 1, 1, i}), port}) != 0;
+  EXPECT_EQ(taken, 256u);
+  hub.on_alarm(world.now());
+  world.run_for(11s);
+  EXPECT_NE(target.on_tcp_accepted(world.now(), hub.endpoint(), {mallory.endpoint().address, 7}),
+            0u);
+  EXPECT_EQ(hub.status().leaves, 1u) << "who has proved himself is not touched";
+  EXPECT_EQ(hub.counters().tcp_unproved, 256u);
+}
+
+}  // namespace
+}  // namespace byway::scenarios

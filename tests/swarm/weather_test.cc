@@ -1,0 +1,69 @@
+// A network of hundreds in ordinary weather: who knows whom, what is found, what it costs.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tools/sim/disasters.h"
+
+namespace byway::sim {
+namespace {
+
+constexpr SwarmOptions town{.seed = 1, .supernodes = 60, .leaves = 500, .loss = 0.05};
+
+double of(const Figures& figures, std::string_view key) {
+  const auto value = value_of(figures, key);
+  EXPECT_TRUE(value.has_value()) << "no figure " << key;
+  return value.value_or(-1);
+}
+
+TEST(SwarmOfHundreds, InChurnAndRainEverybodyIsFoundAndNobodyBuriedAlive) {
+  Play play{.world = town, .lookups = 20, .time = 10min};
+  play.world.median_life = 30min;
+  const Figures figures = sim::play(play);
+  SCOPED_TRACE(in_text(figures));
+  EXPECT_GE(of(figures, "lookups"), 5000);
+  EXPECT_GE(of(figures, "lookups_right_share"), 0.999);
+  EXPECT_GE(of(figures, "newcomers"), 5);
+  EXPECT_LE(of(figures, "newcomer_known_s_p99"), 30);
+  EXPECT_GE(of(figures, "crashes"), 2);
+  EXPECT_GE(of(figures, "crash_noticed_in_30s"), 0.99);
+  EXPECT_EQ(of(figures, "buried_alive"), 0);
+  EXPECT_GE(of(figures, "reachable_share"), 0.99);
+}
+
+TEST(SwarmOfHundreds, IdlingASupernodeSendsLessThanTwoKilobytesASecond) {
+  const Figures figures = sim::play({.world = town, .lookups = 0, .time = 5min});
+  SCOPED_TRACE(in_text(figures));
+  EXPECT_LE(of(figures, "mesh_bytes_s_most"), 2000);
+  EXPECT_GT(of(figures, "mesh_bytes_s_mean"), 50) << "they do talk";
+  EXPECT_EQ(of(figures, "roots"), 1);
+  EXPECT_EQ(of(figures, "mutual"), 1);
+}
+
+TEST(SwarmOfHundreds, OneSeedTellsOneStory) {
+  Play play{.world = {.seed = 5, .supernodes = 20, .leaves = 60, .loss = 0.1}, .time = 1min};
+  play.world.median_life = 5min;
+  const std::string first = in_text(sim::play(play));
+  EXPECT_EQ(first, in_text(sim::play(play)));
+  play.world.seed = 6;
+  EXPECT_NE(first, in_text(sim::play(play)));
+}
+
+TEST(SwarmOfHundreds, MessagesAreCountedByWhatIsInThem) {
+  Swarm swarm({.seed = 3, .supernodes = 10, .leaves = 20});
+  swarm.run_for(5min);
+  std::uint64_t handshakes = 0, pings = 0, mesh = 0, directory = 0;
+  for (Swarm::HostId id = 0; id < swarm.size(); ++id)
+    for (const Flow& flow : swarm.host(id).out) {
+      handshakes += flow.datagrams[static_cast<std::size_t>(Traffic::handshakes)];
+      pings += flow.datagrams[static_cast<std::size_t>(Traffic::pings)];
+      mesh += flow.datagrams[static_cast<std::size_t>(Traffic::mesh)];
+      directory += flow.datagrams[static_cast<std::size_t>(Traffic::directory)];
+    }
+  EXPECT_GE(handshakes, 20u * 3 * 2) << "every leaf registers three times";
+  EXPECT_GE(pings, 20u * 3 * 2 * 12);
+  EXPECT_GE(mesh, 10u * 60);
+  EXPECT_GE(directory, 20u * 8);
+}
+
+}  // namespace
+}  // namespace byway::sim
