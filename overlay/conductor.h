@@ -21,6 +21,7 @@
 //   conductor_status.cc      what `status` shows
 #pragma once
 
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <deque>
 #include <map>
 #include <set>
@@ -429,6 +430,7 @@ class Overlay::Conductor {
 
   IndexTable indices_;  // before the peers: their sessions hold indices
   std::map<NodeId, Peer> peers_;
+  boost::unordered_flat_map<NodeId, Peer*, std::hash<NodeId>> peer_index_;  // of the same
   Timers<NodeId> timers_;
   std::set<NodeId> touched_;
 
