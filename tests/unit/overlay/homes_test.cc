@@ -221,11 +221,6 @@ TEST_F(HomesStory, WhoHadNoRoomForASecondHomeIsAskedAgainWhenTheFirstIsLost) {
   EXPECT_THAT(dialled(noon + 10s), IsEmpty());
   homes.on_failed(noon + 10s, hub);
   EXPECT_THAT(dialled(noon + 11s), UnorderedElementsAre(hub, mill));
-
-  // But who has no room for the homeless either is believed.
-  homes.on_refused(noon + 12s, mill, {RefusalReason::busy, 30});
-  homes.on_failed(noon + 12s, hub);
-  EXPECT_THAT(dialled(noon + 20s), ElementsAre(hub));
 }
 
 TEST_F(HomesStory, NoRetryTimeIsTooLargeToBeCountedWith) {
