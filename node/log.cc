@@ -114,10 +114,6 @@ void log_event(const Event& event) {
           [](const RoleChanged& changed) {
             spdlog::info("event=role role={} why={}", changed.role, quoted(changed.why));
           },
-          [](const SurveyDone& done) {
-            spdlog::debug("event=survey-done supernode={}{}", done.whom.short_string(),
-                          done.why.empty() ? "" : " why=" + quoted(done.why));
-          },
           [](const SupernodeGained& gained) {
             spdlog::debug("event=supernode-gained id={}", gained.id.short_string());
           },
@@ -129,7 +125,6 @@ void log_event(const Event& event) {
             spdlog::debug("event=looked-up target={} outcome={} home={}",
                           found.target.short_string(), found.outcome, found.home.short_string());
           },
-          // What happens to this node itself is its life's story: proved, joined, alone, …
           [](const Moved& moved) {
             spdlog::info("event=moved before={} now={}", moved.before.to_string(),
                          moved.now.to_string());
@@ -138,6 +133,11 @@ void log_event(const Event& event) {
             spdlog::warn("event=port-mapping-doubted outside={} seen={} then=\"not used\"",
                          doubted.outside.to_string(), doubted.seen.to_string());
           },
+          [](const SurveyDone& done) {
+            spdlog::debug("event=survey-done supernode={}{}", done.whom.short_string(),
+                          done.why.empty() ? "" : " why=" + quoted(done.why));
+          },
+          // What happens to this node itself is its life's story: proved, joined, alone, …
           [](const Step& step) {
             if (step.peer.is_nobody()) return spdlog::info("event=self text={}", quoted(step.text));
             spdlog::debug("event=step peer={} text={}", step.peer.short_string(),

@@ -37,8 +37,8 @@ OverlayConfig overlay_config(const RunConfig& config, std::vector<Seed> seeds, B
   overlay.relay_rate = config.relay_rate;
   overlay.lane_rate = config.lane_rate;
   overlay.cubic = config.cubic;
-  overlay.agent = std::string("byway ") + version;
   overlay.lan = config.lan;
+  overlay.agent = std::string("byway ") + version;
   return overlay;
 }
 

@@ -84,13 +84,12 @@ void Runtime::start() {
   settle();
 }
 
-// The same port as for UDP. Where the system chose that one, TCP may find it taken, and that is
-// nobody's mistake.
+// The same port as for UDP. Where the system chose that one, TCP may find it taken; that is
+// nobody's mistake, and another does.
 Outcome<Endpoint> Runtime::listen_by_tcp(const Endpoint& asked, const Endpoint& bound) {
   auto listening = tcp_.listen(bound);
   if (listening || asked.port != 0) return listening;
-  log_info("event=no-tcp why=" + quoted(listening.error().sentence));
-  return bound;
+  return tcp_.listen({bound.address, 0});
 }
 
 TcpPort::Hear Runtime::hear_tcp() {

@@ -419,6 +419,9 @@ void TcpPort::send(const Transmit& transmit) {
     rest = rest.subspan(datagram.size());
     queue(connection, datagram);
   }
+  // Whoever sends a lot is flushed in between, before anything has to be dropped.
+  if (!connection.full && connection.waiting_bytes > options_.queue_bytes / 4)
+    return write(found->second);
   if (!std::exchange(connection.unflushed, true)) unflushed_.push_back(found->second);
 }
 

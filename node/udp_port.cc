@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include <utility>
+
 #include "overlay/core/fifo.h"
 
 #ifndef UDP_SEGMENT
@@ -64,6 +66,15 @@ Endpoint endpoint_of(const Address& from) {
 
 void set_option(int fd, int level, int name, int value) {
   ::setsockopt(fd, level, name, &value, sizeof(value));  // best effort
+}
+
+// As root the system's usual limit (net.core.rmem_max, often 200 kB: not a hundred full packets)
+// can be passed; others get as much as it allows.
+void set_buffers(int fd, int bytes) {
+  if (::setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)) != 0)
+    set_option(fd, SOL_SOCKET, SO_RCVBUF, bytes);
+  if (::setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes)) != 0)
+    set_option(fd, SOL_SOCKET, SO_SNDBUF, bytes);
 }
 
 // The size of the datagrams in a joined message; 0: it is one datagram.
@@ -258,7 +269,7 @@ SocketId UdpPort::id_for(const Endpoint& endpoint) const {
   const bool first = std::none_of(sockets_.begin(), sockets_.end(), [&](const auto& socket) {
     return socket->bound.address.is_v4() == endpoint.address.is_v4();
   });
-  return first ? main_socket : static_cast<SocketId>(first_further_socket + sockets_.size());
+  return first ? main_socket : static_cast<SocketId>(first_further_socket + sockets_.size() - 1);
 }
 
 Outcome<Endpoint> UdpPort::bind(const Endpoint& endpoint) {
@@ -308,8 +319,7 @@ Outcome<std::shared_ptr<UdpPort::Socket>> UdpPort::make_socket(SocketId id,
   const int fd = socket->handle.native_handle();
   socket->handle.non_blocking(true, error);
   if (error) return failed("");
-  set_option(fd, SOL_SOCKET, SO_RCVBUF, options_.buffer_bytes);
-  set_option(fd, SOL_SOCKET, SO_SNDBUF, options_.buffer_bytes);
+  set_buffers(fd, options_.buffer_bytes);
   if (v4) {
     set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
   } else {
@@ -442,6 +452,10 @@ void UdpPort::send(Transmit transmit) {
     ++counters_.no_socket;
     return;
   }
+  if (socket->id != gathering_) {
+    const auto before = spare_.find(std::exchange(gathering_, socket->id));
+    if (before != spare_.end() && !before->second->full) send_gathered(*before->second);
+  }
   if (socket->gathered.size() >= max_waiting) {
     ++counters_.dropped_full;
     return;
@@ -451,6 +465,7 @@ void UdpPort::send(Transmit transmit) {
 }
 
 void UdpPort::flush() {
+  gathering_ = main_socket;
   const auto flush_one = [&](Socket& socket) {
     if (!socket.full && !socket.gathered.empty()) send_gathered(socket);
     // What has to wait must not lie in the receive buffer.

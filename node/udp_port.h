@@ -10,7 +10,8 @@
 // Where the kernel has neither, or a device refuses a train, the same datagrams go one by one.
 // A send that fails is counted and not told: UDP promises nothing, and the layers above notice.
 // Beside the listening sockets there are spare ones, opened and closed as the core asks (see
-// OpenSocket); what is to leave from a spare socket that is not open is not sent at all.
+// OpenSocket); what is to leave from a spare socket that is not open is not sent at all. Spare
+// sockets keep the order among themselves: it decides which ports a NAT gives them.
 // All sockets set "don't fragment" and ignore the kernel's path MTU cache (packet size is the
 // stream layer's decision, and an ICMP message proves nothing).
 #pragma once
@@ -92,6 +93,7 @@ class UdpPort {
   Receive receive_;
   std::vector<std::shared_ptr<Socket>> sockets_;
   std::map<SocketId, std::shared_ptr<Socket>> spare_;
+  SocketId gathering_ = main_socket;  // the spare socket that was last sent from, until a flush
   std::unique_ptr<Buffers> buffers_;
   Counters counters_;
   // Gone with us: what Asio still has to tell then, nobody hears.

@@ -84,10 +84,14 @@ Overlay::Conductor::Conductor(OverlayConfig config, const Identity& identity, co
       lan_(identity.id(), crypto, random_.fork()),
       started_(now),
       survey_rate_(limits::surveys_per_asker, limits::surveys_burst, limits::tracked_strangers),
-      survey_load_(limits::surveys_per_second, limits::surveys_per_second_burst) {
+      survey_load_(limits::surveys_per_second, limits::surveys_per_second_burst),
+      nat_probe_(sockets_, random_.fork()),
+      lifetime_probe_(sockets_, random_.fork()),
+      nat_service_(crypto, random_.fork()) {
   self_.set_local(config_.local_endpoints);
   homes_.set_families(self_.has_family(false), self_.has_family(true));
   tcp_view_.set_local(config_.local_tcp_endpoints);
+  nat_probe_.on_local_endpoints(config_.local_endpoints);
   for (const Seed& seed : config_.seeds)
     if (seed.id != id()) homes_.add_supernode(now, seed.id, seed.endpoint);
   pump_book(now);
@@ -125,6 +129,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::take(TimePoint now, const Route&
 }
 
 Overlay::Conductor::Outcome Overlay::Conductor::on_stun(TimePoint now, const Datagram& datagram) {
+  if (is_stun_response(datagram.bytes)) return on_stun_answer(now, datagram);
   if (!is_supernode()) return Drop::unexpected;
   const IpAddress& from = datagram.from.address;
   if (!stun_rate_.take(now, from.prefix(from.is_v4() ? 24 : 48))) return Drop::stun_rate;
@@ -160,15 +165,20 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_sealed(TimePoint now, const R
     case Area::mesh:
       heard_from(now, *peer, route);
       return on_mesh(now, *peer, body);
+    case Area::punch:
+      heard_from(now, *peer, route);
+      return on_punch(now, *peer, body);
     case Area::proof:
       heard_from(now, *peer, route);
       return on_proof(now, *peer, route, body);
-    case Area::survey:
-      heard_from(now, *peer, route);
-      return on_survey(now, *peer, route, body);
     case Area::tcp:
       heard_from(now, *peer, route);
       return on_tcp_message(now, *peer, body);
+    case Area::survey:
+      heard_from(now, *peer, route);
+      return on_survey(now, *peer, route, body);
+    case Area::nat:
+      return on_nat(now, *peer, route, body, bytes.size());
     default:
       return Drop::undecodable;
   }
@@ -181,12 +191,26 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_sealed(TimePoint now, const R
 void Overlay::Conductor::heard_from(TimePoint now, Peer& peer, const Route& route) {
   peer.heard_at = now;
   if (peer.is_leaf) registrar_.on_heard_from(now, peer.id);
-  if (peer.paths.find(route)) return;
+  if (peer.paths.find(route)) return note_direct(peer, route);
   // A new way to reach it, or somebody who only claims to be there: what is sent to try it comes
   // from the same budget as knocks.
-  const bool by_udp = !route.relayed() && route.proto == Proto::udp;
+  const bool by_udp = !route.relayed() && route.proto == Proto::udp && !hard_tried(peer, route);
   if (by_udp && !knock_budget_.take(now, route.endpoint.address)) return;
   peer.paths.add(now, route, traits_of(peer, route));
+  note_direct(peer, route);
+}
+
+// It speaks from there, so what opens a session may come from there as well: its side may have
+// proved the path already, while all that we sent to prove it was lost.
+void Overlay::Conductor::note_direct(const Peer& peer, const Route& route) {
+  if (!peer.talk || route.relayed() || route.proto != Proto::udp) return;
+  direct_peers_.try_emplace(route.endpoint, peer.id);
+  if (direct_peers_.size() <= limits::paths_per_peer * peers_.size()) return;
+  std::erase_if(direct_peers_, [&](const auto& direct) {
+    const Peer* its = find(direct.second);
+    const auto leads_there = [&](const Path& path) { return path.route.endpoint == direct.first; };
+    return !its || std::none_of(its->paths.all().begin(), its->paths.all().end(), leads_there);
+  });
 }
 
 Overlay::Conductor::Outcome Overlay::Conductor::on_message(TimePoint now, Peer& peer,
@@ -207,6 +231,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_message(TimePoint now, Peer& 
     on_samples(now, peer, *samples);
     return used;
   }
+  if (const auto* refusal = std::get_if<Refusal>(&message)) return on_refusal(now, peer, *refusal);
   if (const auto* registration = std::get_if<Registration>(&message))
     return on_new_record(now, peer, *registration);
   return Drop::unexpected;
@@ -225,7 +250,8 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_ping(TimePoint now, Peer& pee
 
 Overlay::Conductor::Outcome Overlay::Conductor::on_pong(TimePoint now, Peer& peer,
                                                         const Route& route, const Pong& pong) {
-  if (peer.paths.on_pong(now, route, pong.nonce)) on_path_proved(now, peer, route);
+  if (peer.paths.on_pong(now, route, pong.nonce) || on_hard_pong(now, peer, route, pong))
+    on_path_proved(now, peer, route);
   if (is_supernode() && !route.relayed()) on_alive(now, peer);
   if (homes_.is_home(peer.id) || homes_.is_dialing(peer.id)) on_home_pong(now, peer, route, pong);
   return used;
@@ -256,15 +282,26 @@ void Overlay::Conductor::on_wall_clock(TimePoint now, WallTime wall) {
 
 // A spare socket's facts are for whoever asked for it.
 void Overlay::Conductor::on_socket_opened(TimePoint now, SocketId socket, const Endpoint& bound) {
-  (void)bound;
   const auto use = sockets_.use_of(socket);
   if (!use) return;
+  if (*use == SocketUse::nat) {
+    if (socket == other_port_)
+      nat_service_.on_other_port(socket, bound);
+    else
+      nat_probe_.on_socket_opened(socket, bound);
+  }
   settle(now);
 }
 
 void Overlay::Conductor::on_socket_failed(TimePoint now, SocketId socket) {
   const auto use = sockets_.on_failed(socket);
   if (!use) return;
+  if (*use == SocketUse::nat) {
+    if (socket == other_port_)
+      other_port_.reset();
+    else if (!nat_probe_.on_socket_failed(now, socket))
+      lifetime_probe_.on_socket_failed(now, socket);
+  }
   settle(now);
 }
 
@@ -290,6 +327,7 @@ void Overlay::Conductor::on_timeout(TimePoint now) {
   dialler_.on_timeout(now);
   promotion_.on_timeout(now);
   pump_lan(now);
+  on_nat_timeout(now);
   pump_roles(now);
   pump_book(now);
   pump_connections(now);
@@ -317,10 +355,11 @@ std::optional<TimePoint> Overlay::Conductor::next_timeout() const {
   next = earlier(next, proof_helper_.next_timeout());
   next = earlier(next, dialler_.next_timeout());
   next = earlier(next, promotion_.next_timeout());
-  next = earlier(next, survey_.next_timeout());
   if (!leaving_) next = earlier(next, book_.next_feeler());
   next = earlier(next, lan_.next_timeout());
   next = earlier(next, connections_.next_timeout());
+  next = earlier(next, survey_.next_timeout());
+  next = earlier(next, next_nat_timeout());
   if (is_supernode()) {
     next = earlier(next, membership_.next_timeout());
     next = earlier(next, rejoin_at_);
@@ -344,6 +383,7 @@ void Overlay::Conductor::settle(TimePoint now) {
   now_ = now;
   run_homes(now);
   pump_survey(now);
+  pump_nat(now);
   while (!touched_.empty()) {
     const NodeId id = *touched_.begin();
     touched_.erase(touched_.begin());
@@ -356,7 +396,9 @@ void Overlay::Conductor::pump(TimePoint now, Peer& peer) {
   pump_handshake(now, peer);
   pump_paths(now, peer);
   if (peer.talk) pump_talk(now, peer);
+  if (peer.talk) pump_hard(now, peer);
   if (peer.talk) pump_sessions(now, peer);
+  if (!peer.spare.empty()) close_unused(peer);
   if (!is_needed(peer)) return forget(peer.id);
   timers_.set(peer.id, next_timeout(peer));
 }
@@ -378,6 +420,8 @@ bool Overlay::Conductor::is_needed(const Peer& peer) const {
 }
 
 void Overlay::Conductor::forget(const NodeId& id) {
+  for (const SocketId socket : peers_.at(id).spare) sockets_.close(socket);
+  hard_active_.erase(id);
   std::erase(greeted_, id);
   connections_.close_all_of(id);
   std::erase_if(lanes_, [&](const auto& lane) { return lane.second.peer == id; });

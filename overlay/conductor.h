@@ -9,12 +9,14 @@
 //   conductor_network.cc     port mappings, changes of the network we are in
 //   conductor_lan.cc         peers in our own local network
 //   conductor_roles.cc       proofs of reachability, stepping up and down
+//   conductor_nat.cc         what our NAT does, and helping others to find out
 //   conductor_mesh.cc        links among supernodes, who is a member
 //   conductor_book.cc        supernodes remembered, for a start without seeds
 //   conductor_directory.cc   records of leaves, look-ups, introductions from home to home
 //   conductor_talk.cc        conversations: calling, knocking, changing path
+//   conductor_punch.cc       ports that have to be guessed: predicted and birthday punching
 //   conductor_streams.cc     sessions and their streams
-//   conductor_tcp.cc         where UDP is blocked: connections, TCP punching
+//   conductor_tcp.cc         where UDP is blocked: connections, direct ones too
 //   conductor_survey.cc      what diagnosis tools ask and are told
 //   conductor_status.cc      what `status` shows
 #pragma once
@@ -32,6 +34,7 @@
 #include "overlay/directory/lookup.h"
 #include "overlay/directory/store.h"
 #include "overlay/link/connections.h"
+#include "overlay/link/hard_limits.h"
 #include "overlay/link/index_table.h"
 #include "overlay/link/introducer.h"
 #include "overlay/link/knock_budget.h"
@@ -45,6 +48,9 @@
 #include "overlay/peer.h"
 #include "overlay/reach/dialback.h"
 #include "overlay/reach/homes.h"
+#include "overlay/reach/lifetime_probe.h"
+#include "overlay/reach/nat_probe.h"
+#include "overlay/reach/nat_service.h"
 #include "overlay/reach/prover.h"
 #include "overlay/reach/registrar.h"
 #include "overlay/reach/self_view.h"
@@ -128,6 +134,7 @@ class Overlay::Conductor {
   Outcome on_pong(TimePoint now, Peer& peer, const Route& route, const Pong& pong);
   Outcome on_bye(TimePoint now, Peer& peer, const Bye& bye);
   void heard_from(TimePoint now, Peer& peer, const Route& route);
+  void note_direct(const Peer& peer, const Route& route);
   void transmit(const Route& route, Bytes bytes);
   void transmit_raw(TimePoint now, Transmit transmit);
   bool send(Peer& peer, const Route& route, const Message& message);
@@ -157,11 +164,12 @@ class Overlay::Conductor {
   Outcome on_handshake2(TimePoint now, const Route& route, ByteView bytes);
   Outcome on_cookie(TimePoint now, const Route& route, ByteView bytes);
   void on_confirmed(TimePoint now, Peer& peer, const Route& route);
+  void take_in(TimePoint now, Peer& peer, const Registration& wish, const Route& route);
   void on_refused(TimePoint now, Peer& peer, const Refusal& refusal, WallTime its_time);
   bool dial(TimePoint now, Peer& peer, std::optional<Route> route,
             std::variant<Greet, Registration, Talk> wish);
   void redial(TimePoint now, Peer& peer);  // for new keys
-  Registration registration(TimePoint now);
+  Registration registration(TimePoint now, const NodeId& to);
   void pump_handshake(TimePoint now, Peer& peer);
   void on_dial_failed(TimePoint now, Peer& peer, const std::string& why);
   void learn_boot(TimePoint now, Peer& peer, std::uint64_t boot);
@@ -182,6 +190,9 @@ class Overlay::Conductor {
   Outcome on_introduction(TimePoint now, Peer& home, const Introduction& introduction);
   Outcome on_introduce_result(TimePoint now, Peer& home, const IntroduceResult& result);
   Duration rtt_to(const Peer& peer) const;
+  std::vector<Whereabouts> others_with_room(const NodeId& leaf) const;
+  void turned_away(TimePoint now, const NodeId& by, const Refusal& refusal);
+  Outcome on_refusal(TimePoint now, Peer& peer, const Refusal& refusal);
 
   // --- conductor_network.cc ---
   void doubt_everything(TimePoint now);
@@ -190,7 +201,7 @@ class Overlay::Conductor {
   void on_observed(TimePoint now, const NodeId& supernode, const Endpoint& at,
                    const Endpoint& observed);
   void reach_anew(TimePoint now, Peer& peer);
-  void reach_everybody_anew(TimePoint now);
+  void reach_everybody_anew(TimePoint now, bool other_address);
   void claim_door(TimePoint now);
   void judge_mapping();
 
@@ -217,6 +228,25 @@ class Overlay::Conductor {
   void become_supernode(TimePoint now);
   void hand_over(TimePoint now);
   void become_leaf(TimePoint now);
+
+  // --- conductor_nat.cc ---
+  void on_vantage(TimePoint now, const Peer& home, const Route& route, const Endpoint& observed);
+  void on_vantage_lost(const NodeId& home);
+  void become_ready(TimePoint now);
+  NatSummary nat_summary() const;
+  NatReport nat_report() const;
+  Duration keepalive() const;
+  void adapt_keepalives();
+  void look_after_lifetime(TimePoint now);
+  void ask_about_nat(const NatAsk& ask);
+  bool on_nat_arrival(TimePoint now, const Datagram& datagram);
+  void serve_nat();
+  void stop_serving_nat();
+  std::optional<NodeId> stranger_to(const Peer& asker, const Endpoint& from);
+  Outcome on_nat(TimePoint now, Peer& from, const Route& route, ByteView body, std::size_t size);
+  void pump_nat(TimePoint now);
+  void on_nat_timeout(TimePoint now);
+  std::optional<TimePoint> next_nat_timeout() const;
 
   // --- conductor_mesh.cc ---
   void join_mesh(TimePoint now);
@@ -299,6 +329,25 @@ class Overlay::Conductor {
   std::string why_not_direct(const Peer& peer) const;
   std::optional<TimePoint> next_timeout(const Conversation& talk) const;
 
+  // --- conductor_punch.cc ---
+  std::optional<HardPunch::Self> hard_self() const;
+  void begin_hard(TimePoint now, Peer& peer, std::uint16_t round, bool asked);
+  Outcome on_punch(TimePoint now, Peer& from, ByteView body);
+  Outcome on_punch_plan(TimePoint now, Peer& peer, const PunchPlan& plan);
+  void seek_witnesses(TimePoint now, const Peer& peer, const PunchPlan& plan);
+  void count_witnesses(Peer& peer);
+  Outcome on_witness(TimePoint now, Peer& leaf, const Witness& witness);
+  Outcome on_testimony(TimePoint now, Peer& from, const Testimony& testimony);
+  Outcome on_stun_answer(TimePoint now, const Datagram& datagram);
+  bool on_hard_pong(TimePoint now, Peer& peer, const Route& route, const Pong& pong);
+  bool hard_tried(const Peer& peer, const Route& route) const;
+  void pump_hard(TimePoint now, Peer& peer);
+  void act_hard(TimePoint now, Peer& peer);
+  void on_hard_end(TimePoint now, Peer& peer);
+  void carry_out(TimePoint now, Peer& peer, const HardPunch::Wish& wish);
+  std::vector<SocketId> open_sockets(Peer& peer, std::size_t count);
+  void close_unused(Peer& peer);
+
   // --- conductor_streams.cc ---
   struct Stream {
     NodeId peer;
@@ -335,6 +384,8 @@ class Overlay::Conductor {
     Route route;  // by which the lane is known to the peer's paths, whatever carries it
   };
   void use(TimePoint now, const Connections::Connection& connection);
+  TcpId connect_to(TimePoint now, const Endpoint& to, Connections::Purpose purpose,
+                   const NodeId& peer);
   void on_connection_gone(TimePoint now, const Connections::Connection& was, TcpEnd why);
   void pump_connections(TimePoint now);
   bool is_udp_blocked() const;
@@ -387,6 +438,7 @@ class Overlay::Conductor {
   std::deque<NodeId> greeted_;  // guests, the oldest first
   RateLimiter<NodeId> new_records_;
   RateLimiter<IpAddress> stun_rate_;
+  TokenBucket moves_{limits::moves_per_second, limits::moves_burst};
 
   std::shared_ptr<Archive> archive_;
   Membership membership_;
@@ -428,8 +480,16 @@ class Overlay::Conductor {
   TcpView tcp_view_;
   bool udp_was_blocked_ = false;
 
+  Sockets sockets_;
+  NatProbe nat_probe_;
+  LifetimeProbe lifetime_probe_;
+  NatService nat_service_;
+  std::optional<SocketId> other_port_;  // as a supernode: asked for, if not yet open
+  std::optional<TimePoint> ready_by_;   // with a NAT that is known or not
+  Duration kept_alive_every_ = limits::keepalive;
+
   std::map<LaneId, OwnLane> lanes_;          // where we are an end
-  std::map<Endpoint, NodeId> direct_peers_;  // whom a direct path was proved to lead to
+  std::map<Endpoint, NodeId> direct_peers_;  // who speaks from there
 
   struct SessionRef {
     NodeId peer;
@@ -440,12 +500,22 @@ class Overlay::Conductor {
   StreamId last_stream_ = 0;
   std::set<NodeId> sendable_;
 
+  std::set<NodeId> hard_active_;  // with whom a hard punch is under way
+  TimePoint next_birthday_{};
+  struct OwnPorts {
+    HardPunch::Known known;
+    IpAddress seen;  // where that was measured
+    TimePoint until;
+  };
+  std::optional<OwnPorts> own_ports_;
+  RateLimiter<NodeId> testimony_rate_{limits::hard::testimonies_per_leaf,
+                                      limits::hard::testimonies_burst, limits::tracked_strangers};
+
   std::size_t talks_ = 0;
   std::uint64_t record_sequence_ = 0;
   bool ready_ = false;
   bool leaving_ = false;
   Counters counters_;
-  Sockets sockets_;
   Fifo<Transmit> transmits_;
   std::size_t borrowed_ = 0;  // how many of them lie in the shell's receive buffer
   std::deque<Event> events_;

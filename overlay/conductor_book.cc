@@ -44,8 +44,7 @@ bool Overlay::Conductor::ask_book(TimePoint now) {
 // long becomes an anchor.
 void Overlay::Conductor::pump_book(TimePoint now) {
   if (leaving_) return;
-  const Duration interval =
-      is_supernode() ? limits::feeler_interval : limits::leaf_feeler_interval;
+  const Duration interval = is_supernode() ? limits::feeler_interval : limits::leaf_feeler_interval;
   const auto candidate = book_.poll_feeler(now, wall(now), interval);
   if (!candidate) return;
 

@@ -40,7 +40,12 @@ Overlay::Conductor::Outcome Overlay::Conductor::answer(TimePoint now, const Rout
   };
   const auto refuse = [&](Refusal refusal) -> Outcome {
     welcome.answer = refusal;
-    const Bytes payload = encode(welcome);
+    Bytes payload = encode(welcome);
+    while (!fits(payload) && !refusal.others.empty()) {
+      refusal.others.pop_back();
+      welcome.answer = refusal;
+      payload = encode(welcome);
+    }
     if (!fits(payload)) return Drop::oversize_answer;
     transmit(route, responder->respond(payload, random_.u32(), random_).datagram);
     return used;
@@ -69,7 +74,11 @@ Overlay::Conductor::Outcome Overlay::Conductor::answer(TimePoint now, const Rout
   if (const auto* wish = std::get_if<Registration>(&hello->wish)) {
     if (!is_supernode()) return refuse({RefusalReason::not_supernode, 0});
     const auto verdict = registrar_.judge(hello->id, *wish);
-    if (const auto* refusal = std::get_if<Refusal>(&verdict)) return refuse(*refusal);
+    if (const auto* refusal = std::get_if<Refusal>(&verdict)) {
+      Refusal busy = *refusal;
+      busy.others = others_with_room(hello->id);
+      return refuse(std::move(busy));
+    }
     welcome.answer = std::get<Registered>(verdict);
   }
   const auto* wants_to_talk = std::get_if<Talk>(&hello->wish);
@@ -127,16 +136,8 @@ void Overlay::Conductor::on_confirmed(TimePoint now, Peer& peer, const Route& ro
   if (!peer.pending) return;
   const auto pending = std::move(peer.pending);
   std::erase(unconfirmed_, peer.id);
-  if (const auto* wish = std::get_if<Registration>(&pending->wish)) {
-    const auto record = archive_->record(wish->record);
-    if (record && (*record)->record().id == peer.id) {
-      registrar_.admit(now, peer.id, *record);
-      peer.is_leaf = true;
-      keeper_.keep(now, *record);
-      pump_directory(now);
-      step(peer.id, "registered here from " + route.endpoint.to_string());
-    }
-  }
+  if (const auto* wish = std::get_if<Registration>(&pending->wish))
+    take_in(now, peer, *wish, pending->route);
   if (std::holds_alternative<Greet>(pending->wish)) {
     keep_for_a_while(now, peer);
     greeted_.push_back(peer.id);
@@ -154,6 +155,25 @@ void Overlay::Conductor::on_confirmed(TimePoint now, Peer& peer, const Route& ro
     on_path_proved(now, peer, route);
   }
   if (peer.is_leaf) send_samples(now, peer);
+}
+
+// Many may have asked while there was room: it is now that the places are given.
+void Overlay::Conductor::take_in(TimePoint now, Peer& peer, const Registration& wish,
+                                 const Route& route) {
+  const auto record = archive_->record(wish.record);
+  if (!record || (*record)->record().id != peer.id) return;
+  const auto verdict = registrar_.judge(peer.id, wish);
+  if (const auto* refusal = std::get_if<Refusal>(&verdict)) {
+    Refusal busy = *refusal;
+    busy.others = others_with_room(peer.id);
+    send(peer, route, busy);
+    return;
+  }
+  registrar_.admit(now, peer.id, *record);
+  peer.is_leaf = true;
+  keeper_.keep(now, *record);
+  pump_directory(now);
+  step(peer.id, "registered here from " + route.endpoint.to_string());
 }
 
 // --- dialling ----------------------------------------------------------------------------------
@@ -184,7 +204,7 @@ void Overlay::Conductor::redial(TimePoint now, Peer& peer) {
   if (!path) return;
   const Route route = path->route;
   if (homes_.is_home(peer.id))
-    dial(now, peer, route, registration(now));
+    dial(now, peer, route, registration(now, peer.id));
   else if (peer.talk)
     dial(now, peer, route, our_talk(&peer));
   else
@@ -212,6 +232,8 @@ void Overlay::Conductor::on_dial_failed(TimePoint now, Peer& peer, const std::st
   on_mesh_dial_failed(now, peer);
   if (route && !route->relayed()) remember_silence(now, peer.id);
   survey_.on_unreachable(now, peer.id, why);
+  if (homes_.is_dialing(peer.id) && route && route->proto == Proto::udp)
+    nat_probe_.on_unanswered(route->endpoint);
   if (homes_.is_dialing(peer.id) && homes_.on_failed(now, peer.id) && route)
     events_.push_back(HomeUnreachable{route->endpoint, why});
   if (!peer.talk) return;
@@ -281,7 +303,7 @@ void Overlay::Conductor::on_refused(TimePoint now, Peer& peer, const Refusal& re
     step(peer.id, "its clock differs from ours by " + std::to_string(peer.clock_offset->count()) +
                       " ms; trying by its clock");
     if (homes_.is_dialing(peer.id))
-      dial(now, peer, route, registration(now));
+      dial(now, peer, route, registration(now, peer.id));
     else if (peer.talk)
       call(now, peer);
     else if (survey_.awaits(peer.id))
@@ -293,7 +315,7 @@ void Overlay::Conductor::on_refused(TimePoint now, Peer& peer, const Refusal& re
   if (refusal.reason == RefusalReason::not_supernode) remember_silence(now, peer.id);
   survey_.on_unreachable(now, peer.id, why);
   if (homes_.is_dialing(peer.id)) {
-    homes_.on_refused(now, peer.id, refusal);
+    turned_away(now, peer.id, refusal);
     if (route) events_.push_back(HomeUnreachable{route->endpoint, why});
   }
   if (peer.talk && !peer.talk->connected) end_talk(now, peer, why);

@@ -12,7 +12,8 @@ void Overlay::Conductor::run_homes(TimePoint now) {
   do {
     while (const auto target = homes_.poll_dial(now)) {
       step(target->id, "asking " + target->endpoint.to_string() + " to register us");
-      dial(now, ensure_peer(target->id), Route{.endpoint = target->endpoint}, registration(now));
+      dial(now, ensure_peer(target->id), Route{.endpoint = target->endpoint},
+           registration(now, target->id));
     }
   } while (remember_somebody(now));
 }
@@ -25,12 +26,12 @@ bool Overlay::Conductor::remember_somebody(TimePoint now) {
   return found;
 }
 
-Registration Overlay::Conductor::registration(TimePoint now) {
+Registration Overlay::Conductor::registration(TimePoint now, const NodeId& to) {
   record_sequence_ = std::max(record_sequence_ + 1, unix_ms(wall(now)));
   Record record{.id = id(), .sequence = record_sequence_, .homes = homes_.ids(), .agent = "byway"};
   if (record.homes.size() > max_record_homes) record.homes.resize(max_record_homes);
   const auto signed_record = SignedRecord::sign(identity_, record);
-  return {to_bytes(signed_record.exact_bytes()), static_cast<std::uint8_t>(homes_.sound() + 1)};
+  return {to_bytes(signed_record.exact_bytes()), homes_.seeking(to)};
 }
 
 void Overlay::Conductor::on_registered(TimePoint now, Peer& peer, const Route& route,
@@ -43,9 +44,25 @@ void Overlay::Conductor::on_registered(TimePoint now, Peer& peer, const Route& r
 void Overlay::Conductor::announce_record(TimePoint now) {
   const auto homes = homes_.ids();
   if (homes.empty() || leaving_ || config_.visitor) return;
-  const Registration registration = this->registration(now);
+  const Registration registration = this->registration(now, homes.front());
   for (const NodeId& home_id : homes)
     if (Peer* home = find(home_id)) send(*home, registration);
+}
+
+void Overlay::Conductor::turned_away(TimePoint now, const NodeId& by, const Refusal& refusal) {
+  homes_.on_refused(now, by, refusal);
+  for (const Whereabouts& other : refusal.others)
+    if (other.id != id()) homes_.add_supernode(now, other.id, other.endpoint);
+}
+
+// It had room when we asked, and has none now.
+Overlay::Conductor::Outcome Overlay::Conductor::on_refusal(TimePoint now, Peer& peer,
+                                                           const Refusal& refusal) {
+  if (!homes_.is_home(peer.id) && !homes_.is_dialing(peer.id)) return Drop::unexpected;
+  lose_home(now, peer, "it has no room after all");
+  turned_away(now, peer.id, refusal);
+  touch(peer);
+  return used;
 }
 
 // The supernode has taken our confirmation in: from now on it can introduce us.
@@ -54,6 +71,7 @@ void Overlay::Conductor::on_home_pong(TimePoint now, Peer& peer, const Route& ro
   note_observed(now, peer, route, pong.observed);
   homes_.on_late(peer.id, false);
   const bool gained = homes_.on_registered(peer.id);
+  on_vantage(now, peer, route, pong.observed);
   spread_keepalives(now, peer, route);
   while (homes_.sound() > limits::homes_per_leaf) {
     const NodeId last = homes_.ids()[homes_.sound() - 1];
@@ -62,7 +80,6 @@ void Overlay::Conductor::on_home_pong(TimePoint now, Peer& peer, const Route& ro
   }
   if (!gained) return;
   events_.push_back(HomeGained{peer.id, route.endpoint, pong.observed, rtt_to(peer)});
-  if (!std::exchange(ready_, true)) events_.push_back(Ready{});
   announce_record(now);
   for (auto& [id, other] : peers_) {
     if (!other.talk) continue;
@@ -109,6 +126,7 @@ void Overlay::Conductor::lose_home(TimePoint now, Peer& peer, const std::string&
   remember_silence(now, peer.id);
   self_.forget(peer.id);
   on_unseen_by(now, peer.id);
+  on_vantage_lost(peer.id);
   events_.push_back(HomeLost{peer.id, endpoint, why});
   for (auto& [id, other] : peers_)
     if (other.talk) other.talk->call.on_home_lost(peer.id);
@@ -148,6 +166,18 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_introduce_result(TimePoint no
     talk.provisional.reset();
   touch(*peer);
   return used;
+}
+
+// For a leaf that we cannot take: those near its place who did not say that they are full.
+std::vector<Whereabouts> Overlay::Conductor::others_with_room(const NodeId& leaf) const {
+  std::vector<Whereabouts> others;
+  for (const NodeId& other : membership_.nearest(leaf, limits::samples)) {
+    const View::Member* known = membership_.view().find(other);
+    const bool full = known->load != View::load_unknown && known->load >= max_load;
+    if (other == id() || full || others.size() >= max_refusal_others) continue;
+    others.push_back({other, known->dossier->record->record().endpoints.front()});
+  }
+  return others;
 }
 
 // --- as a supernode ------------------------------------------------------------------------------

@@ -1,7 +1,21 @@
 // Peers in our own local network: looked for beside every call, dialled where they answer.
 #include "overlay/conductor.h"
+#include "overlay/link/candidates.h"
 
 namespace byway {
+namespace {
+
+// Whether it can be in our own network: an inner address, or one beside an address of ours. What
+// claims to answer from elsewhere would have us dial a third party.
+bool is_near(const IpAddress& address, const std::vector<Endpoint>& local) {
+  const int bits = address.is_v4() ? 24 : 64;
+  return is_inner(address) || std::any_of(local.begin(), local.end(), [&](const Endpoint& own) {
+           return own.address.is_v4() == address.is_v4() &&
+                  own.address.prefix(bits) == address.prefix(bits);
+         });
+}
+
+}  // namespace
 
 void Overlay::Conductor::seek_on_lan(TimePoint now, const Peer& peer) {
   if (!config_.lan) return;
@@ -27,6 +41,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_lan(TimePoint now, const Data
 
   Peer* peer = find(outcome.found->id);
   if (!peer || !peer->talk) return Drop::lan_unasked;
+  if (!is_near(outcome.found->at.address, self_.local())) return Drop::lan_unasked;
   const Route route{.endpoint = outcome.found->at};
   step(peer->id, "it answers in this network, at " + route.endpoint.to_string());
   touch(*peer);

@@ -19,7 +19,9 @@ void Overlay::Conductor::on_mapped(TimePoint now, Proto proto, const Endpoint& o
   judge_mapping();
   claim_door(now);
   pump_roles(now);
-  if (self_.candidates() != before) reach_everybody_anew(now);
+  if (self_.candidates() != before)
+    for (auto& [id, peer] : peers_)
+      if (peer.talk && !peer.paths.best_of(PathKind::direct_udp)) reach_anew(now, peer);
   settle(now);
 }
 
@@ -56,10 +58,11 @@ void Overlay::Conductor::claim_door(TimePoint now) {
 
 void Overlay::Conductor::on_local_endpoints(TimePoint now, std::vector<Endpoint> endpoints) {
   const bool changed = endpoints != self_.local();
+  nat_probe_.on_local_endpoints(endpoints);
   self_.set_local(std::move(endpoints));
   homes_.set_families(self_.has_family(false), self_.has_family(true));
   doubt_everything(now);
-  if (changed) reach_everybody_anew(now);
+  if (changed) reach_everybody_anew(now, true);
   settle(now);
 }
 
@@ -113,15 +116,21 @@ void Overlay::Conductor::on_observed(TimePoint now, const NodeId& supernode, con
   self_.on_observed(supernode, at, observed);
   judge_mapping();
   if (!before.is_set() || !observed.is_set() || before == observed) return;
+  // A home that says something else each time must not keep us busy.
+  if (!moves_.take(now)) return;
 
   events_.push_back(Moved{before, observed});
   test_homes(now);
-  reach_everybody_anew(now);
+  // Another port alone may be that of a mapping that ran out: it says nothing about other paths.
+  reach_everybody_anew(now, before.address != observed.address);
 }
 
-void Overlay::Conductor::reach_everybody_anew(TimePoint now) {
-  for (auto& [id, peer] : peers_)
-    if (peer.talk) reach_anew(now, peer);
+void Overlay::Conductor::reach_everybody_anew(TimePoint now, bool other_address) {
+  for (auto& [id, peer] : peers_) {
+    if (!peer.talk) continue;
+    if (other_address) peer.paths.doubt_direct(now);
+    reach_anew(now, peer);
+  }
 }
 
 // Tells the peer where we may be reached now, though the old path may not be given up yet; and

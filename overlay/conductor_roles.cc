@@ -14,6 +14,7 @@ bool Overlay::Conductor::seeks_proof() const {
 Overlay::Conductor::Outcome Overlay::Conductor::on_dialback(TimePoint now,
                                                             const Datagram& datagram) {
   if (datagram.proto == Proto::tcp) return Drop::unwanted_dialback;  // proofs are of UDP so far
+  if (on_nat_arrival(now, datagram)) return used;
   const bool asked_for =
       classify(datagram.bytes) == PacketKind::dialback
           ? prover_.on_dialback(now, datagram) || survey_.on_dialback(now, datagram)
@@ -37,8 +38,10 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_proof(TimePoint now, Peer& fr
                      outcome = Drop::unexpected;
                  },
                  [&](const DialOrder& order) {
-                   const bool known = member(from.id) || homes_.is_home(from.id);
-                   prover_.on_dialling(order.asker, order.endpoint.address);
+                   bool known = member(from.id) || homes_.is_home(from.id);
+                   // Whom we keep as a stranger, to dial us, somebody else has to dial.
+                   known = known && !homes_.is_reserved(order.asker);
+                   if (known) prover_.on_dialling(order.asker, order.endpoint.address);
                    dialler_.on_order(now, {from.id, route.endpoint.address, known}, order);
                  },
                  [&](const DialResult& result) {
@@ -135,6 +138,7 @@ void Overlay::Conductor::tell_prover_whom_we_know() {
 
 void Overlay::Conductor::on_unseen_by(TimePoint now, const NodeId& supernode) {
   prover_.on_unlinked(now, supernode);
+  nat_service_.on_lost(supernode);
   proof_helper_.on_lost(supernode);
   if (seen_by_ == supernode) seen_by_ = {};
 }
@@ -229,8 +233,10 @@ void Overlay::Conductor::become_supernode(TimePoint now) {
     if (Peer* home = find(home_id)) {
       send(*home, Bye{ByeReason::leaving});
       homes_.on_failed(now, home_id);
+      on_vantage_lost(home_id);
       keep_for_a_while(now, *home);
     }
+  serve_nat();
   join_mesh(now);
 }
 
@@ -250,6 +256,7 @@ void Overlay::Conductor::become_leaf(TimePoint now) {
   for (const NodeId& leaf_id : leaves)
     if (Peer* leaf = find(leaf_id)) lose_leaf(now, *leaf);
   leave_mesh(now);
+  stop_serving_nat();
   homes_.on_network_change(now);
 }
 

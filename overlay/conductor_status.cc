@@ -4,9 +4,7 @@
 namespace byway {
 
 OverlayStatus Overlay::Conductor::status(TimePoint now) const {
-  OverlayStatus status{.id = id(), .role = role_word(), .ready = ready_, .nat = self_.nat()};
-  status.nat_tcp = tcp_view_.nat();
-  if (is_udp_blocked()) status.nat.mapping = status.nat.filtering = Behaviour::blocked;
+  OverlayStatus status{.id = id(), .role = role_word(), .ready = ready_, .nat = nat_report()};
   status.role_why = role_why(now);
   for (const Candidate& candidate : self_.candidates())
     status.addresses.push_back(

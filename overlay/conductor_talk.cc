@@ -88,11 +88,8 @@ void Overlay::Conductor::ask_home(TimePoint now, Peer& peer, const NodeId& home_
 }
 
 Talk Overlay::Conductor::our_talk(const Peer* peer) const {
-  Talk talk;
-  if (!config_.visitor) {
-    talk = self_.talk();
-    add_tcp(talk);
-  }
+  Talk talk = config_.visitor ? Talk{} : Talk{self_.candidates(), nat_summary()};
+  if (!config_.visitor) add_tcp(talk);
   if (peer && peer->talk) talk.sessions = static_cast<std::uint16_t>(peer->talk->sessions.size());
   return talk;
 }
@@ -162,6 +159,7 @@ void Overlay::Conductor::on_connected(TimePoint now, Peer& peer) {
     talk.next_round = now + limits::punch_rounds[0];
     talk.round_gap = limits::punch_rounds[1] - limits::punch_rounds[0];
   }
+  begin_hard(now, peer, talk.round, false);
 }
 
 // --- paths ---------------------------------------------------------------------------------------
@@ -176,9 +174,12 @@ Paths::Traits Overlay::Conductor::traits_of(const Peer& peer, const Route& route
   if (peer.is_leaf && !peer.talk) return {Method::reverse, {}, {}};
   const bool ours_to_keep = peer.talk || homes_.is_home(peer.id) || homes_.is_dialing(peer.id);
   const bool by_tcp = route.proto == Proto::tcp;
-  return {by_tcp ? method_by_tcp(peer, route) : method_of(peer, route.endpoint),
+  const Method method = by_tcp                     ? method_by_tcp(peer, route)
+                        : hard_tried(peer, route) ? peer.talk->hard->method()
+                                                  : method_of(peer, route.endpoint);
+  return {method,
           {},
-          ours_to_keep ? std::optional<Duration>(limits::keepalive) : std::nullopt};
+          ours_to_keep ? std::optional<Duration>(keepalive()) : std::nullopt};
 }
 
 Method Overlay::Conductor::method_of(const Peer& peer, const Endpoint& endpoint) const {
@@ -219,13 +220,13 @@ void Overlay::Conductor::on_path_proved(TimePoint now, Peer& peer, const Route& 
   if (talk.punch.state() == Punch::State::knocking) ++counters_.punches_opened;
   talk.punch.on_heard_from(route.endpoint.address);
   talk.punch.on_direct_path();
+  if (talk.hard) talk.hard->on_open();
   if (!talk.direct_since) talk.direct_since = now;
   talk.last_direct = route.endpoint;
   talk.next_round.reset();
   talk.round_gap = {};
   step(peer.id, "a direct path is proved: " + route.endpoint.to_string());
-  if (const auto probe = peer.paths.probe_size(now, route, limits::probe_packet_size))
-    send(peer, route, *probe);
+  if (route.proto == Proto::udp) peer.paths.find_size(now, route);
   wants_to_send(peer);
 }
 
@@ -280,6 +281,8 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_reach(TimePoint now, Peer& pe
   }
   // A peer that names new addresses has moved, even if the old path is not given up yet.
   if (changed || !peer.paths.best_of(PathKind::direct_udp)) knock_at_peer(now, now, peer);
+  if (peer.paths.best_of(PathKind::direct_udp)) return used;
+  if (!reach.answer) begin_hard(now, peer, reach.round, false);
   return used;
 }
 
@@ -302,6 +305,7 @@ void Overlay::Conductor::start_round(TimePoint now, Peer& peer) {
   step(peer.id, "knocking again, round " + std::to_string(talk.round));
   send(peer, path->route, Reach{.round = talk.round, .talk = our_talk(&peer)});
   knock_at_peer(now, now + path->rtt / 2, peer);
+  begin_hard(now, peer, talk.round, false);
 }
 
 void Overlay::Conductor::knock_at_peer(TimePoint now, TimePoint moment, Peer& peer) {
@@ -329,7 +333,7 @@ std::string Overlay::Conductor::why_not_direct(const Peer& peer) const {
   const Conversation& talk = *peer.talk;
   if (const std::string why = why_not_by_tcp(peer); !why.empty()) return why;
   if (!talk.lost_why.empty() && talk.punch.state() != Punch::State::open) return talk.lost_why;
-  return why_relayed(talk.punch, self_.nat(), talk.nat, talk.candidates.size());
+  return why_relayed(talk.punch, nat_summary(), talk.nat, talk.candidates.size(), talk.hard.get());
 }
 
 // --- time ----------------------------------------------------------------------------------------
@@ -422,6 +426,7 @@ void Overlay::Conductor::announce_path(TimePoint now, Peer& peer) {
 std::optional<TimePoint> Overlay::Conductor::next_timeout(const Conversation& talk) const {
   std::optional<TimePoint> next = earlier(talk.call.next_timeout(), talk.punch.next_timeout());
   next = earlier(next, talk.next_round);
+  if (talk.hard) next = earlier(next, talk.hard->next_timeout());
   next = earlier(next, talk.next_call);
   if (talk.connected) next = earlier(next, talk.last_used + limits::conversation_idle);
   const auto still_until = talk.stranded_since
@@ -439,6 +444,7 @@ void Overlay::Conductor::end_talk(TimePoint now, Peer& peer, const std::string& 
   if (!peer.talk) return;
   close_sessions(now, peer, why);
   const auto talk = std::move(peer.talk);
+  hard_active_.erase(peer.id);
   --talks_;
   if (talk->connected)
     events_.push_back(PeerLost{peer.id, why});

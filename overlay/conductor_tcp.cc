@@ -69,6 +69,12 @@ void Overlay::Conductor::use(TimePoint now, const Connections::Connection& conne
   transmit(route, peer->link.dial_datagram());
 }
 
+TcpId Overlay::Conductor::connect_to(TimePoint now, const Endpoint& to,
+                                     Connections::Purpose purpose, const NodeId& peer) {
+  prover_.on_sent(now, to.address);
+  return connections_.open(now, to, purpose, peer);
+}
+
 void Overlay::Conductor::on_tcp_closed(TimePoint now, TcpId id, TcpEnd why) {
   now_ = now;
   if (const auto was = connections_.on_closed(id)) on_connection_gone(now, *was, why);
@@ -79,7 +85,7 @@ void Overlay::Conductor::on_connection_gone(TimePoint now, const Connections::Co
                                             TcpEnd why) {
   tcp_view_.forget(was.id);
   Peer* peer = find(was.peer);
-  if (!peer) return;
+  if (!peer || leaving_) return;
   touch(*peer);
   step(peer->id, "by TCP to " + was.remote.to_string() + ": " + std::string(to_string(why)));
   if (was.purpose == Connections::Purpose::punch && !was.open && peer->talk && peer->talk->tcp)
@@ -121,18 +127,19 @@ Outlet Overlay::Conductor::outlet() const {
   // A home that listens elsewhere too, and is reached at 443 only, tells of a narrow way out.
   for (const NodeId& home_id : homes_.ids()) {
     const Peer* home = find(home_id);
-    const Path* path = home ? home->paths.best_of(PathKind::direct_tcp) : nullptr;
-    if (!path) continue;
-    if (path->route.endpoint.port != limits::https_port ||
-        homes_.endpoint_of(home_id)->port == limits::https_port)
-      return Outlet::tcp;
+    if (!home || homes_.endpoint_of(home_id)->port == limits::https_port) return Outlet::tcp;
+    for (const Path& path : home->paths.all())
+      if (path.proved && path.kind() == PathKind::direct_tcp &&
+          path.route.endpoint.port != limits::https_port)
+        return Outlet::tcp;
   }
   return Outlet::tcp_443;
 }
 
 // When the handshake under way is to be tried by TCP as well.
 std::optional<TimePoint> Overlay::Conductor::tcp_dial_due(const Peer& peer) const {
-  if (is_supernode() || leaving_ || !peer.link.dialing() || !peer.dial_route) return {};
+  if (is_supernode() || leaving_ || tcp_view_.local().empty()) return {};
+  if (!peer.link.dialing() || !peer.dial_route) return {};
   if (peer.tcp_dials > 1 || peer.paths.best()) return {};
   const Route& route = *peer.dial_route;
   const auto known = supernode_endpoint(peer.id);
@@ -150,7 +157,7 @@ void Overlay::Conductor::dial_by_tcp(TimePoint now, Peer& peer) {
     Endpoint to = *supernode_endpoint(peer.id);
     if (peer.tcp_dials++ > 0) to.port = limits::https_port;
     step(peer.id, "trying " + to.to_string() + " by TCP");
-    connections_.open(now, to, Connections::Purpose::dial, peer.id);
+    connect_to(now, to, Connections::Purpose::dial, peer.id);
   }
   if (!peer.link.dialing() && peer.tcp_dials > 0) {
     peer.tcp_dials = 0;
@@ -184,7 +191,7 @@ void Overlay::Conductor::note_observed(TimePoint now, Peer& home, const Route& r
   const auto* connection = connections_.find(route.connection);
   if (!connection) return;
   const auto known = tcp_view_.candidates();
-  tcp_view_.on_observed(connection->id, connection->remote.address, connection->local, observed);
+  tcp_view_.on_observed(connection->id, connection->remote, connection->local, observed);
   udp_was_blocked_ = is_udp_blocked();
   if (tcp_view_.candidates() == known) return;
   for (auto& [peer_id, peer] : peers_) {
@@ -196,21 +203,23 @@ void Overlay::Conductor::note_observed(TimePoint now, Peer& home, const Route& r
 // Before a peer's paths are looked after: is the better way open again, and is a connection spare?
 void Overlay::Conductor::tend_connections(TimePoint now, Peer& peer) {
   const Path* best = peer.paths.best();
-  if (!best || best->route.relayed()) return;
-  if (best->route.proto == Proto::tcp) {
-    const auto endpoint = homes_.endpoint_of(peer.id);
-    if (!homes_.is_home(peer.id) || !endpoint) return;
-    if (peer.try_udp_at && now < *peer.try_udp_at) return;
+  const bool by_tcp = best && best->kind() == PathKind::direct_tcp;
+  const bool is_home = homes_.is_home(peer.id);
+  if (!by_tcp || !is_home) {
+    peer.try_udp_at.reset();
+  } else if (!peer.try_udp_at || now >= *peer.try_udp_at) {
     peer.try_udp_at = now + random_.jittered(limits::udp_retry);
-    const Route by_udp{.endpoint = *endpoint};
-    return peer.paths.add(now, by_udp, traits_of(peer, by_udp));
+    const Route by_udp{.endpoint = *homes_.endpoint_of(peer.id)};
+    peer.paths.add(now, by_udp, traits_of(peer, by_udp));
+    best = peer.paths.best();
   }
-  peer.try_udp_at.reset();
+  // Between peers both ends choose, and each would close the other's choice.
+  if (!best || best->route.relayed() || (by_tcp && !is_home)) return;
   if (!best->proved_at || now - *best->proved_at < limits::tcp_spare_kept) return;
   std::vector<TcpId> spare;
   for (const Path& path : peer.paths.all()) {
     const auto* connection = connections_.find(path.route.connection);
-    if (!connection || path.route.relayed()) continue;
+    if (!connection || path.route.relayed() || path.route == best->route) continue;
     if (connection->purpose == Connections::Purpose::accepted) continue;  // its maker's to close
     if (now - connection->since >= limits::tcp_spare_kept) spare.push_back(connection->id);
   }
@@ -280,22 +289,25 @@ bool Overlay::Conductor::wants_tcp(const Peer& peer) const {
   if (talk.tcp && talk.tcp->theirs.outlet != Outlet::unknown) return true;  // the peer does
   // Two NATs that should have been passed: something on the way stops UDP between them.
   return talk.punch.state() == Punch::State::failed && !depends_on_destination(talk.nat.mapping) &&
-         !depends_on_destination(self_.nat().mapping);
+         !depends_on_destination(nat_summary().mapping);
 }
 
-// Has supernodes tell how our TCP looks from outside, where that is not known.
+// Has supernodes tell how our TCP looks from outside, where that is not known. One that is looked
+// at twice, at both of its ports, shows at least whether every connection gets a port of its own.
 void Overlay::Conductor::look_by_tcp(TimePoint now) {
   if (is_supernode() || tcp_view_.has_public() || tcp_view_.local().empty()) return;
   std::size_t views = tcp_view_.views();
-  for (const NodeId& home_id : homes_.ids()) {
-    if (views >= limits::tcp_views) return;
-    const Peer* home = find(home_id);
-    const auto endpoint = homes_.endpoint_of(home_id);
-    if (!home || !endpoint || home->paths.best_of(PathKind::direct_tcp)) continue;
-    if (connections_.find(home_id, Connections::Purpose::look) ||
-        connections_.open(now, *endpoint, Connections::Purpose::look, home_id))
-      ++views;
-  }
+  const auto look = [&](const NodeId& home_id, const Endpoint& at) {
+    if (views >= limits::tcp_views || connections_.find(home_id, at)) return;
+    if (connect_to(now, at, Connections::Purpose::look, home_id)) ++views;
+  };
+  const auto homes = homes_.ids();
+  for (const NodeId& home_id : homes) views += connections_.looking(home_id);
+  for (const NodeId& home_id : homes)
+    if (const auto endpoint = homes_.endpoint_of(home_id)) look(home_id, *endpoint);
+  for (const NodeId& home_id : homes)
+    if (const auto endpoint = homes_.endpoint_of(home_id))
+      look(home_id, {endpoint->address, limits::https_port});
 }
 
 void Overlay::Conductor::consider_tcp(TimePoint now, Peer& peer) {
@@ -350,7 +362,7 @@ void Overlay::Conductor::connect_at(TimePoint now, TimePoint moment, Peer& peer)
     candidates.clear();
   touch(peer);
   if (tcp.punch.start(now, moment, candidates))
-    connections_.close_all_of(peer.id, Connections::Purpose::punch);
+    connections_.give_up_attempts(peer.id, Connections::Purpose::punch);
 }
 
 void Overlay::Conductor::pump_tcp_talk(TimePoint now, Peer& peer) {
@@ -361,7 +373,7 @@ void Overlay::Conductor::pump_tcp_talk(TimePoint now, Peer& peer) {
     bool paid = true;
     for (int i = 0; i < limits::syns_per_attempt; ++i)
       paid = paid && knock_budget_.take(now, to->address);
-    if (!paid || !connections_.open(now, *to, Connections::Purpose::punch, peer.id)) continue;
+    if (!paid || !connect_to(now, *to, Connections::Purpose::punch, peer.id)) continue;
     ++counters_.tcp_attempts;
     step(peer.id, "connecting by TCP to " + to->to_string());
   }
@@ -392,7 +404,7 @@ void Overlay::Conductor::on_tcp_path_proved(TimePoint now, Peer& peer, const Rou
   if (talk.tcp && talk.tcp->punch.state() == TcpPunch::State::trying) {
     ++counters_.punches_opened;
     talk.tcp->punch.on_direct_path();
-    connections_.close_all_of(peer.id, Connections::Purpose::punch);
+    connections_.give_up_attempts(peer.id, Connections::Purpose::punch);
   }
   if (talk.tcp) talk.tcp->round_gap = {}, talk.tcp->next_round.reset();
   if (!talk.direct_since) talk.direct_since = now;

@@ -19,6 +19,7 @@
 #include "overlay/core/counters.h"
 #include "overlay/core/events.h"
 #include "overlay/core/io.h"
+#include "overlay/reach/nat_behaviour.h"
 #include "protocol/crypto.h"
 #include "protocol/identity.h"
 #include "protocol/message.h"
@@ -47,7 +48,7 @@ struct OverlayConfig {
   std::vector<Seed> seeds;
   // Where the main socket can be reached on this host: its addresses with its port.
   std::vector<Endpoint> local_endpoints;
-  std::vector<Endpoint> local_tcp_endpoints;  // where TCP is listened on; may be none
+  std::vector<Endpoint> local_tcp_endpoints;  // where TCP is listened on; none: it is not used
   int netgroup_bits_v4 = 16;
   int netgroup_bits_v6 = 32;
   std::size_t max_leaves = 100'000;
@@ -57,6 +58,7 @@ struct OverlayConfig {
   std::uint64_t lane_rate = 0;       // bytes/s of one lane; 0: no limit
   std::shared_ptr<Archive> archive;  // shared by the nodes of a simulation; none: its own
   bool lan = true;                   // looks for peers in its own network, and answers there
+  bool study_nat = true;             // as a leaf: find out what the NAT does
   bool cubic = false;                // congestion control of streams; default BBR
   Bytes peer_book;                   // what peer_book() gave before a restart; damaged: as if empty
   std::string agent = "byway";       // software and version, for whoever asks
@@ -97,8 +99,7 @@ struct OverlayStatus {
   std::string role;  // leaf, reserve or supernode
   std::string role_why;
   bool ready = false;
-  NatSummary nat;
-  NatSummary nat_tcp;
+  NatReport nat;
   std::vector<AddressStatus> addresses;
   std::vector<HomeStatus> homes;
   std::size_t supernodes_known = 0;

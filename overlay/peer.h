@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "overlay/link/call.h"
+#include "overlay/link/hard_punch.h"
 #include "overlay/link/link.h"
 #include "overlay/link/paths.h"
 #include "overlay/link/punch.h"
@@ -71,6 +72,11 @@ struct Conversation {
   std::optional<Endpoint> last_direct;
   std::string lost_why;  // what became of the last direct path
 
+  std::unique_ptr<HardPunch> hard;  // where a NAT picks another port for every destination
+  TimePoint hard_begun{};
+  int birthdays = 0;
+  std::map<NodeId, IpAddress> witnesses;  // our homes, and where each says the peer is
+
   std::vector<std::unique_ptr<SessionSlot>> sessions;
   std::optional<TimePoint> stranded_since;  // the sessions have no way out
   // The ids that the peer made up for sessions we took: a first flight that comes twice, and late,
@@ -112,6 +118,7 @@ struct Peer {
   std::unique_ptr<Pending> pending;
 
   std::unique_ptr<Conversation> talk;
+  std::vector<SocketId> spare;  // sockets opened to reach it
 
   // A supernode that we had something to say to: kept linked for a while.
   std::optional<TimePoint> wanted_until;

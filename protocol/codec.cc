@@ -49,6 +49,12 @@ void put(wire::Registration::Builder to, const Registration& registration) {
 void put(wire::Refusal::Builder to, const Refusal& refusal) {
   to.setReason(static_cast<wire::Refusal::Reason>(refusal.reason));
   to.setRetryS(refusal.retry_s);
+  if (refusal.others.empty()) return;
+  auto others = to.initOthers(static_cast<unsigned>(refusal.others.size()));
+  for (unsigned i = 0; i < others.size(); ++i) {
+    others[i].setId(to_data(refusal.others[i].id.key()));
+    put(others[i].initEndpoint(), refusal.others[i].endpoint);
+  }
 }
 
 void put(wire::Hello::Builder to, const Hello& hello) {
@@ -167,7 +173,14 @@ Registered get(wire::Registered::Reader from) {
   return {from.getLeaseS()};
 }
 Refusal get(wire::Refusal::Reader from) {
-  return {enum_of(from.getReason(), RefusalReason::version), from.getRetryS()};
+  require(from.getOthers().size() <= max_refusal_others);
+  Refusal refusal{enum_of(from.getReason(), RefusalReason::version), from.getRetryS(), {}};
+  for (const auto other : from.getOthers()) {
+    refusal.others.push_back(
+        {value_or_refuse(NodeId::from_bytes(view(other.getId()))), get(other.getEndpoint())});
+    require(refusal.others.back().endpoint.is_set());
+  }
+  return refusal;
 }
 
 Hello get(wire::Hello::Reader from) {

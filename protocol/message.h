@@ -73,9 +73,16 @@ struct Registered {
 };
 enum class RefusalReason : std::uint8_t { busy, stale, unwilling, not_supernode, version };
 std::string_view to_string(RefusalReason reason);
+struct Whereabouts {
+  NodeId id;
+  Endpoint endpoint;
+  bool operator==(const Whereabouts&) const = default;
+};
+inline constexpr std::size_t max_refusal_others = 3;
 struct Refusal {
   RefusalReason reason = RefusalReason::busy;
   std::uint32_t retry_s = 0;
+  std::vector<Whereabouts> others;  // supernodes that may have room; hearsay, as far as they fit
   bool operator==(const Refusal&) const = default;
 };
 
@@ -167,6 +174,8 @@ enum class Area : std::uint8_t {
   mesh = 2,
   directory = 3,
   survey = 4,
+  nat = 5,
+  punch = 6,
   tcp = 7
 };
 

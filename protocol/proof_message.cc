@@ -60,8 +60,10 @@ Endpoint get(wire::Endpoint::Reader from) {
 ProofMessage get(wire::ProveRequest::Reader from) {
   const std::size_t padding = from.getPadding().size();
   require(padding <= max_padding && from.getMet().size() <= max_met);
-  ProveRequest request{array_of<16>(from.getNonce()), get(from.getEndpoint()),
-                       enum_of(from.getProto(), Proto::tcp), static_cast<std::uint16_t>(padding),
+  ProveRequest request{array_of<16>(from.getNonce()),
+                       get(from.getEndpoint()),
+                       enum_of(from.getProto(), Proto::tcp),
+                       static_cast<std::uint16_t>(padding),
                        {}};
   for (const std::uint64_t id : from.getMet()) request.met.push_back(id);
   return request;

@@ -23,9 +23,15 @@ Random::Random(std::uint64_t number) : Random(seed_from(number)) {}
 
 void Random::refill() {
   static_assert(crypto_stream_chacha20_ietf_KEYBYTES == 32);
+  // A nonce lasts for four of the cipher's blocks: what a seed draws must never change, and it was
+  // once drawn four blocks at a time.
+  constexpr std::uint64_t per_nonce = 4;
   ByteArray<crypto_stream_chacha20_ietf_NONCEBYTES> nonce{};
-  store_be<std::uint64_t>(MutableBytes(nonce).first<8>(), block_++);
-  crypto_stream_chacha20_ietf(buffer_.data(), buffer_.size(), nonce.data(), seed_.data());
+  store_be<std::uint64_t>(MutableBytes(nonce).first<8>(), block_ / per_nonce);
+  buffer_.fill(0);
+  crypto_stream_chacha20_ietf_xor_ic(buffer_.data(), buffer_.data(), buffer_.size(), nonce.data(),
+                                     static_cast<std::uint32_t>(block_ % per_nonce), seed_.data());
+  ++block_;
   used_ = 0;
 }
 

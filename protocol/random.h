@@ -43,7 +43,7 @@ class Random {
 
   Seed seed_;
   std::uint64_t block_ = 0;
-  ByteArray<256> buffer_;
+  ByteArray<64> buffer_;  // small, for there is one of these for every node known
   std::size_t used_ = sizeof(buffer_);
 };
 

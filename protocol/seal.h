@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 
 #include "protocol/bytes.h"
 #include "protocol/crypto.h"
@@ -17,6 +18,9 @@ namespace byway {
 // After RFC 6479: a ring of 64-bit words, one bit a counter. Moving forward clears whole words, so
 // there is nothing to shift; one spare word makes up for the part of the newest not yet in use.
 // check() before decrypting, accept() after: a forged counter must not move the window.
+//
+// Most links carry a keepalive now and then, in order. As long as nothing is missing but among the
+// last 64, these are all that is kept; the ring is made when something older is.
 class ReplayWindow {
  public:
   static constexpr std::uint64_t width = 2048;
@@ -26,12 +30,16 @@ class ReplayWindow {
 
  private:
   static constexpr std::size_t word_count = width / 64 + 1;
+  using Ring = std::array<std::uint64_t, word_count>;
 
-  std::uint64_t next_ = 0;  // one past the highest counter accepted
-  std::array<std::uint64_t, word_count> seen_{};
+  void widen();
+
+  std::uint64_t next_ = 0;        // one past the highest counter accepted
+  std::uint64_t recent_ = ~0ull;  // while there is no ring; the lowest bit is next_ - 1
+  std::unique_ptr<Ring> ring_;
 };
 
-// A supernode holds 100,000 of these: two keys, a counter, the window, and nothing on the heap.
+// A supernode holds 100,000 of these: two keys, a counter, the window.
 // Not to be copied: two copies would seal different messages under one counter.
 class Seal {
  public:

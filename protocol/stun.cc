@@ -91,6 +91,12 @@ Result<Endpoint> read_address(ByteView value, ByteView transaction) {
 
 }  // namespace
 
+bool is_stun_response(ByteView datagram) {
+  constexpr std::uint16_t response_class = 0x0100;  // in success and error alike
+  return datagram.size() >= stun_header_size &&
+         (load_be<std::uint16_t>(datagram) & response_class) != 0;
+}
+
 Bytes stun_binding_request(const StunTransaction& transaction) {
   return header(binding_request, 0, transaction);
 }

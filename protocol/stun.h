@@ -20,6 +20,9 @@ using StunTransaction = ByteArray<12>;
 inline constexpr std::size_t stun_header_size = 20;
 inline constexpr std::uint32_t stun_magic_cookie = 0x2112A442;
 
+// Whether it looks like the answer to a Binding request, and not like the request.
+bool is_stun_response(ByteView datagram);
+
 Bytes stun_binding_request(const StunTransaction& transaction);
 
 // The answer: XOR-MAPPED-ADDRESS alone. refused where the request demands something we do not

@@ -19,7 +19,7 @@ namespace byway {
 enum class Outlet : std::uint8_t { unknown, anything, tcp, tcp_443 };
 std::string_view to_string(Outlet outlet);
 
-inline constexpr std::size_t max_meet_endpoints = 4;
+inline constexpr std::size_t max_meet_endpoints = 8;
 
 struct Meet {
   std::vector<Candidate> endpoints;  // all of them Proto::tcp; at most max_meet_endpoints

@@ -77,6 +77,11 @@ struct Talk {            # the wish to talk, and where we may be
 struct Refusal {
   reason @0 :Reason;
   retryS @1 :UInt32;
+  others @2 :List(Whereabouts);  # busy: supernodes that have room, 3 at most
+  struct Whereabouts {
+    id @0 :Data;
+    endpoint @1 :Endpoint;
+  }
   enum Reason { busy @0; stale @1; unwilling @2; notSupernode @3; version @4; }
 }
 

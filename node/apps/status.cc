@@ -10,16 +10,23 @@ namespace {
 
 namespace json = boost::json;
 
-// A NAT's lifetime and hairpinning are measured by later versions; until then they are not known.
-json::object nat_json(const NatSummary& nat) {
-  return {{"mapping", std::string(to_string(nat.mapping))},
-          {"filtering", std::string(to_string(nat.filtering))},
-          {"ports", std::string(to_string(nat.ports))},
-          {"delta", nat.delta},
-          {"block_size", nat.block_size},
-          {"hairpin", nullptr},
-          {"lifetime_s", nullptr}};
+}  // namespace
+
+json::object nat_json(const NatBehaviour& nat) {
+  const auto seconds = [](Duration d) {
+    return std::chrono::duration_cast<std::chrono::seconds>(d).count();
+  };
+  return {
+      {"mapping", std::string(to_string(nat.mapping))},
+      {"filtering", std::string(to_string(nat.filtering))},
+      {"ports", std::string(to_string(nat.ports))},
+      {"delta", nat.delta},
+      {"block_size", nat.block_size},
+      {"hairpin", nat.hairpin ? json::value(*nat.hairpin) : json::value(nullptr)},
+      {"lifetime_s", nat.lifetime ? json::value(seconds(*nat.lifetime)) : json::value(nullptr)}};
 }
+
+namespace {
 
 json::array addresses_json(const OverlayStatus& status) {
   json::array all;
@@ -119,7 +126,7 @@ json::object status_json(const AppContext& context, const std::string& name, Tim
   line["role"] = status.role;
   line["role_why"] = status.role_why;
   line["ready"] = status.ready;
-  line["nat"] = json::object{{"udp", nat_json(status.nat)}, {"tcp", nat_json(status.nat_tcp)}};
+  line["nat"] = json::object{{"udp", nat_json(status.nat.udp)}, {"tcp", nat_json(status.nat.tcp)}};
   line["addresses"] = addresses_json(status);
   line["homes"] = homes_json(status);
   line["supernodes_known"] = status.supernodes_known;

@@ -45,7 +45,10 @@ std::string nat_in_words(const json::object& nat) {
   const std::string filtering = text_at(nat, "filtering");
   const std::string ports = text_at(nat, "ports");
   if (mapping.empty() || mapping == "unknown") return "not known yet";
-  if (mapping == "none") return "none, this host has a public address";
+  if (mapping == "none")
+    return filtering == "address-port-dependent" || filtering == "address-dependent"
+               ? "none, this host has a public address, with a firewall that lets in only answers"
+               : "none, this host has a public address";
   if (mapping == "blocked") return "nothing gets through";
 
   std::string text = mapping == "endpoint-independent" ? "one public port for everybody"

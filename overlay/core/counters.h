@@ -32,8 +32,9 @@ namespace byway {
   X(lan_unasked, "answer in the local network that nobody asked for")          \
   X(lan_rate, "question in the local network over the rate")                   \
   X(quota, "introduction over its quota")                                      \
-  X(unknown_connection, "came by a TCP connection that is closed")             \
-  X(survey_rate, "survey question over its rate")
+  X(unknown_connection, "came by a TCP connection that is closed")                 \
+  X(survey_rate, "survey question over its rate")                              \
+  X(probe_quota, "question about a NAT over its quota, or too small")
 
 enum class Drop : std::uint8_t {
 #define X(name, text) name,
@@ -63,12 +64,12 @@ struct Counters {
   std::uint64_t stun_answered = 0;
   std::uint64_t introductions_passed = 0;
   std::uint64_t quic_refused_frames = 0;
-  std::uint64_t surveys_answered = 0;
   std::uint64_t tcp_opened = 0;    // connections that we asked for, and that stood
   std::uint64_t tcp_accepted = 0;  // by others
   std::uint64_t tcp_refused = 0;   // by others, over the limits
   std::uint64_t tcp_unproved = 0;  // closed because nobody proved to be at the other end
   std::uint64_t tcp_attempts = 0;  // connections asked for in punching
+  std::uint64_t surveys_answered = 0;
   std::array<std::uint64_t, drop_kinds> drops{};
 
   void drop(Drop reason, std::uint64_t count = 1) {

@@ -100,17 +100,6 @@ struct RoleChanged {
   std::string why;
 };
 
-// What became of a question that Overlay::survey() asked.
-struct SurveyDone {
-  NodeId whom;
-  std::uint64_t number;
-  std::optional<SurveyAnswer> answer;
-  std::string why;                        // no answer: why not
-  std::optional<Duration> rtt;            // of question and answer, where it was asked once
-  std::optional<Duration> handshake_rtt;  // of the link's handshake, where there was one
-  Endpoint observed;                      // where it sees us
-  Endpoint dialled_from;                  // a proof: whose dial-back arrived, if any did
-};
 // As a supernode: another one is admitted to our view, or is in it no more.
 struct SupernodeGained {
   NodeId id;
@@ -140,15 +129,28 @@ struct MappingDoubted {
   IpAddress seen;
 };
 
+// What became of a question that Overlay::survey() asked.
+struct SurveyDone {
+  NodeId whom;
+  std::uint64_t number;
+  std::optional<SurveyAnswer> answer;
+  std::string why;                        // no answer: why not
+  std::optional<Duration> rtt;            // of question and answer, where it was asked once
+  std::optional<Duration> handshake_rtt;  // of the link's handshake, where there was one
+  Endpoint observed;                      // where it sees us
+  Endpoint dialled_from;                  // a proof: whose dial-back arrived, if any did
+};
+
 // One step of a connection's story, for the log at debug level and for `overlay trace`.
 struct Step {
   NodeId peer;  // nobody: about this node itself
   std::string text;
 };
 
-using Event = std::variant<HomeGained, HomeLost, HomeUnreachable, Ready, PathChanged, PeerConnected,
-                           PeerLost, PeerUnreachable, StreamOpened, StreamReadable, StreamWritable,
-                           StreamClosed, RoleChanged, SupernodeGained, SupernodeLost, LookedUp,
-                           Moved, MappingDoubted, SurveyDone, Step>;
+using Event =
+    std::variant<HomeGained, HomeLost, HomeUnreachable, Ready, PathChanged, PeerConnected, PeerLost,
+                 PeerUnreachable, StreamOpened, StreamReadable, StreamWritable, StreamClosed,
+                 RoleChanged, SupernodeGained, SupernodeLost, LookedUp, Moved, MappingDoubted,
+                 SurveyDone, Step>;
 
 }  // namespace byway

@@ -13,8 +13,8 @@
 namespace byway {
 
 // A local UDP socket, by the number that the shell and the core agree on: 0 is the main socket of
-// the node, 1 … 4095 are spare ones that the core asks for (overlay/core/sockets.h), and the
-// shell's further listening sockets come after those.
+// the node (one for each address family), 1 … 4095 are spare ones that the core asks for
+// (overlay/core/sockets.h), and the shell's further listening sockets come after those.
 using SocketId = std::uint16_t;
 constexpr SocketId main_socket = 0;
 constexpr SocketId first_spare_socket = 1;

@@ -52,6 +52,18 @@ inline constexpr Duration path_hysteresis = 5ms;
 // Packet sizes: what every path is expected to carry, and what is tried once it is proved.
 inline constexpr std::size_t packet_size = 1200;
 inline constexpr std::size_t probe_packet_size = 1400;
+// Over IPv4 on plain Ethernet 1,472 bytes pass; a probe is up to 16 bytes longer than what it
+// proves. IPv6's header takes 20 bytes more.
+inline constexpr std::size_t largest_packet_size = 1456;
+inline constexpr std::size_t ipv6_takes_more = 20;
+// A size is tried so often, a second apart; what did not pass is tried again after the time that
+// RFC 8899 proposes (section 5.1.1).
+inline constexpr int size_probes = 3;
+inline constexpr Duration size_probe_gap = 1s;
+inline constexpr Duration size_probe_again = 600s;
+// So many pings in a row as large as data are lost, and the small ones after them answered: large
+// packets have ceased to pass (RFC 8899, section 4.3).
+inline constexpr int large_pings_lost = 2;
 // A ping is padded so that the pong, which names an address, is never larger.
 inline constexpr std::size_t ping_padding = 28;
 
@@ -70,6 +82,10 @@ inline constexpr Duration punch_retry_last = 60s;
 // Who has moved tells its peers at once, and again for every home that sees it elsewhere; but no
 // peer more often than this.
 inline constexpr Duration reach_anew_gap = 500ms;
+// What homes say about it is acted upon so often: three homes that notice one move, and then one
+// every five seconds.
+inline constexpr double moves_per_second = 0.2;
+inline constexpr double moves_burst = 4;
 // Introductions must not be a weapon: to an address that has not answered.
 inline constexpr int knocks_per_introduction = 16;
 inline constexpr int knocks_per_minute = 64;
@@ -78,6 +94,7 @@ inline constexpr std::size_t max_private_candidates = 2;
 
 // Sockets beside the main one, at once: two birthdays of 256 each, and probes of the NAT.
 inline constexpr std::size_t spare_sockets = 600;
+
 // --- the local network ---
 
 // A question is repeated, for wireless networks lose multicast; then it is given up.
@@ -130,10 +147,10 @@ inline constexpr Duration reserve_patience = 2s;
 
 // --- among supernodes ---
 
-inline constexpr Duration mesh_link_idle = 10min;    // an unused link costs only its memory
+inline constexpr Duration mesh_link_idle = 10min;  // an unused link costs only its memory
 // Whoever was not heard for so long is pinged with what it is sent.
 inline constexpr Duration mesh_link_silence = 10s;
-inline constexpr Duration assess_every = 1s;  // how loaded our part of the mesh is
+inline constexpr Duration assess_every = 1s;         // how loaded our part of the mesh is
 inline constexpr std::size_t guests_kept = 4096;     // linked with us, and neither leaf nor peer
 inline constexpr double new_records_per_second = 1;  // of one leaf
 inline constexpr double new_records_burst = 8;

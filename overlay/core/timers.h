@@ -1,9 +1,13 @@
 // One deadline per key, and the earliest of all: how the conductor knows whom to wake.
+//
+// A binary heap beside the keys, each of which knows its place there: a deadline that moves costs
+// a few swaps and no memory. Equal deadlines come in the order of their keys.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
-#include <set>
+#include <vector>
 
 #include "protocol/time.h"
 
@@ -12,41 +16,90 @@ namespace byway {
 template <typename Key>
 class Timers {
  public:
+  Timers() = default;
+  Timers(Timers&&) = default;
+  Timers& operator=(Timers&&) = default;
+
   // Replaces the key's deadline; none removes it.
   void set(const Key& key, std::optional<TimePoint> deadline) {
-    const auto known = deadlines_.find(key);
-    if (known != deadlines_.end()) {
-      if (deadline == known->second) return;
-      queue_.erase({known->second, key});
-      if (!deadline) {
-        deadlines_.erase(known);
-        return;
-      }
-      known->second = *deadline;
-    } else {
-      if (!deadline) return;
-      deadlines_.emplace(key, *deadline);
+    if (!deadline) {
+      if (const auto known = places_.find(key); known != places_.end()) erase(known);
+      return;
     }
-    queue_.emplace(*deadline, key);
+    const auto [known, is_new] = places_.try_emplace(key, static_cast<std::uint32_t>(heap_.size()));
+    if (is_new) {
+      heap_.push_back({*deadline, known});
+      up(heap_.size() - 1);
+      return;
+    }
+    const std::size_t place = known->second;
+    if (heap_[place].at == *deadline) return;
+    heap_[place].at = *deadline;
+    settle(place);
   }
 
   std::optional<TimePoint> next() const {
-    if (queue_.empty()) return std::nullopt;
-    return queue_.begin()->first;
+    if (heap_.empty()) return std::nullopt;
+    return heap_.front().at;
   }
 
   // A key whose deadline has come; its deadline is removed.
   std::optional<Key> pop_due(TimePoint now) {
-    if (queue_.empty() || queue_.begin()->first > now) return std::nullopt;
-    const Key key = queue_.begin()->second;
-    queue_.erase(queue_.begin());
-    deadlines_.erase(key);
+    if (heap_.empty() || heap_.front().at > now) return std::nullopt;
+    const Key key = heap_.front().key->first;
+    erase(heap_.front().key);
     return key;
   }
 
  private:
-  std::map<Key, TimePoint> deadlines_;
-  std::set<std::pair<TimePoint, Key>> queue_;
+  using Places = std::map<Key, std::uint32_t>;
+  struct Entry {
+    TimePoint at;
+    typename Places::iterator key;
+    bool operator<(const Entry& other) const {
+      if (at != other.at) return at < other.at;
+      return key->first < other.key->first;
+    }
+  };
+
+  void erase(typename Places::iterator key) {
+    const std::size_t place = key->second;
+    places_.erase(key);
+    const Entry last = heap_.back();
+    heap_.pop_back();
+    if (place == heap_.size()) return;
+    put(place, last);
+    settle(place);
+  }
+  void put(std::size_t place, const Entry& entry) {
+    heap_[place] = entry;
+    entry.key->second = static_cast<std::uint32_t>(place);
+  }
+  void settle(std::size_t place) {
+    up(place);
+    down(heap_[place].key->second);
+  }
+  void up(std::size_t place) {
+    const Entry entry = heap_[place];
+    for (; place > 0 && entry < heap_[(place - 1) / 2]; place = (place - 1) / 2)
+      put(place, heap_[(place - 1) / 2]);
+    put(place, entry);
+  }
+  void down(std::size_t place) {
+    const Entry entry = heap_[place];
+    for (;;) {
+      std::size_t child = 2 * place + 1;
+      if (child >= heap_.size()) break;
+      if (child + 1 < heap_.size() && heap_[child + 1] < heap_[child]) ++child;
+      if (!(heap_[child] < entry)) break;
+      put(place, heap_[child]);
+      place = child;
+    }
+    put(place, entry);
+  }
+
+  Places places_;
+  std::vector<Entry> heap_;
 };
 
 // The earlier of two deadlines, where either may be none.

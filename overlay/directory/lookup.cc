@@ -290,9 +290,8 @@ bool Lookup::recall(TimePoint now, const NodeId& target) {
 }
 
 void Lookup::remember(TimePoint now, const Finding& finding) {
-  const bool home_was_silent = std::ranges::any_of(finding.testimonies, [](const Testimony& t) {
-    return t.as_home && t.says == Says::nothing;
-  });
+  const bool home_was_silent = std::ranges::any_of(
+      finding.testimonies, [](const Testimony& t) { return t.as_home && t.says == Says::nothing; });
   const TimePoint until = now + (finding.outcome == Outcome::found ? limits::found_remembered
                                  : home_was_silent                 ? limits::silent_remembered
                                                                    : limits::missing_remembered);

@@ -104,6 +104,16 @@ void Connections::close_all_of(const NodeId& peer, std::optional<Purpose> purpos
   for (const TcpId id : chosen) close(id);
 }
 
+void Connections::give_up_attempts(const NodeId& peer, Purpose purpose) {
+  std::vector<TcpId> chosen;
+  for (auto entry = by_peer_.lower_bound({peer, 0});
+       entry != by_peer_.end() && entry->first == peer; ++entry) {
+    const Connection& connection = connections_.at(entry->second);
+    if (connection.purpose == purpose && !connection.open) chosen.push_back(connection.id);
+  }
+  for (const TcpId id : chosen) close(id);
+}
+
 std::optional<TcpOrder> Connections::poll_order() {
   if (orders_.empty()) return std::nullopt;
   const TcpOrder next = orders_.front();
@@ -112,8 +122,9 @@ std::optional<TcpOrder> Connections::poll_order() {
 }
 
 TimePoint Connections::expires(const Connection& connection) const {
-  return connection.since +
-         (connection.open ? limits::tcp_unproved_lifetime : limits::tcp_connect_patience);
+  if (connection.open) return connection.since + limits::tcp_unproved_lifetime;
+  return connection.since + (connection.purpose == Purpose::punch ? limits::tcp_punch_attempt
+                                                                  : limits::tcp_connect_patience);
 }
 
 std::optional<Connections::Connection> Connections::poll_expired(TimePoint now) {
@@ -136,13 +147,23 @@ const Connections::Connection* Connections::find(TcpId id) const {
   return found == connections_.end() ? nullptr : &found->second;
 }
 
-const Connections::Connection* Connections::find(const NodeId& peer, Purpose purpose) const {
+const Connections::Connection* Connections::find(const NodeId& peer, const Endpoint& remote) const {
   for (auto entry = by_peer_.lower_bound({peer, 0});
        entry != by_peer_.end() && entry->first == peer; ++entry) {
     const Connection& connection = connections_.at(entry->second);
-    if (connection.purpose == purpose) return &connection;
+    if (connection.remote == remote) return &connection;
   }
   return nullptr;
+}
+
+std::size_t Connections::looking(const NodeId& peer) const {
+  std::size_t count = 0;
+  for (auto entry = by_peer_.lower_bound({peer, 0});
+       entry != by_peer_.end() && entry->first == peer; ++entry) {
+    const Connection& connection = connections_.at(entry->second);
+    count += connection.purpose == Purpose::look && !connection.proved;
+  }
+  return count;
 }
 
 }  // namespace byway

@@ -50,6 +50,8 @@ class Connections {
   void close(TcpId id);
   // All that are meant for this node, or only those for this purpose; but not `except`.
   void close_all_of(const NodeId& peer, std::optional<Purpose> purpose = {}, TcpId except = 0);
+  // Those for this purpose that do not stand yet: one that does may be the one that the peer keeps.
+  void give_up_attempts(const NodeId& peer, Purpose purpose);
 
   std::optional<TcpOrder> poll_order();
   // One that nobody answered, or where nobody proved who he is: closed just now.
@@ -57,8 +59,10 @@ class Connections {
   std::optional<TimePoint> next_timeout() const;
 
   const Connection* find(TcpId id) const;
-  // One for this purpose, opening or open; nothing where there is none.
-  const Connection* find(const NodeId& peer, Purpose purpose) const;
+  // The one with this node at this endpoint, opening or open; nothing where there is none.
+  const Connection* find(const NodeId& peer, const Endpoint& remote) const;
+  // Attempts to have this node tell how we look.
+  std::size_t looking(const NodeId& peer) const;
   std::size_t size() const { return connections_.size(); }
   std::size_t unproved() const { return unproved_.size(); }
 

@@ -30,6 +30,18 @@ bool better(const Path& a, const Path& b) {
   return a.rtt + limits::path_hysteresis < b.rtt;
 }
 
+// The seal and the message around the padding are at least this long: what is answered was never
+// smaller than what it proves.
+constexpr std::size_t around_padding = 58;
+
+// The next size worth trying; 0: none.
+std::size_t larger_size(const Path& path) {
+  const std::size_t less = path.route.endpoint.address.is_v6() ? limits::ipv6_takes_more : 0;
+  for (const std::size_t size : {limits::probe_packet_size, limits::largest_packet_size})
+    if (path.packet_size < size - less) return size - less;
+  return 0;
+}
+
 }  // namespace
 
 const Path* Paths::find(const Route& route) const {
@@ -89,7 +101,9 @@ Ping Paths::check(TimePoint now, Path& path) {
   const bool late = path.unanswered_since != now;
   path.next_ping = now + (late ? limits::ping_retry : late_after(path));
   ++path.unanswered;
-  const Ping ping = ask(now, path);
+  const bool in_use = path.last_data && now - *path.last_data < limits::in_use_for;
+  const bool large = in_use && !late && path.packet_size > limits::packet_size;
+  const Ping ping = ask(now, path, large ? path.packet_size : 0);
   if (path.doubted()) choose();
   return ping;
 }
@@ -111,13 +125,21 @@ void Paths::prove(TimePoint now, const Route& route, const Traits& traits,
 void Paths::follow(TimePoint now, const Route& route) {
   const Path* newcomer = find(route);
   if (!newcomer || !newcomer->proved) return;
-  for (Path& path : paths_) {
-    if (&path == newcomer || !path.proved || tier(path) != tier(*newcomer)) continue;
-    if (!path.unanswered_since) path.unanswered_since = now;
-    path.unanswered = std::max(path.unanswered, unanswered_when_doubted);
-    path.next_ping = now;
-  }
+  for (Path& path : paths_)
+    if (&path != newcomer && path.proved && tier(path) == tier(*newcomer)) doubt(now, path);
   choose();
+}
+
+void Paths::doubt_direct(TimePoint now) {
+  for (Path& path : paths_)
+    if (path.proved && !path.route.relayed()) doubt(now, path);
+  choose();
+}
+
+void Paths::doubt(TimePoint now, Path& path) {
+  if (!path.unanswered_since) path.unanswered_since = now;
+  path.unanswered = std::max(path.unanswered, unanswered_when_doubted);
+  path.next_ping = now;
 }
 
 void Paths::test_all(TimePoint now) {
@@ -168,7 +190,8 @@ void Paths::on_data_sent(TimePoint now, const Route& route) {
 Ping Paths::ask(TimePoint now, Path& path, std::size_t size) {
   const Ping ping{.nonce = random_.u64(),
                   .rtt_us = static_cast<std::uint32_t>(path.rtt / 1us),
-                  .padding = static_cast<std::uint16_t>(std::max(size, limits::ping_padding))};
+                  .padding = static_cast<std::uint16_t>(size > 0 ? size - around_padding
+                                                                 : limits::ping_padding)};
   if (path.asked.size() >= remembered_pings) path.asked.erase(path.asked.begin());
   path.asked.push_back({ping.nonce, now, size});
   path.last_ping = now;
@@ -178,12 +201,49 @@ Ping Paths::ask(TimePoint now, Path& path, std::size_t size) {
 std::optional<Ping> Paths::probe_size(TimePoint now, const Route& route, std::size_t size) {
   Path* path = lookup(route);
   if (!path || !path->proved || path->packet_size >= size) return {};
-  // The seal and the message around the padding are at least this long: what is answered was never
-  // smaller than what it proves.
-  constexpr std::size_t around = 58;
-  Ping ping = ask(now, *path, size);
-  ping.padding = static_cast<std::uint16_t>(size - around);
-  return ping;
+  return ask(now, *path, size);
+}
+
+void Paths::find_size(TimePoint now, const Route& route) {
+  Path* path = lookup(route);
+  if (!path || !path->proved) return;
+  path->next_size_probe = now;
+  path->size_probes = 0;
+}
+
+std::optional<Ping> Paths::next_size_probe(TimePoint now, Path& path) {
+  const std::size_t size = larger_size(path);
+  path.next_size_probe.reset();
+  if (size == 0) return {};
+  if (path.size_probes >= limits::size_probes) {
+    path.size_probes = 0;
+    path.next_size_probe = now + limits::size_probe_again;
+    return {};
+  }
+  ++path.size_probes;
+  path.next_size_probe = now + std::max(limits::size_probe_gap, late_after(path));
+  return ask(now, path, size);
+}
+
+// `answered`: the size of the ping, 0 for a small one. What was asked before it is still known.
+void Paths::notice_size(TimePoint now, Path& path, std::size_t answered) {
+  if (answered > path.packet_size) {
+    path.packet_size = answered;
+    path.size_probes = 0;
+    if (path.next_size_probe) path.next_size_probe = now;
+  }
+  if (answered >= path.packet_size) path.large_lost = 0;
+  if (answered > 0 || path.packet_size <= limits::packet_size) return;
+  for (const Path::Asked& before : path.asked) {
+    if (before.size == 0) return;  // the one answered, or one before it
+    if (before.size != path.packet_size) continue;
+    if (++path.large_lost < limits::large_pings_lost) return;
+    path.packet_size = limits::packet_size;
+    path.large_lost = 0;
+    path.size_probes = 0;
+    path.next_size_probe = now + limits::size_probe_gap;
+    return;
+  }
 }
 
 bool Paths::on_pong(TimePoint now, const Route& route, std::uint64_t nonce) {
@@ -195,7 +255,7 @@ bool Paths::on_pong(TimePoint now, const Route& route, std::uint64_t nonce) {
 
   const Duration sample = now - asked->at;
   path->rtt = path->rtt == Duration{} ? sample : (path->rtt * 7 + sample) / 8;
-  path->packet_size = std::max(path->packet_size, asked->size);
+  notice_size(now, *path, asked->size);
   path->asked.erase(path->asked.begin(), asked + 1);
   path->unanswered_since.reset();
   path->unanswered = 0;
@@ -234,6 +294,8 @@ Duration Paths::late_after(const Path& path) const {
 
 std::optional<Paths::Probe> Paths::poll_ping(TimePoint now) {
   for (Path& path : paths_) {
+    if (path.next_size_probe && *path.next_size_probe <= now)
+      if (const auto probe = next_size_probe(now, path)) return Probe{path.route, *probe};
     if (!path.next_ping || *path.next_ping > now) continue;
     if (!path.proved) {
       if (path.pings_left == 0) {
@@ -269,6 +331,7 @@ std::optional<TimePoint> Paths::next_timeout() const {
   std::optional<TimePoint> next;
   for (const Path& path : paths_) {
     next = earlier(next, path.next_ping);
+    next = earlier(next, path.next_size_probe);
     if (path.unanswered_since) next = earlier(next, *path.unanswered_since + limits::path_patience);
     if (!path.proved && path.pings_left == 0)
       next = earlier(next, path.last_ping + limits::path_patience);

@@ -12,6 +12,9 @@
 // answer is asked for again every 500 ms; with two of them missing the path is doubted and traffic
 // goes another way if there is one; what stays silent for 3 s is left. A new path puts the others
 // to the test, so that a peer whose address has moved is followed at once.
+//
+// A path in use is asked with pings as large as its data, and only what is asked again is small: so
+// a path that has ceased to carry large packets is told from one that carries nothing.
 #pragma once
 
 #include <optional>
@@ -47,6 +50,9 @@ struct Path {
     std::size_t size;  // of the whole datagram, where it is a probe of size; else 0
   };
   std::vector<Asked> asked;  // the last few pings
+  std::optional<TimePoint> next_size_probe;
+  std::uint8_t size_probes = 0;  // of the size that is being tried
+  std::uint8_t large_lost = 0;   // large pings in a row that only small ones survived
 
   bool doubted() const { return unanswered > 2; }  // answers to the last pings are missing
   PathKind kind() const {
@@ -81,9 +87,15 @@ class Paths {
   void follow(TimePoint now, const Route& route);
   // Nothing is certain any more: every proved path has to answer now, with its full time to do so.
   void test_all(TimePoint now);
+  // We are at another address: what led straight to the node has to answer before it is used
+  // again, where there is a lane to use meanwhile.
+  void doubt_direct(TimePoint now);
   void remove_lane(LaneId lane);
   void remove_connection(TcpId connection);  // it is closed: what it carried is lost
   void set_keepalive(const Route& route, std::optional<Duration> keepalive);
+  // From now on finds out how large packets may be on this path, in steps; where large ones cease
+  // to pass while it is in use, it goes back to the size that every path carries.
+  void find_size(TimePoint now, const Route& route);
   // The next keepalive of a path that carries nothing now, at another moment than was drawn.
   void keep_alive_at(TimePoint now, const Route& route, TimePoint at);
   // Try the size on this path; a pong to it raises packet_size.
@@ -112,7 +124,10 @@ class Paths {
   Path& insert(const Route& route, const Traits& traits);
   Ping check(TimePoint now, Path& path);
   Ping ask(TimePoint now, Path& path, std::size_t size = 0);
+  std::optional<Ping> next_size_probe(TimePoint now, Path& path);
+  void notice_size(TimePoint now, Path& path, std::size_t answered);
   void schedule(TimePoint now, Path& path);
+  void doubt(TimePoint now, Path& path);
   void test_others(TimePoint now, const Path& newcomer);
   Duration late_after(const Path& path) const;
   void choose();

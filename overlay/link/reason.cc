@@ -8,11 +8,77 @@ bool depends_on_destination(const NatSummary& nat) {
          nat.mapping == Behaviour::address_port_dependent;
 }
 
+std::string ports_of(NatKind kind) {
+  switch (kind) {
+    case NatKind::sequential:
+      return "picks the next port for every destination";
+    case NatKind::block:
+      return "picks ports of a block by chance";
+    case NatKind::random:
+      return "picks random ports";
+    default:
+      return "filters by port";
+  }
+}
+
+std::string with_commas(std::size_t number) {
+  std::string text = std::to_string(number);
+  for (std::size_t at = text.size(); at > 3; at -= 3) text.insert(at - 3, ",");
+  return text;
+}
+
+std::string seconds(Duration duration) {
+  const auto tenths = duration / 100ms;
+  return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " s";
+}
+
+// What the ports to be guessed had to do with it; empty: nothing so far.
+std::string why_not_punched(const HardPunch& hard) {
+  using End = HardPunch::End;
+  if (hard.busy())
+    return hard.state() == HardPunch::State::acting
+               ? "trying the ports that the NATs may have picked"
+               : "looking how the NATs pick their ports";
+  if (hard.state() != HardPunch::State::failed) return {};
+  const std::string both = hard.ours() && hard.theirs()
+                               ? "the peer's NAT " + ports_of(hard.theirs()->kind) +
+                                     " and this side's " + ports_of(hard.ours()->kind)
+                               : "";
+  switch (hard.end()) {
+    case End::unmeasured:
+      return "this side's NAT picks another port for every destination, and too few supernodes "
+             "answered to see which";
+    case End::no_plan:
+      return "a NAT picks another port for every destination, and the peer did not say which ports "
+             "its own NAT picks";
+    case End::unwitnessed:
+      return both +
+             "; before many ports are tried two supernodes must see the peer where it says "
+             "it is, and they do not";
+    case End::hopeless:
+      return both + ": neither can be found by trying";
+    case End::busy:
+      return both + "; ports are being tried with another peer, then it is this one's turn";
+    case End::not_found:
+      break;
+    case End::none:
+      return {};
+  }
+  const bool probed = hard.sockets() == 0;
+  return both + "; " +
+         (probed ? with_commas(hard.sent()) + " knocks"
+                 : with_commas(hard.sockets()) +
+                       (hard.sockets() == 1 ? " open port" : " open ports")) +
+         " in " + seconds(hard.took()) + " found none";
+}
+
 }  // namespace
 
 std::string why_relayed(const Punch& punch, const NatSummary& ours, const NatSummary& theirs,
-                        std::size_t candidates) {
+                        std::size_t candidates, const HardPunch* hard) {
   if (candidates == 0) return "the peer named no address that could be knocked at";
+  if (hard && punch.state() != Punch::State::open)
+    if (std::string why = why_not_punched(*hard); !why.empty()) return why;
   switch (punch.state()) {
     case Punch::State::resting:
       return "a direct path has not been tried yet";

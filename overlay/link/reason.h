@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "overlay/link/hard_punch.h"
 #include "overlay/link/punch.h"
 #include "overlay/link/tcp_punch.h"
 #include "protocol/message.h"
@@ -11,7 +12,7 @@
 namespace byway {
 
 std::string why_relayed(const Punch& punch, const NatSummary& ours, const NatSummary& theirs,
-                        std::size_t candidates);
+                        std::size_t candidates, const HardPunch* hard = nullptr);
 
 // Where UDP is blocked on a side: why not by TCP either.
 struct TcpSide {

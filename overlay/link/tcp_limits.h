@@ -38,11 +38,13 @@ inline constexpr std::size_t tcp_views = 2;
 // An attempt that was refused met a NAT that answers what it does not expect: the peer's SYN is
 // about to make it expect ours. Again after these, and then no more in this round.
 inline constexpr std::array<Duration, 4> tcp_refused_again{50ms, 100ms, 200ms, 400ms};
-// A round is over so long after its moment: time for the kernel's second and third SYN.
+// A round is over so long after its moment: time for the kernel's second SYN, and for proof.
 inline constexpr Duration tcp_punch_patience = 4s;
-inline constexpr std::size_t max_tcp_candidates = 4;
-// What one attempt may send to somebody who does not answer, paid from the knock budget.
-inline constexpr int syns_per_attempt = 3;
+inline constexpr std::size_t max_tcp_candidates = 8;
+// An attempt ends before its third SYN. What it may send to somebody who does not answer is paid
+// from the knock budget, whose bucket of 16 is just enough for a peer whose port is guessed.
+inline constexpr Duration tcp_punch_attempt = 2500ms;
+inline constexpr int syns_per_attempt = 2;
 // Rounds after the first, while the pair stays relayed.
 inline constexpr Duration tcp_round_first = 10s;
 inline constexpr Duration tcp_round_last = 10min;

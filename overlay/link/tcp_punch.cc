@@ -42,7 +42,7 @@ std::optional<Endpoint> TcpPunch::poll_attempt(TimePoint now) {
 void TcpPunch::on_ended(TimePoint now, const Endpoint& to, TcpEnd why) {
   if (state_ != State::trying || why != TcpEnd::refused) return;
   for (Target& target : targets_)
-    if (target.candidate.endpoint == to && !target.next &&
+    if (target.candidate.endpoint == to && !target.next && target.candidate.how != How::predicted &&
         target.refused < limits::tcp_refused_again.size())
       target.next = now + limits::tcp_refused_again[target.refused++];
 }

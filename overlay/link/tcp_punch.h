@@ -11,7 +11,8 @@
 //   resting --start--> trying --a path is proved--> open
 //                         '----4 s-----------------> failed --start--> trying (the next round)
 //
-// A public address of the peer's own needs no simultaneity and is tried at once.
+// A public address of the peer's own needs no simultaneity and is tried at once. A port that is
+// only guessed is tried once.
 #pragma once
 
 #include <optional>
@@ -60,7 +61,7 @@ class TcpPunch {
 };
 
 // What is left of `offered`: TCP, public, at port 443 or above 1023, and none of our own. Not more
-// than four: a candidate is a stranger's claim, and a connection costs more than a knock.
+// than eight: a candidate is a stranger's claim, and a connection costs more than a knock.
 std::vector<Candidate> tcp_knockable(const std::vector<Candidate>& offered,
                                      const std::vector<Candidate>& own);
 

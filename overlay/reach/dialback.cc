@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "overlay/core/timers.h"
+#include "overlay/reach/dial_rules.h"
 #include "overlay/reach/proof_limits.h"
 #include "protocol/attestation.h"
 
@@ -11,30 +12,6 @@ namespace byway {
 namespace {
 
 namespace proof = limits::proof;
-
-// No port where some service of old, without a handshake of its own, might take 17 bytes amiss.
-bool is_dialled_port(std::uint16_t port) {
-  return port == 443 || port >= 1024;
-}
-
-// Public, or on a net of the kind that we see the one who wants it at: so labs and offices can be
-// a network of their own, and a host on the internet cannot have our own net dialled.
-bool is_dialled_scope(Scope scope, Scope witness) {
-  switch (scope) {
-    case Scope::public_net:
-      return true;
-    case Scope::loopback:
-    case Scope::private_net:
-    case Scope::shared:
-      return scope == witness;
-    case Scope::unspecified:
-    case Scope::link_local:
-    case Scope::multicast:
-    case Scope::broadcast:
-      return false;
-  }
-  return false;
-}
 
 std::uint32_t seconds_of(Duration duration) {
   return static_cast<std::uint32_t>(std::chrono::ceil<std::chrono::seconds>(duration).count());

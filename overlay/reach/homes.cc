@@ -102,8 +102,14 @@ std::optional<Homes::Target> Homes::poll_dial(TimePoint now) {
   if (!chosen) return {};
   if (!is_usable(chosen->endpoint)) use_other(*chosen);
   chosen->state = State::dialing;
+  const auto hopeful =
+      std::count_if(supernodes_.begin(), supernodes_.end(), [&](const Supernode& s) {
+        return s.state == State::dialing && &s != chosen &&
+               now - s.dialled_at < limits::home_stagger;
+      });
   chosen->dialled_at = now;
-  return Target{chosen->id, chosen->endpoint, static_cast<std::uint8_t>(sound() + 1)};
+  chosen->seeking = static_cast<std::uint8_t>(sound() + static_cast<std::size_t>(hopeful) + 1);
+  return Target{chosen->id, chosen->endpoint, chosen->seeking};
 }
 
 bool Homes::is_starving(TimePoint now) const {
@@ -137,6 +143,8 @@ void Homes::on_refused(TimePoint now, const NodeId& id, const Refusal& refusal) 
   Supernode* s = find(id);
   if (!s) return;
   rest(now, *s);
+  // As a second home it was too full for us; it may do as the first, if there is none.
+  if (s->seeking > 1 && sound() == 0) return;
   // It may name a time, but not shut us out for good.
   const auto wait =
       std::min<Duration>(std::chrono::seconds{refusal.retry_s}, limits::home_retry_last);
@@ -217,6 +225,11 @@ bool Homes::is_dialing(const NodeId& id) const {
   return s && s->state == State::dialing;
 }
 
+std::uint8_t Homes::seeking(const NodeId& id) const {
+  const Supernode* s = find(id);
+  return s ? s->seeking : 1;
+}
+
 bool Homes::is_reserved(const NodeId& id) const {
   const Supernode* s = find(id);
   return s && s->reserved;
@@ -233,10 +246,9 @@ std::vector<NodeId> Homes::ids() const {
   std::vector<const Supernode*> homes;
   for (const Supernode& s : supernodes_)
     if (s.state == State::home) homes.push_back(&s);
-  std::sort(homes.begin(), homes.end(),
-            [](const Supernode* a, const Supernode* b) {
-              return std::pair(a->doubted, a->gained) < std::pair(b->doubted, b->gained);
-            });
+  std::sort(homes.begin(), homes.end(), [](const Supernode* a, const Supernode* b) {
+    return std::pair(a->doubted, a->gained) < std::pair(b->doubted, b->gained);
+  });
   std::vector<NodeId> ids;
   for (const Supernode* s : homes) ids.push_back(s->id);
   return ids;

@@ -66,6 +66,9 @@ class Homes {
   bool is_starving(TimePoint now) const;
   // When that may come to be, unless somebody answers first.
   std::optional<TimePoint> hungry_at() const { return sound() == 0 ? room_at() : std::nullopt; }
+  // Which home this one is or would be, counting those under way: three asked at once do not all
+  // claim to be the first.
+  std::uint8_t seeking(const NodeId& id) const;
   bool is_home(const NodeId& id) const;
   bool is_dialing(const NodeId& id) const;
   bool is_reserved(const NodeId& id) const;
@@ -86,6 +89,7 @@ class Homes {
     State state = State::resting;
     bool doubted = false;
     bool reserved = false;
+    std::uint8_t seeking = 1;
     TimePoint try_at{};
     TimePoint dialled_at{};
     Duration back_off{};

@@ -34,8 +34,9 @@ inline constexpr Duration silence = 10min;
 // fresh: as many as the largest supernode has leaves, since where this overflows nothing can be
 // proved for ten minutes.
 inline constexpr std::size_t contacted = 131'072;
-// Two known supernodes are left uncontacted, so that somebody remains who can dial us; homes
-// come first: once a node is known not to be reachable, so many supernodes are its homes' anyway.
+// Two known supernodes are left uncontacted, so that somebody remains who can dial us, and as many
+// as a proof takes while there is none; homes come first: once a node is known not to be
+// reachable, so many supernodes are its homes' anyway.
 inline constexpr std::size_t reserved = 2;
 inline constexpr std::size_t left_for_homes = 3;
 

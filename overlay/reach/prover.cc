@@ -223,8 +223,8 @@ void Prover::on_unanswered(TimePoint now, const Door& door, Claim& claim) {
 
 void Prover::on_inconclusive(TimePoint now, Claim& claim) {
   claim.asking.reset();
-  const Duration last = std::max(proof::inconclusive_last,
-                                 std::min(claim.back_off, proof::unanswered_last));
+  const Duration last =
+      std::max(proof::inconclusive_last, std::min(claim.back_off, proof::unanswered_last));
   claim.next_ask = now + back_off(claim, proof::inconclusive_first, last);
   // Whoever comes next could dial us, and nobody tells us that he came.
   if (claim.own && claim.nobody_to_dial && !claim.proved)
@@ -328,9 +328,9 @@ std::optional<Prover::Ask> Prover::poll_ask(TimePoint now) {
                           .nonce = random_.bytes<16>(),
                           .deadline = now + proof::ask_patience,
                           .dialled_by = std::nullopt};
-    return Ask{id, ProveRequest{claim.asking->nonce, claim.endpoint, door.proto,
-                                static_cast<std::uint16_t>(proof::request_padding),
-                                met(now, claim)}};
+    return Ask{id,
+               ProveRequest{claim.asking->nonce, claim.endpoint, door.proto,
+                            static_cast<std::uint16_t>(proof::request_padding), met(now, claim)}};
   }
   return {};
 }
@@ -389,7 +389,8 @@ std::vector<NodeId> Prover::reserved(std::span<const NodeId> known) const {
   });
   const std::size_t others_need = hopeless ? proof::left_for_homes : 1;
   if (known.size() <= others_need) return {};
-  const std::size_t count = std::min(proof::reserved, known.size() - others_need);
+  const std::size_t wanted = hopeless || is_proved() ? proof::reserved : proof::diallers;
+  const std::size_t count = std::min(wanted, known.size() - others_need);
 
   std::vector<NodeId> chosen;
   const auto nearer = [&](const NodeId& a, const NodeId& b) {
@@ -416,7 +417,9 @@ std::string Prover::status(Door door) const {
   if (!claim.own && claim.reached.empty() && !claim.asking && !claim.nobody_to_dial)
     return "it is behind a NAT, and whether strangers can reach " + where + " is tried soon";
   if (claim.nobody_to_dial)
-    return "nobody can dial " + where + " to prove it: the network has no third address yet";
+    return "nobody can dial " + where + " to prove it: " +
+           (known_.size() <= 1 ? "the network has no third address yet"
+                               : "everybody has been in touch with this node within 10 min");
   if (!claim.asking && !helper_for(door)) return "no supernode to ask for a proof of " + where;
   return "having " + where + " proved: " + std::to_string(claim.successes.size()) + " of " +
          counted(needed(), "dialler") + " got through";

@@ -22,8 +22,8 @@
 // the endpoint. And what we have seen arrive has arrived, whatever the helper says.
 //
 // In a small mesh we soon have met everybody. A request names whom we met, so that nobody dials in
-// vain; two supernodes are left alone as long as we can (reserved()); and where nobody is left to
-// dial us at all, a proof that was made stands, instead of growing old.
+// vain; two supernodes (three until we are proved) are left alone as long as we can (reserved());
+// and where nobody is left to dial us at all, a proof that was made stands, instead of growing old.
 //
 // Sources: DESIGN §4; the filtering behaviours told apart here are those of RFC 4787, section 5.
 #pragma once

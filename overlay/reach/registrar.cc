@@ -5,9 +5,11 @@
 namespace byway {
 namespace {
 
-// How full the house may be for a leaf that seeks its first home, and for one that seeks another.
+// How full the house may be for a leaf that seeks its first home, its second or third, or a better
+// one than it has.
 constexpr double first_home_share = 1.3;
 constexpr double further_home_share = 0.9;
+constexpr double move_share = 0.7;
 constexpr std::uint32_t busy_retry_s = 30;
 
 }  // namespace
@@ -16,9 +18,11 @@ std::variant<Registered, Refusal> Registrar::judge(const NodeId& leaf,
                                                    const Registration& wish) const {
   const auto lease_s = static_cast<std::uint32_t>(limits::lease / 1s);
   if (has(leaf)) return Registered{lease_s};
-  const double share = wish.seeking <= 1 ? first_home_share : further_home_share;
+  const double share = wish.seeking <= 1                        ? first_home_share
+                       : wish.seeking <= limits::homes_per_leaf ? further_home_share
+                                                                : move_share;
   if (static_cast<double>(leaves_.size()) >= share * static_cast<double>(max_leaves_))
-    return Refusal{RefusalReason::busy, busy_retry_s};
+    return Refusal{RefusalReason::busy, busy_retry_s, {}};
   return Registered{lease_s};
 }
 

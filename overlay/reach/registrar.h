@@ -1,6 +1,10 @@
 // As a supernode: who is registered here. A leaf registers by a handshake and stays as long as it
 // is heard of; one that was silent for its lease is forgotten. Full means BUSY with a time to try
 // again, and never an existing leaf put out.
+//
+// Three classes: a leaf without a home is taken in up to 1.3 times the limit, one that seeks its
+// second or third below 0.9 of it, and one that has three and wants to move (seeking its fourth)
+// below 0.7. So a full house stays open for those who have nowhere else to go.
 #pragma once
 
 #include <map>

@@ -38,7 +38,6 @@ class SelfView {
   // us by IPv4, for with IPv6 there hardly is one. Whether there is a NAT takes one of
   // them, whether it keeps a mapping for other destinations takes two at different addresses.
   NatSummary nat() const;
-  Talk talk() const { return {candidates(), nat()}; }
 
  private:
   struct Seen {

@@ -3,8 +3,15 @@
 #include <algorithm>
 
 namespace byway {
+namespace {
 
-void TcpView::on_observed(TcpId connection, const IpAddress& by, const Endpoint& local,
+// Between two connections made one after the other some flow of another program may have come.
+constexpr int largest_step = 16;
+constexpr std::uint16_t ports_ahead = 6;
+
+}  // namespace
+
+void TcpView::on_observed(TcpId connection, const Endpoint& by, const Endpoint& local,
                           const Endpoint& observed) {
   // From another port than the one we listen on it tells nothing about where we can be reached.
   if (observed.is_set() && listens_on(local.port)) seen_[connection] = {by, local, observed};
@@ -33,6 +40,17 @@ std::vector<Candidate> TcpView::candidates() const {
     if (std::none_of(candidates.begin(), candidates.end(), same))
       candidates.push_back({endpoint, Proto::tcp, how});
   };
+  const NatSummary box = nat();
+  if (box.mapping == Behaviour::address_port_dependent) {
+    // None of the ports that were seen is used again; the last one tells the address.
+    Endpoint next = seen_.rbegin()->second.as;
+    add(next, How::observed);
+    for (std::uint16_t i = 0; box.ports == Ports::sequential && i < ports_ahead; ++i) {
+      ++next.port;
+      add(next, How::predicted);
+    }
+    return candidates;
+  }
   for (const auto& [id, seen] : seen_) add(seen.as, is_local(seen.as) ? How::local : How::observed);
   for (const Endpoint& endpoint : local_) add(endpoint, How::local);
   return candidates;
@@ -40,22 +58,23 @@ std::vector<Candidate> TcpView::candidates() const {
 
 NatSummary TcpView::nat() const {
   NatSummary nat;
-  for (auto a = seen_.begin(); a != seen_.end(); ++a) {
-    if (is_local(a->second.as)) {
-      nat.mapping = Behaviour::none;
+  const Seen* before = nullptr;
+  for (const auto& [id, seen] : seen_) {
+    if (is_local(seen.as)) return {.mapping = Behaviour::none, .ports = Ports::preserved};
+    if (nat.ports == Ports::unknown && seen.as.port == seen.local.port)
       nat.ports = Ports::preserved;
-      return nat;
-    }
-    if (a->second.as.port == a->second.local.port) nat.ports = Ports::preserved;
-    for (auto b = std::next(a); b != seen_.end(); ++b) {
-      if (a->second.by == b->second.by || a->second.by.is_v4() != b->second.by.is_v4()) continue;
-      if (a->second.as != b->second.as)
-        nat.mapping = Behaviour::address_dependent;
-      else if (nat.mapping == Behaviour::unknown)
-        nat.mapping = Behaviour::endpoint_independent;
+    const Seen* last = std::exchange(before, &seen);
+    if (!last || last->by == seen.by || last->by.address.is_v4() != seen.by.address.is_v4())
+      continue;
+    if (last->as != seen.as) {
+      const int step = seen.as.port - last->as.port;
+      nat.mapping = Behaviour::address_port_dependent;
+      nat.ports = step > 0 && step <= largest_step ? Ports::sequential : Ports::random;
+      nat.delta = nat.ports == Ports::sequential ? 1 : 0;
+    } else if (nat.mapping == Behaviour::unknown && last->by.address != seen.by.address) {
+      nat.mapping = Behaviour::endpoint_independent;
     }
   }
-  if (nat.mapping == Behaviour::address_dependent) nat.ports = Ports::unknown;
   return nat;
 }
 

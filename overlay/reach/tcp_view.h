@@ -1,6 +1,10 @@
 // How our TCP looks from outside: where we listen, and under which endpoint supernodes see the
 // connections that leave from a port on which we listen. A view holds as long as its connection:
 // a NAT forgets the mapping with it.
+//
+// Two views from different endpoints tell an easy NAT (the same port both times) from one that
+// gives every connection a port of its own. Where that one just counts, the next connection has
+// one of the next ports, and those are what a peer is told.
 #pragma once
 
 #include <map>
@@ -16,7 +20,8 @@ class TcpView {
  public:
   void set_local(std::vector<Endpoint> endpoints) { local_ = std::move(endpoints); }
   // The supernode at `by` sees our connection, whose near end is `local`, come from `observed`.
-  void on_observed(TcpId connection, const IpAddress& by, const Endpoint& local,
+  // Connections were made in the order of their numbers.
+  void on_observed(TcpId connection, const Endpoint& by, const Endpoint& local,
                    const Endpoint& observed);
   void forget(TcpId connection) { seen_.erase(connection); }
 
@@ -32,7 +37,7 @@ class TcpView {
 
  private:
   struct Seen {
-    IpAddress by;
+    Endpoint by;
     Endpoint local;
     Endpoint as;
   };

@@ -30,7 +30,7 @@ struct Good {
     for (decltype(Welcome::answer) answer :
          {decltype(Welcome::answer)(Greet{}), decltype(Welcome::answer)(Registered{90}),
           decltype(Welcome::answer)(good_talk()),
-          decltype(Welcome::answer)(Refusal{RefusalReason::stale, 30})})
+          decltype(Welcome::answer)(Refusal{RefusalReason::stale, 30, {{ana.id(), there}}})})
       welcomes.push_back(encode(Welcome{.observed = there, .boot = 7, .answer = answer}));
     for (const Message& message :
          {Message(Ping{7, 20'000, 28}), Message(Pong{7, there}),

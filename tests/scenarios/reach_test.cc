@@ -55,20 +55,21 @@ const Kind kinds[] = {
     {"PortRestricted", Nat::port_restricted()},
     {"SymmetricRandom", Nat::symmetric_random()},
     {"SymmetricSequential", Nat::symmetric_sequential()},
+    {"SymmetricBlock", Nat::symmetric_block(512)},
 };
 
 class EveryPair : public ::testing::TestWithParam<std::tuple<Kind, Kind>> {};
 
 TEST_P(EveryPair, IsDirectWhereThatIsPossibleAndElseRelayedForAReason) {
   const auto& [ana_kind, bo_kind] = GetParam();
-  Meeting meeting(Seed{9}, ana_kind.nat, bo_kind.nat);
+  Meeting meeting(Seed{9}, ana_kind.nat, bo_kind.nat, 3);
   auto& [world, hub, ana, bo] = meeting;
-  ASSERT_TRUE(meeting.registered());
+  ASSERT_TRUE(meeting.registered_at(3));
 
   ana.say(bo, "hello");
   EXPECT_TRUE(world.run_until([&] { return !bo.inbox().empty(); }, 1s));
   if (direct_possible(ana_kind.nat, bo_kind.nat)) {
-    EXPECT_TRUE(world.are_direct(ana, bo, 3s));
+    EXPECT_TRUE(world.are_direct(ana, bo, 4500ms));
   } else {
     world.run_for(10s);
     EXPECT_TRUE(ana.reaches(bo, Via::relay));

@@ -10,7 +10,7 @@ TEST(Registration, ALeafLearnsFromItsHomeHowTheWorldSeesIt) {
   Router& nat = world.router("nat", Nat::port_restricted());
   auto& ana = world.leaf("ana").behind(nat);
 
-  ASSERT_TRUE(world.run_until([&] { return ana.is_ready(); }, 1s));
+  ASSERT_TRUE(world.run_until([&] { return ana.is_ready(); }, 4s));
   const auto homes = ana.status().homes;
   ASSERT_EQ(homes.size(), 1u);
   EXPECT_EQ(homes[0].id, hub.id());
@@ -48,7 +48,7 @@ TEST(Registration, ARestartedSupernodeGetsItsLeavesBack) {
   World world{Seed{4}};
   auto& hub = world.supernode("hub");
   auto& ana = world.leaf("ana").behind(Nat::port_restricted());
-  ASSERT_TRUE(world.run_until([&] { return ana.is_ready(); }, 1s));
+  ASSERT_TRUE(world.run_until([&] { return ana.is_ready(); }, 4s));
 
   hub.crash();
   world.run_for(1s);

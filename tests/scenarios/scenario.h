@@ -12,6 +12,8 @@
 
 namespace byway::scenarios {
 
+using sim::direct_by_knocking;
+using sim::direct_possible;
 using sim::Fate;
 using sim::Host;
 using sim::Nat;
@@ -51,21 +53,32 @@ class World : public sim::World {
 
 // Two people who want to talk, and somebody who introduces them.
 struct Meeting {
-  Meeting(Seed seed, const Nat& ana_nat, const Nat& bo_nat)
+  Meeting(Seed seed, const Nat& ana_nat, const Nat& bo_nat, std::size_t supernodes = 1)
       : world(seed),
         hub(world.supernode("hub")),
-        ana(world.leaf("ana").behind(ana_nat)),
+        ana(further(supernodes).world.leaf("ana").behind(ana_nat)),
         bo(world.leaf("bo").behind(bo_nat)) {}
 
   // Both have a home before the first word.
   bool registered() {
     return world.run_until([&] { return ana.is_ready() && bo.is_ready(); }, 5s);
   }
+  // And as many as there are, so that both know what kind of NAT they are behind.
+  bool registered_at(std::size_t homes) {
+    const auto all = [&](const Host& host) { return host.status().homes.size() == homes; };
+    return world.run_until([&] { return all(ana) && all(bo); }, 5s);
+  }
 
   World world;
   Host& hub;
   Host& ana;
   Host& bo;
+
+ private:
+  Meeting& further(std::size_t supernodes) {
+    for (std::size_t i = 2; i <= supernodes; ++i) world.supernode("hub" + std::to_string(i));
+    return *this;
+  }
 };
 
 }  // namespace byway::scenarios

@@ -46,9 +46,6 @@ std::string in_words(const Event& event, const std::function<std::string(const N
           [&](const StreamWritable& e) { return stream(e.stream) + " writable"; },
           [&](const StreamClosed& e) { return stream(e.stream) + " closed" + because(e.why); },
           [&](const RoleChanged& e) { return "is a " + e.role + ": " + e.why; },
-          [&](const SurveyDone& e) {
-            return "asked " + name(e.whom) + (e.answer ? ": answered" : because(e.why));
-          },
           [&](const SupernodeGained& e) { return name(e.id) + " is a member of the mesh"; },
           [&](const SupernodeLost& e) {
             return name(e.id) + " is no member any more" + because(std::string(e.why));
@@ -63,6 +60,9 @@ std::string in_words(const Event& event, const std::function<std::string(const N
           [](const MappingDoubted& e) {
             return "the router names " + e.outside.to_string() + ", but supernodes see " +
                    e.seen.to_string();
+          },
+          [&](const SurveyDone& e) {
+            return "asked " + name(e.whom) + (e.answer ? ": answered" : because(e.why));
           },
           [&](const Step& e) {
             return (e.peer.is_nobody() ? "" : "[" + name(e.peer) + "] ") + e.text;

@@ -75,9 +75,9 @@ class Host final : public Receiver {
   void survey(Host& supernode, const SurveyQuestion& question);
   void send(const Endpoint& to, ByteView bytes);  // raw, from the main port
   void send_as(const Endpoint& from, const Endpoint& to, ByteView bytes);  // with a forged source
-  void crash();    // at once, without a word
-  void leave();    // with goodbyes
-  void restart();  // the same key, nothing remembered
+  void crash();                   // at once, without a word
+  void leave();                   // with goodbyes
+  void restart();                 // the same key, nothing remembered
   void restart_with_peer_book();  // and what it had kept on disk
   void unplug();
   void plug_in();
@@ -93,6 +93,7 @@ class Host final : public Receiver {
   // --- what it sees ---
   bool is_running() const { return overlay_ != nullptr; }
   bool is_ready() const { return ready_; }
+  std::size_t open_sockets() const { return ports_.size(); }
   std::vector<std::string> inbox() const;  // texts, as they arrived
   std::vector<std::string> undelivered() const { return undelivered_; }
   bool reaches(const Host& peer, Via via) const;

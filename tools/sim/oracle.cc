@@ -17,21 +17,31 @@ bool ignores_ports(const Nat& nat) {
   return nat.filtering != Behaviour::address_port_dependent;
 }
 
-}  // namespace
-
-bool tcp_possible(const Nat& a, const Nat& b) {
-  // Whoever lets out one port only reaches nobody at the ports that nodes listen on.
-  if (a.only_tcp_port || b.only_tcp_port) return false;
-  return direct_possible(a.for_tcp(), b.for_tcp());
+// Hard, but each new port is the next one.
+bool counts(const Nat& nat) {
+  return !is_easy(nat) && nat.ports == Ports::sequential;
 }
 
-bool direct_possible(const Nat& a, const Nat& b) {
+}  // namespace
+
+bool direct_by_knocking(const Nat& a, const Nat& b) {
   if (is_blocked(a) || is_blocked(b)) return false;
   if (is_easy(a) && is_easy(b)) return true;
   // The easy side's endpoint is known; the other's knock must come in from a port nobody foresaw.
   if (is_easy(a)) return ignores_ports(a);
   if (is_easy(b)) return ignores_ports(b);
   return false;
+}
+
+bool direct_possible(const Nat& a, const Nat& b) {
+  if (is_blocked(a) || is_blocked(b)) return false;
+  return is_easy(a) || is_easy(b) || (counts(a) && counts(b));
+}
+
+bool tcp_possible(const Nat& a, const Nat& b) {
+  // Whoever lets out one port only reaches nobody at the ports that nodes listen on.
+  if (a.only_tcp_port || b.only_tcp_port) return false;
+  return direct_by_knocking(a.for_tcp(), b.for_tcp());
 }
 
 }  // namespace byway::sim

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from .netns import LabError
 
 NAT_KINDS = ("public", "public-fw", "fullcone", "addr-restricted", "port-restricted",
-             "symmetric-random", "symmetric-seq", "udp-blocked", "tcp443-only")
+             "symmetric-random", "symmetric-seq", "symmetric-block", "udp-blocked", "tcp443-only")
 SEQ_BASE, SEQ_COUNT = 40000, 4096      # port range of symmetric-seq
+BLOCK_BASE, BLOCK_COUNT = 43008, 512   # port range of symmetric-block
 
 
 @dataclass

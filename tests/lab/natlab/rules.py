@@ -4,7 +4,7 @@ Kinds that netfilter offers itself (port-restricted, symmetric) are one masquera
 Cones are not: netfilter filters by remote endpoint, so full cone and address-restricted
 keep maps of their own (external port -> inside endpoint, and back), learnt from packets
 going out."""
-from .model import SEQ_BASE, SEQ_COUNT, Site
+from .model import BLOCK_BASE, BLOCK_COUNT, SEQ_BASE, SEQ_COUNT, Site
 from .netns import LabError
 
 
@@ -105,6 +105,9 @@ def router_rules(s: Site, wan_ip: str, mtu: int = 1500) -> str:
                 learn += [h + "ct reply ip daddr . ct reply proto-dst . meta l4proto . ct original proto-dst != @apdf drop"]
     elif s.nat == "symmetric-random":
         post += ['oifname "wan" ' + T + "masquerade to :1024-65535 fully-random", 'oifname "wan" masquerade']
+    elif s.nat == "symmetric-block":
+        ports = "%d-%d" % (BLOCK_BASE, BLOCK_BASE + BLOCK_COUNT - 1)
+        post += ['oifname "wan" ' + T + "masquerade to :%s fully-random" % ports, 'oifname "wan" masquerade']
     elif s.nat == "symmetric-seq":
         seq = ", ".join("%d : %s . %d" % (i, wan_ip, SEQ_BASE + i) for i in range(SEQ_COUNT))
         post += ['oifname "wan" ' + T + "snat ip to numgen inc mod %d map { %s }" % (SEQ_COUNT, seq),

@@ -24,6 +24,7 @@ EXPECT = {
     "port-restricted":  (("EIM", "preserved", "APDF"),) * 2,
     "symmetric-random": (("APDM", "random", "APDF"),) * 2,
     "symmetric-seq":    (("APDM", "sequential", "APDF"),) * 2,
+    "symmetric-block":  (("APDM", "random", "APDF"),) * 2,
     "udp-blocked":      (None, ("EIM", "preserved", "APDF")),
     "tcp443-only":      (None, None),
 }

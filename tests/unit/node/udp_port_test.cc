@@ -163,6 +163,35 @@ TEST(UdpPort, ASpareSocketHasAPortOfItsOwnAndHearsTheAnswersToIt) {
   EXPECT_TRUE(ana.open_spare(17, std::nullopt));
 }
 
+TEST(UdpPort, SpareSocketsSendInTheOrderTheyAreTold) {
+  boost::asio::io_context io;
+  UdpPort from(io), to(io);
+  ASSERT_TRUE(from.bind(loopback()));
+  const Endpoint target = *to.bind(loopback());
+  std::vector<Bytes> arrived;
+  from.start([](std::span<const Datagram>) {});
+  to.start([&](std::span<const Datagram> datagrams) {
+    for (const Datagram& train : datagrams) {
+      const std::size_t whole = train.bytes.size();
+      const std::size_t segment = train.segment_size ? train.segment_size : whole;
+      for (std::size_t at = 0; at < whole; at += segment)
+        arrived.push_back(to_bytes(train.bytes.subspan(at, std::min(segment, whole - at))));
+    }
+  });
+  for (SocketId id = 1; id <= 3; ++id) ASSERT_TRUE(from.open_spare(id, std::nullopt));
+  std::vector<Bytes> expected;
+  for (const SocketId id : std::initializer_list<SocketId>{1, 3, 2, 2, 1, 3}) {
+    expected.push_back(filled(10, static_cast<std::uint8_t>(expected.size())));
+    auto next = transmit(target, expected.back());
+    next.socket = id;
+    from.send(next);
+  }
+  from.flush();
+  for (int i = 0; i < 1000 && arrived.size() < expected.size(); ++i)
+    io.run_one_for(std::chrono::milliseconds(5));
+  EXPECT_EQ(arrived, expected);
+}
+
 TEST(UdpPort, WhatWasGatheredForASpareSocketLeavesBeforeItCloses) {
   Pair pair;
   const auto spare = pair.from.open_spare(first_spare_socket, std::nullopt);

@@ -62,6 +62,13 @@ TEST(Connections, AnAttemptAndAStrangerHaveTheirTime) {
   EXPECT_EQ(next_order<CloseTcp>(connections)->id, stranger);
 }
 
+TEST(Connections, AnAttemptToMeetAPeerEndsBeforeItsThirdSyn) {
+  Connections connections;
+  connections.open(noon, hub, Purpose::punch, node(1));
+  EXPECT_FALSE(connections.poll_expired(noon + 2s));
+  EXPECT_TRUE(connections.poll_expired(noon + 2999ms));
+}
+
 TEST(Connections, StrangersAreFewAndFewFromOneAddressAndTheProvedDoNotCount) {
   Connections connections;
   const auto from = [](std::uint8_t host, std::size_t port) {
@@ -99,6 +106,16 @@ TEST(Connections, AttemptsOfOursAreFewToo) {
   EXPECT_EQ(begun, limits::tcp_openings);
 }
 
+TEST(Connections, AttemptsAreGivenUpAndWhatStandsIsLeftToThePeerToo) {
+  Connections connections;
+  const TcpId first = connections.open(noon, hub, Purpose::punch, node(1));
+  const TcpId second = connections.open(noon, hub, Purpose::punch, node(1));
+  connections.on_open(noon, second, here);
+  connections.give_up_attempts(node(1), Purpose::punch);
+  EXPECT_FALSE(connections.find(first));
+  EXPECT_TRUE(connections.find(second));
+}
+
 TEST(Connections, WhoGoesTakesItsConnectionsAlongAndNobodyElses) {
   Connections connections;
   const TcpId dial = connections.open(noon, hub, Purpose::dial, node(1));
@@ -106,7 +123,8 @@ TEST(Connections, WhoGoesTakesItsConnectionsAlongAndNobodyElses) {
   const TcpId other = connections.open(noon, hub, Purpose::dial, node(2));
   connections.close_all_of(node(1), Purpose::dial);
   EXPECT_FALSE(connections.find(dial));
-  EXPECT_TRUE(connections.find(node(1), Purpose::look));
+  EXPECT_TRUE(connections.find(node(1), hub));
+  EXPECT_EQ(connections.looking(node(1)), 1u);
   connections.close_all_of(node(1), {}, look);
   EXPECT_TRUE(connections.find(look)) << "but this one";
   connections.on_proved(look, node(3));

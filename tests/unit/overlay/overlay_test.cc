@@ -195,13 +195,13 @@ TEST_F(OverlayStory, StrangersWhoNeverConfirmCostABoundedTableAndLeaveNothingBeh
   EXPECT_EQ(hub->counters().handshakes_evicted, more);
   EXPECT_EQ(hub->status(noon).peers.size(), limits::unconfirmed_links);
   TimePoint now = noon;
-  while (const auto next = hub->next_timeout()) {
-    ASSERT_LE(*next, noon + 1min);
+  while (!hub->status(now).peers.empty()) {
+    const auto next = hub->next_timeout();
+    ASSERT_TRUE(next && *next <= noon + 1min);
     now = std::max(now, *next);
     hub->on_timeout(now);
     hub.sent(now);
   }
-  EXPECT_THAT(hub->status(now).peers, IsEmpty());
 }
 
 TEST_F(OverlayStory, UnderAFloodACookieComesBeforeAnyCurve) {

@@ -54,7 +54,8 @@ class PathStory : public testing::Test {
       for (const auto& probe : drain(paths, now)) {
         sent.push_back({now, probe.route});
         const auto delay = answering.find(probe.route);
-        if (delay != answering.end())
+        const bool passes = probe.ping.padding + 58u <= carries;
+        if (delay != answering.end() && passes)
           pongs.emplace(now + delay->second, std::pair(probe.route, probe.ping.nonce));
       }
       const auto next = paths.next_timeout();
@@ -84,6 +85,7 @@ class PathStory : public testing::Test {
   TimePoint now = noon;
   Paths paths{Random(7)};
   std::map<Route, Duration> answering;
+  std::size_t carries = 10'000;  // the largest datagram, wherever it goes
   std::multimap<TimePoint, std::pair<Route, std::uint64_t>> pongs;
   std::vector<Sent> sent;
 };
@@ -138,6 +140,24 @@ TEST_F(PathStory, WhoIsFollowedToASecondAddressStaysAtBothWhereBothWork) {
   EXPECT_EQ(best(), moved);
   ASSERT_NE(paths.find(direct), nullptr);
   EXPECT_FALSE(paths.find(direct)->doubted());
+}
+
+TEST_F(PathStory, WhoHasMovedUsesTheRelayUntilTheOldWayAnswers) {
+  works(direct, 20ms);
+  works(relay, 80ms);
+  paths.add(now, direct, kept);
+  paths.add(now, relay, kept);
+  run_for(1s);
+  ASSERT_EQ(best(), direct);
+  paths.doubt_direct(now);
+  EXPECT_EQ(best(), relay);
+  run_for(100ms);
+  EXPECT_EQ(best(), direct) << "it works from the new address too";
+  breaks(direct);
+  paths.doubt_direct(now);
+  run_for(5s);
+  EXPECT_EQ(best(), relay);
+  EXPECT_EQ(paths.find(direct), nullptr);
 }
 
 TEST_F(PathStory, FollowingSomebodyWhoProvedNothingChangesNothing) {
@@ -344,6 +364,71 @@ TEST_F(PathStory, AProbeOfSizeRaisesWhatThePathCarriesOnlyWhenItIsAnswered) {
   EXPECT_FALSE(paths.probe_size(now, moved, limits::probe_packet_size)) << "not proved";
 }
 
+TEST_F(PathStory, TheSizeIsFoundInStepsAndWhatDidNotPassIsTriedAgainSeldom) {
+  works(direct, 20ms);
+  paths.prove(now, direct, quiet, 20ms);
+  paths.find_size(now, direct);
+  run_for(1s);
+  EXPECT_EQ(paths.best()->packet_size, limits::largest_packet_size);
+  EXPECT_EQ(pings_on(direct), 2u);
+
+  const Route narrow{.endpoint = at("198.51.100.9:7000")};
+  works(narrow, 20ms);
+  carries = 1420;
+  paths.prove(now, narrow, quiet, 20ms);
+  paths.find_size(now, narrow);
+  const auto before = pings_on(narrow);
+  run_for(60s);
+  EXPECT_EQ(paths.find(narrow)->packet_size, limits::probe_packet_size);
+  EXPECT_EQ(pings_on(narrow) - before, 1u + limits::size_probes);
+  carries = 1500;
+  run_for(limits::size_probe_again);
+  EXPECT_EQ(paths.find(narrow)->packet_size, limits::largest_packet_size);
+
+  const Route v6{.endpoint = at("[2001:db8::7]:7000")};
+  works(v6, 20ms);
+  paths.prove(now, v6, quiet, 20ms);
+  paths.find_size(now, v6);
+  run_for(1s);
+  EXPECT_EQ(paths.find(v6)->packet_size, limits::largest_packet_size - limits::ipv6_takes_more);
+}
+
+TEST_F(PathStory, WhereLargePacketsCeaseToPassSmallOnesAreSentWithinThreeSeconds) {
+  works(direct, 20ms);
+  paths.prove(now, direct, kept, 20ms);
+  paths.find_size(now, direct);
+  const auto use_for = [&](Duration span) {
+    for (const TimePoint end = now + span; now < end; run_for(50ms))
+      paths.on_data_sent(now, direct);
+  };
+  use_for(5s);
+  ASSERT_EQ(paths.best()->packet_size, limits::largest_packet_size);
+
+  carries = 1300;
+  use_for(2700ms);
+  ASSERT_NE(paths.best(), nullptr) << "it still carries small ones";
+  EXPECT_EQ(paths.best()->packet_size, limits::packet_size);
+  use_for(20s);
+  EXPECT_EQ(paths.best()->packet_size, limits::packet_size);
+  carries = 1450;
+  use_for(limits::size_probe_again);
+  EXPECT_EQ(paths.best()->packet_size, limits::probe_packet_size);
+}
+
+TEST_F(PathStory, OneLargePingLostSaysNothing) {
+  works(direct, 20ms);
+  paths.prove(now, direct, kept, 20ms);
+  paths.find_size(now, direct);
+  for (int second = 0; second < 60; ++second) {
+    carries = second % 10 == 5 ? 1300 : 1500;
+    for (int i = 0; i < 20; ++i) {
+      paths.on_data_sent(now, direct);
+      run_for(50ms);
+    }
+  }
+  EXPECT_EQ(paths.best()->packet_size, limits::largest_packet_size);
+}
+
 TEST_F(PathStory, AProbeOfSizeIsNeverSmallerThanWhatItProves) {
   Random random(3);
   for (int i = 0; i < 300; ++i) {
@@ -376,6 +461,30 @@ TEST_F(PathStory, ALaneThatIsGoneTakesItsPathAlong) {
   paths.remove_lane(relay.lane);
   EXPECT_EQ(best(), other_relay);
   EXPECT_EQ(paths.find(relay), nullptr);
+}
+
+TEST_F(PathStory, AClosedConnectionTakesItsPathAlongAndIsReported) {
+  Route connection = by_tcp;
+  connection.connection = 5;
+  paths.prove(now, connection, kept, 80ms);
+  paths.prove(now, relay, kept, 80ms);
+  ASSERT_EQ(paths.best()->route, connection);
+  paths.remove_connection(4);
+  EXPECT_TRUE(paths.find(connection));
+  paths.remove_connection(5);
+  EXPECT_EQ(paths.best()->route, relay);
+  const auto lost = paths.take_lost();
+  ASSERT_EQ(lost.size(), 1u);
+  EXPECT_EQ(lost[0].route, connection);
+}
+
+TEST_F(PathStory, WhoComesByTcpMayHaveLostItsUdpAndThatIsFoundOut) {
+  paths.prove(now, direct, quiet, 80ms);
+  answering[by_tcp] = 80ms;
+  paths.prove(now, by_tcp, quiet, 80ms);
+  EXPECT_EQ(paths.best()->route, direct) << "as long as it answers";
+  run_until(now + 2s);
+  EXPECT_EQ(paths.best()->route, by_tcp);
 }
 
 TEST_F(PathStory, HoweverManyWaysAreOfferedFewAreKeptAndTheProvedOneStays) {
@@ -450,6 +559,7 @@ TEST_F(PathStory, NoHistoryLeavesADeadlineBehind) {
           break;
         case 10:
           subject.test_all(time);
+          if (random.chance(0.5)) subject.doubt_direct(time);
           break;
         case 8:
           if (!open.empty()) {

@@ -611,19 +611,19 @@ TEST(Contacted, WhatHadToBeForgottenIsNotTakenForSilence) {
   EXPECT_FALSE(contacted.is_quiet(noon + 1s + 10min, address("8.1.0.3")));
 }
 
-TEST_F(ProverStory, TwoOfManyAreLeftUncontactedAndTheSameOnesEachTime) {
+TEST_F(ProverStory, AsManyAsAProofTakesAreLeftUncontactedAndTheSameOnesEachTime) {
   std::vector<NodeId> known;
   for (int i = 0; i < 20; ++i) known.push_back(Identity::generate(random).id());
   EXPECT_THAT(prover.reserved(known), IsEmpty()) << "with nothing to prove";
   prover.on_claim(now, at("203.0.113.5:7000"), Proto::udp);
   const auto reserved = prover.reserved(known);
-  ASSERT_THAT(reserved, SizeIs(2));
+  ASSERT_THAT(reserved, SizeIs(3));
   std::reverse(known.begin(), known.end());
   EXPECT_EQ(prover.reserved(known), reserved) << "in whatever order they are listed";
 
   prover.on_linked(reserved[0], address("198.51.100.1"));
   const auto others = prover.reserved(known);
-  EXPECT_THAT(others, SizeIs(2));
+  EXPECT_THAT(others, SizeIs(3));
   EXPECT_THAT(others, testing::Not(testing::Contains(reserved[0]))) << "too late for that one";
 
   std::set<std::vector<NodeId>> choices;
@@ -645,7 +645,46 @@ TEST_F(ProverStory, WhereFewAreKnownAHomeComesFirst) {
   EXPECT_EQ(reserved_of(1), 0u);
   EXPECT_EQ(reserved_of(2), 1u);
   EXPECT_EQ(reserved_of(3), 2u);
-  EXPECT_EQ(reserved_of(4), 2u);
+  EXPECT_EQ(reserved_of(4), 3u);
+}
+
+TEST_F(ProverStory, OnceProvedTwoStrangersAreEnough) {
+  the_usual_street();
+  prover.on_claim(now, at("203.0.113.5:7000"), Proto::udp);
+  run_for(30min);
+  ASSERT_TRUE(prover.is_proved());
+  std::vector<NodeId> known;
+  for (int i = 0; i < 20; ++i) known.push_back(Identity::generate(random).id());
+  EXPECT_THAT(prover.reserved(known), SizeIs(2));
+}
+
+TEST_F(ProverStory, WhomWeMetIsToldSoThatNobodyDialsInVain) {
+  the_usual_street();
+  std::vector<Prover::Known> known;
+  for (auto& n : street) known.push_back({n->identity.id(), n->at.address});
+  prover.on_known(known);
+  prover.on_claim(now, at("203.0.113.5:7000"), Proto::udp);
+  run_for(5s);
+  ASSERT_THAT(asks, SizeIs(3)) << "three helpers, three strangers, and not one dial in vain";
+  EXPECT_TRUE(prover.is_proved());
+  EXPECT_THAT(asks[0].request.met, SizeIs(3)) << "the homes";
+  EXPECT_THAT(asks[2].request.met, SizeIs(5)) << "and those who have dialled since";
+}
+
+TEST_F(ProverStory, AProofStandsWhereNobodyIsLeftToDial) {
+  home("198.51.100.1:7000");
+  Neighbour& only = stranger("8.1.0.1:7000");
+  prover.on_netgroups(now, 1);
+  prover.on_claim(now, at("203.0.113.5:7000"), Proto::udp);
+  run_for(1min);
+  ASSERT_TRUE(prover.is_proved());
+  prover.on_known({{only.identity.id(), only.at.address}});
+  prover.on_netgroups(now, 3);
+  for (int hour = 0; hour < 30 * 6; ++hour) {  // it has become a neighbour, always in touch
+    ana_sends(only.at.address);
+    run_for(10min - 1s);
+  }
+  EXPECT_THAT(story, ElementsAre("proved 203.0.113.5:7000"));
 }
 
 TEST_F(ProverStory, OnceItIsClearThatANatStandsInTheWayAllThreeHomesAreTaken) {

@@ -64,6 +64,21 @@ TEST(Relay, ALinkThatMovesTakesItsLanesAlong) {
   EXPECT_EQ(relay.judge(noon, from_ana, lane, 100).forward_to, std::nullopt);
 }
 
+TEST(Relay, WhoChangesBetweenUdpAndTcpIsHeardFromBothAndSpokenToByTheNew) {
+  Relay relay(0, 0);
+  relay.open(noon, lane, ana.node, ana, bo);
+  Route by_tcp = from_ana;
+  by_tcp.proto = Proto::tcp;
+  by_tcp.connection = 5;
+  relay.rebind(ana.node, by_tcp);
+  EXPECT_EQ(relay.judge(noon, from_bo, lane, 100).forward_to, by_tcp);
+  EXPECT_EQ(relay.judge(noon, from_ana, lane, 100).forward_to, from_bo) << "was under way";
+  EXPECT_EQ(relay.judge(noon, by_tcp, lane, 100).forward_to, from_bo);
+  Route another = by_tcp;
+  another.connection = 6;
+  EXPECT_EQ(relay.judge(noon, another, lane, 100).forward_to, std::nullopt);
+}
+
 TEST(Relay, AnIdleLaneIsGoneAndAUsedOneStays) {
   Relay relay(0, 0);
   relay.open(noon, lane, ana.node, ana, bo);

@@ -68,6 +68,14 @@ TEST(TcpPunch, WhoseConnectionCameFirstIsNotConnectedToAgain) {
   EXPECT_THAT(attempts(punch, noon + 2s), IsEmpty());
 }
 
+TEST(TcpPunch, AGuessedPortIsTriedOnce) {
+  TcpPunch punch;
+  punch.start(noon, noon, {by_tcp("198.51.100.7:7000", How::predicted)});
+  attempts(punch, noon);
+  punch.on_ended(noon, bo, TcpEnd::refused);
+  EXPECT_THAT(attempts(punch, noon + 3s), IsEmpty());
+}
+
 TEST(TcpPunch, ToldAgainItKeepsTheMomentAndTakesInWhatIsNew) {
   TcpPunch punch;
   EXPECT_TRUE(punch.start(noon, noon + 40ms, {by_tcp("198.51.100.7:7000")}));

@@ -11,7 +11,8 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-const IpAddress hub = address("203.0.113.10"), hob = address("198.18.0.10");
+const Endpoint hub = at("203.0.113.10:7000"), hob = at("198.18.0.10:7000");
+const Endpoint hub_443 = at("203.0.113.10:443");
 const Endpoint inside = at("192.168.1.7:7000"), outside = at("198.51.100.7:7000");
 
 TEST(TcpView, KnowsNothingUntilSomebodyTells) {
@@ -52,7 +53,35 @@ TEST(TcpView, TwoSupernodesShowWhetherTheNatKeepsThePort) {
   easy.on_observed(2, hob, inside, outside);
   hard.on_observed(2, hob, inside, at("198.51.100.7:31337"));
   EXPECT_EQ(easy.nat().mapping, Behaviour::endpoint_independent);
-  EXPECT_EQ(hard.nat().mapping, Behaviour::address_dependent);
+  EXPECT_EQ(hard.nat().mapping, Behaviour::address_port_dependent);
+  EXPECT_EQ(hard.nat().ports, Ports::random);
+  EXPECT_THAT(hard.candidates(),
+              ElementsAre(Candidate{at("198.51.100.7:31337"), Proto::tcp, How::observed}));
+}
+
+TEST(TcpView, TwoPortsOfOneSupernodeShowAnotherPortButNotAnEasyNat) {
+  TcpView view;
+  view.set_local({inside});
+  view.on_observed(1, hub, inside, outside);
+  view.on_observed(2, hub_443, inside, outside);
+  EXPECT_EQ(view.nat().mapping, Behaviour::unknown) << "it may go by address";
+  view.on_observed(3, hub_443, inside, outside);
+  EXPECT_EQ(view.nat().mapping, Behaviour::unknown);
+  view.on_observed(4, hub, inside, at("198.51.100.7:7004"));
+  EXPECT_EQ(view.nat().mapping, Behaviour::address_port_dependent);
+}
+
+TEST(TcpView, ANatThatCountsIsForeseen) {
+  TcpView view;
+  view.set_local({inside});
+  view.on_observed(7, hub, inside, at("198.51.100.7:40010"));
+  view.on_observed(8, hub_443, inside, at("198.51.100.7:40012"));
+  EXPECT_EQ(view.nat().ports, Ports::sequential);
+  const auto candidates = view.candidates();
+  ASSERT_EQ(candidates.size(), 7u);
+  EXPECT_EQ(candidates[0], (Candidate{at("198.51.100.7:40012"), Proto::tcp, How::observed}));
+  EXPECT_EQ(candidates[1], (Candidate{at("198.51.100.7:40013"), Proto::tcp, How::predicted}));
+  EXPECT_EQ(candidates[6], (Candidate{at("198.51.100.7:40018"), Proto::tcp, How::predicted}));
 }
 
 }  // namespace

@@ -3,9 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
 #include <string>
 #include <vector>
 
+#include "protocol/random.h"
 #include "tests/unit/overlay/cast.h"
 
 namespace byway {
@@ -48,6 +50,36 @@ TEST(Timers, WhoseDeadlineIsRemovedIsNotWoken) {
   timers.set("ana", std::nullopt);
   timers.set("nobody", std::nullopt);
   EXPECT_THAT(due(timers, noon + 1s), ElementsAre("bo"));
+}
+
+TEST(Timers, AreWokenAsASortedListWouldHaveIt) {
+  Random random{11};
+  Timers<int> timers;
+  std::map<int, TimePoint> expected;
+  TimePoint now = noon;
+  for (int i = 0; i < 20'000; ++i) {
+    const int key = static_cast<int>(random.below(60));
+    if (random.chance(0.15)) {
+      timers.set(key, std::nullopt);
+      expected.erase(key);
+    } else {
+      timers.set(key, expected[key] = now + random.below(40) * 1ms);
+    }
+    if (random.chance(0.1)) now += random.below(30) * 1ms;
+    while (const auto woken = timers.pop_due(now)) {
+      const auto first =
+          std::min_element(expected.begin(), expected.end(), [](const auto& a, const auto& b) {
+            return std::pair(a.second, a.first) < std::pair(b.second, b.first);
+          });
+      ASSERT_TRUE(first != expected.end());
+      ASSERT_EQ(*woken, first->first);
+      ASSERT_LE(first->second, now);
+      expected.erase(first);
+    }
+    std::optional<TimePoint> next;
+    for (const auto& [k, at] : expected) next = earlier(next, at);
+    ASSERT_EQ(timers.next(), next);
+  }
 }
 
 TEST(Timers, EarlierPrefersAnyDeadlineToNone) {

@@ -244,15 +244,6 @@ TEST(Codec, AHandshakeOrRecordThatIsTooLongIsNotPassedOn) {
   EXPECT_FALSE(heard(Registration{Bytes(1101, 7), 1}));
 }
 
-TEST(Codec, AKeyThatIsNoPointIsNobodysHello) {
-  Hello hello{.id = person(1).id()};
-  EXPECT_TRUE(decode_hello(encode(hello)));
-  hello.id = NodeId();
-  EXPECT_FALSE(decode_hello(encode(hello)));
-  hello.id = NodeId::trusted(Key{1});  // the neutral element
-  EXPECT_FALSE(decode_hello(encode(hello)));
-}
-
 TEST(Codec, AClockThatShowsNoTimeIsNotBelieved) {
   Hello hello{.id = person(1).id()};
   Welcome welcome;

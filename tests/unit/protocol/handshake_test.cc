@@ -85,7 +85,9 @@ TEST_F(Handshake, AClaimedNameMustBelongToTheKeyThatWasProved) {
   const Bytes hello = dial(bo.id()).start({});
   const auto answer = Responder::open(crypto, bo, hello);
   EXPECT_FALSE(initiator_matches(crypto, eve.id(), answer->initiator_x25519()));
+  // Keys that are no points, or the neutral one, are nobody's.
   EXPECT_FALSE(initiator_matches(crypto, NodeId(), answer->initiator_x25519()));
+  EXPECT_FALSE(initiator_matches(crypto, NodeId::trusted(Key{1}), answer->initiator_x25519()));
 }
 
 TEST_F(Handshake, AForgedAnswerDoesNotSpoilTheTrueOne) {

@@ -14,13 +14,25 @@ TEST(Oracle, EasyNatsAlwaysMeet) {
 
 TEST(Oracle, ASymmetricNatMeetsOnlyWhoDoesNotLookAtPorts) {
   for (const Nat& hard : {Nat::symmetric_random(), Nat::symmetric_sequential()}) {
-    EXPECT_TRUE(direct_possible(hard, Nat::public_host()));
-    EXPECT_TRUE(direct_possible(Nat::full_cone(), hard));
-    EXPECT_TRUE(direct_possible(hard, Nat::address_restricted()));
-    EXPECT_FALSE(direct_possible(hard, Nat::port_restricted()));
-    EXPECT_FALSE(direct_possible(Nat::firewall(), hard));
-    EXPECT_FALSE(direct_possible(hard, Nat::symmetric_random()));
+    EXPECT_TRUE(direct_by_knocking(hard, Nat::public_host()));
+    EXPECT_TRUE(direct_by_knocking(Nat::full_cone(), hard));
+    EXPECT_TRUE(direct_by_knocking(hard, Nat::address_restricted()));
+    EXPECT_FALSE(direct_by_knocking(hard, Nat::port_restricted()));
+    EXPECT_FALSE(direct_by_knocking(Nat::firewall(), hard));
+    EXPECT_FALSE(direct_by_knocking(hard, Nat::symmetric_random()));
   }
+}
+
+TEST(Oracle, PortsCanBeGuessedWhereOnlyOneSidesAreByChance) {
+  for (const Nat& easy : {Nat::firewall(), Nat::full_cone(), Nat::port_restricted()})
+    for (const Nat& hard :
+         {Nat::symmetric_random(), Nat::symmetric_sequential(), Nat::symmetric_block(512)}) {
+      EXPECT_TRUE(direct_possible(easy, hard));
+      EXPECT_TRUE(direct_possible(hard, easy));
+    }
+  EXPECT_TRUE(direct_possible(Nat::symmetric_sequential(), Nat::symmetric_sequential()));
+  EXPECT_FALSE(direct_possible(Nat::symmetric_sequential(), Nat::symmetric_random()));
+  EXPECT_FALSE(direct_possible(Nat::symmetric_random(), Nat::symmetric_random()));
 }
 
 TEST(Oracle, BlockedUdpMeetsNobody) {

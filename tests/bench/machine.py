@@ -1,0 +1,146 @@
+"""Two or three hosts on one machine: network namespaces joined by veth, programs pinned to cores.
+
+  client (10.77.1.1) ---veth 1500--- hub (10.77.1.2)
+     '--------------veth 1500--------------- far (10.77.2.2)     where a third is asked for
+
+Everything is named after this process and taken away at the end.
+"""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+
+class Unable(Exception):
+    """This machine cannot show it; the reason."""
+
+
+class Machine:
+    def __init__(self, build):
+        self.build = build
+        self.prefix = f"byb{os.getpid()}"
+        self.spaces = []
+        self.children = []
+        self.dir = tempfile.mkdtemp(prefix="byway-bench-")
+
+    def __enter__(self):
+        if os.geteuid() != 0 or not shutil.which("ip"):
+            raise Unable("needs root and the ip command")
+        return self
+
+    def __exit__(self, *_):
+        for child in self.children:
+            if child.poll() is None:
+                child.send_signal(signal.SIGTERM)
+        for child in self.children:
+            try:
+                child.wait(5)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+        for space in self.spaces:
+            subprocess.run(["ip", "netns", "del", space], check=False)
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    # --- hosts ---
+
+    def host(self, name):
+        space = f"{self.prefix}-{name}"
+        if space not in self.spaces:
+            sh("ip", "netns", "add", space)
+            self.spaces.append(space)
+            sh("ip", "-n", space, "link", "set", "lo", "up")
+        return space
+
+    def wire(self, a, a_address, b, b_address):
+        """Joins two hosts. Returns the two interfaces' names."""
+        number = len(os.listdir(self.dir))
+        ends = [f"{self.prefix[-6:]}w{number}{side}" for side in "ab"]
+        open(os.path.join(self.dir, f"wire{number}"), "w").close()
+        spaces = [self.host(a), self.host(b)]
+        sh("ip", "link", "add", ends[0], "netns", spaces[0], "mtu", "1500", "type", "veth",
+           "peer", "name", ends[1], "netns", spaces[1], "mtu", "1500")
+        for space, end, address in zip(spaces, ends, (a_address, b_address)):
+            sh("ip", "-n", space, "addr", "add", f"{address}/24", "dev", end)
+            sh("ip", "-n", space, "link", "set", end, "up")
+        return ends
+
+    def shape(self, host, interface, *netem):
+        words = ["ip", "netns", "exec", self.host(host), "tc", "qdisc", "replace", "dev", interface, "root", "netem"]
+        if subprocess.run([*words, *netem], check=False, stderr=subprocess.DEVNULL).returncode != 0:
+            raise Unable("this kernel has no netem, so there are no slow links to be had")
+
+    # --- programs ---
+
+    def program(self, name):
+        for folder in ("node", "tests/bench", "tools"):
+            path = os.path.join(self.build, folder, name)
+            if os.path.exists(path):
+                return path
+        raise Unable(f"{name} is not in {self.build}; build it first")
+
+    def start(self, host, core, *command, **how):
+        child = subprocess.Popen(self.words(host, core, command), stdout=subprocess.PIPE, text=True, **how)
+        self.children.append(child)
+        return child
+
+    def run(self, host, core, *command, timeout=300):
+        done = subprocess.run(self.words(host, core, command), stdout=subprocess.PIPE, text=True, timeout=timeout)
+        if done.returncode != 0:
+            raise RuntimeError(f"{' '.join(command)}: exit code {done.returncode}")
+        return done.stdout
+
+    def words(self, host, core, command):
+        words = ["ip", "netns", "exec", self.host(host)]
+        if core is not None and os.cpu_count() > 1:
+            words += ["taskset", "-c", str(core)]
+        return words + [str(word) for word in command]
+
+    def stop(self, child):
+        child.send_signal(signal.SIGTERM)
+        child.wait(10)
+
+    def node(self, host, core, name, listen, *options):
+        """A byway that is ready. Returns the process, its id and its state directory."""
+        state = os.path.join(self.dir, name)
+        child = self.start(host, core, self.program("byway"), "run", "--state-dir", state, "--listen", listen,
+                           *options, stderr=subprocess.DEVNULL)
+        for line in child.stdout:
+            if line.startswith("ready"):
+                return child, line.split("id=")[1].split()[0], state
+        raise RuntimeError(f"{name} did not become ready")
+
+    def ask(self, host, state, *words, core=None, timeout=300):
+        """The JSON objects that a command prints."""
+        out = self.run(host, core, self.program("byway"), *words, "--json", "--state-dir", state, timeout=timeout)
+        return [json.loads(line) for line in out.splitlines() if line.strip()]
+
+
+def sh(*words):
+    subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+
+
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat") as stat:
+        fields = stat.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def rss_bytes(pid):
+    with open(f"/proc/{pid}/status") as status:
+        for line in status:
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
+def wait_for(condition, seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
