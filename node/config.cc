@@ -65,8 +65,7 @@ po::options_description file_options() {
       "seeds", text()->value_name("FILE"), "more of them, one a line; # begins a comment")(
       "join", text()->value_name("LINE"), "join by the invitation that `byway invite` printed")(
       "role", text()->value_name("auto|leaf|supernode"),
-      "what to be for others: whatever proves possible (auto, the default), a leaf only, or a "
-      "supernode")(
+      "what to be for others: a leaf only (the default), a supernode, or whatever proves possible")(
       "promote-after", text()->value_name("S"),
       "with --role auto: seconds that the address must have been stable (1200)")(
       "name", text()->value_name("NAME"), "what to call this node in its own status")(
@@ -165,9 +164,7 @@ std::optional<Problem> read_all(const po::variables_map& values, RunConfig& conf
       config.role = Role::supernode;
     else if (*role == "auto")
       config.role.reset();
-    else if (*role == "leaf")
-      config.role = Role::leaf;
-    else
+    else if (*role != "leaf")
       return problem("role", "there is no role '" + *role + "'; it is auto, leaf or supernode");
   }
   if (const auto name = text_of_option("name")) {

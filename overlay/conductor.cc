@@ -355,7 +355,7 @@ std::optional<TimePoint> Overlay::Conductor::next_timeout() const {
   next = earlier(next, proof_helper_.next_timeout());
   next = earlier(next, dialler_.next_timeout());
   next = earlier(next, promotion_.next_timeout());
-  if (!leaving_) next = earlier(next, book_.next_feeler());
+  if (!leaving_ && book_.size() > 0) next = earlier(next, book_.next_feeler());
   next = earlier(next, lan_.next_timeout());
   next = earlier(next, connections_.next_timeout());
   next = earlier(next, survey_.next_timeout());
@@ -428,21 +428,24 @@ void Overlay::Conductor::forget(const NodeId& id) {
   std::erase_if(direct_peers_, [&](const auto& direct) { return direct.second == id; });
   timers_.set(id, std::nullopt);
   sendable_.erase(id);
+  peer_index_.erase(id);
   peers_.erase(id);
 }
 
 Peer* Overlay::Conductor::find(const NodeId& id) {
-  const auto found = peers_.find(id);
-  return found == peers_.end() ? nullptr : &found->second;
+  const auto found = peer_index_.find(id);
+  return found == peer_index_.end() ? nullptr : found->second;
 }
 const Peer* Overlay::Conductor::find(const NodeId& id) const {
-  const auto found = peers_.find(id);
-  return found == peers_.end() ? nullptr : &found->second;
+  const auto found = peer_index_.find(id);
+  return found == peer_index_.end() ? nullptr : found->second;
 }
 
 Peer& Overlay::Conductor::ensure_peer(const NodeId& id) {
   if (Peer* known = find(id)) return *known;
-  return peers_.try_emplace(id, crypto_, identity_, id, random_.fork()).first->second;
+  Peer& peer = peers_.try_emplace(id, crypto_, identity_, id, random_.fork()).first->second;
+  peer_index_.emplace(id, &peer);
+  return peer;
 }
 
 // --- what to do ----------------------------------------------------------------------------------

@@ -21,6 +21,7 @@
 //   conductor_status.cc      what `status` shows
 #pragma once
 
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <deque>
 #include <map>
 #include <set>
@@ -184,6 +185,7 @@ class Overlay::Conductor {
   void lose_home(TimePoint now, Peer& peer, const std::string& why);
   void lose_leaf(TimePoint now, Peer& peer);
   void announce_record(TimePoint now);
+  void keep_record(TimePoint now, const RecordPtr& record);
   Outcome on_new_record(TimePoint now, Peer& leaf, const Registration& registration);
   Outcome on_introduce(TimePoint now, Peer& caller, const Introduce& introduce);
   Outcome introduced_to_us(TimePoint now, Peer& home, const Path& from, const Introduce& introduce);
@@ -428,6 +430,7 @@ class Overlay::Conductor {
 
   IndexTable indices_;  // before the peers: their sessions hold indices
   std::map<NodeId, Peer> peers_;
+  boost::unordered_flat_map<NodeId, Peer*, std::hash<NodeId>> peer_index_;  // of the same
   Timers<NodeId> timers_;
   std::set<NodeId> touched_;
 

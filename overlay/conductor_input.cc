@@ -70,7 +70,9 @@ void Overlay::Conductor::pass_on(TimePoint now, const Datagram& run, LaneId lane
   const std::size_t count = count_of(run.bytes.size(), segment);
   counters_.datagrams_in += count;
   counters_.bytes_in += run.bytes.size();
-  const auto verdict = relay_.judge(now, route_of(run), lane, run.bytes.size(), segment);
+  const auto* connection = connections_.find(run.connection);
+  const NodeId sender = connection && connection->proved ? connection->peer : NodeId{};
+  const auto verdict = relay_.judge(now, route_of(run), lane, run.bytes.size(), segment, sender);
   const std::size_t passed = verdict.forward_to ? count_of(verdict.bytes, segment) : 0;
   counters_.drop(verdict.drop, count - passed);
   if (passed == 0) return;

@@ -25,7 +25,8 @@ void Overlay::Conductor::on_vantage_lost(const NodeId& home) {
   if (lifetime_probe_.helper() == home) lifetime_probe_.cancel();
 }
 
-// Ready is who has a home and knows its NAT; who cannot find out does not wait for long.
+// Ready is who has a home and knows its NAT, or that no UDP comes through it; who cannot find out
+// does not wait for long.
 void Overlay::Conductor::become_ready(TimePoint now) {
   if (ready_ || !ready_by_) return;
   const bool known = !config_.study_nat || nat_probe_.settled() || is_udp_blocked();

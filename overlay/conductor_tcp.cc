@@ -209,9 +209,13 @@ void Overlay::Conductor::tend_connections(TimePoint now, Peer& peer) {
     peer.try_udp_at.reset();
   } else if (!peer.try_udp_at || now >= *peer.try_udp_at) {
     peer.try_udp_at = now + random_.jittered(limits::udp_retry);
-    const Route by_udp{.endpoint = *homes_.endpoint_of(peer.id)};
+    const Endpoint at = *homes_.endpoint_of(peer.id);
+    const Route by_udp{.endpoint = at};
     peer.paths.add(now, by_udp, traits_of(peer, by_udp));
+    // At 443 it may only have been quicker, once: is there really no other way out?
     best = peer.paths.best();
+    if (best->route.endpoint.port != at.port && !connections_.find(peer.id, at))
+      connect_to(now, at, Connections::Purpose::look, peer.id);
   }
   // Between peers both ends choose, and each would close the other's choice.
   if (!best || best->route.relayed() || (by_tcp && !is_home)) return;

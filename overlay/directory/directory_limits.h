@@ -44,6 +44,10 @@ inline constexpr std::size_t holders_asked_first = 3;
 // A question is repeated once when its time is up (and somebody else asked besides): at 5 % loss
 // each way both fail once in a hundred times.
 inline constexpr int question_sends = 2;
+// A home has nobody besides who could answer for it, and a leaf may have but one: at 5 % loss four
+// fail once in ten thousand times.
+inline constexpr int home_question_sends = 4;
+inline constexpr int longest_wait = 4;  // times the first: 1, 2, 4, 4
 // How long an answer may take: as measured (RFC 6298), within these bounds. The first question to
 // a node may have to wait for a handshake.
 inline constexpr Duration answer_patience_first = 1s;

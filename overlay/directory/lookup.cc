@@ -84,7 +84,8 @@ void Lookup::send(TimePoint now, const NodeId& target, Question& question) {
     outgoing_.push_back({to, Locate{question.number, target}});
   else
     outgoing_.push_back({to, Find{question.number, target}});
-  deadlines_.set(question.number, now + patience() * (1 << question.sends));
+  const int wait = std::min(1 << question.sends, limits::longest_wait);
+  deadlines_.set(question.number, now + patience() * wait);
   ++question.sends;
 }
 
@@ -160,7 +161,9 @@ void Lookup::on_timeout(TimePoint now) {
   while (const auto number = deadlines_.pop_due(now)) {
     const auto [search, asked] = question(*number);
     if (!asked) continue;
-    if (asked->sends < limits::question_sends)
+    const int sends =
+        asked->testimony.as_home ? limits::home_question_sends : limits::question_sends;
+    if (asked->sends < sends)
       send(now, search->first, *asked);
     else
       asked->waiting = false;

@@ -2,8 +2,8 @@
 // number for as long as it lives, so a session that is forgotten can never be found again.
 #pragma once
 
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
-#include <unordered_map>
 #include <utility>
 
 #include "protocol/identity.h"
@@ -47,7 +47,7 @@ class IndexTable {
   }
 
  private:
-  std::unordered_map<std::uint32_t, NodeId> owners_;
+  boost::unordered_flat_map<std::uint32_t, NodeId> owners_;
 };
 
 }  // namespace byway

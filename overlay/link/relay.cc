@@ -101,11 +101,13 @@ void Relay::close_all_of(const NodeId& node) {
 }
 
 Relay::Verdict Relay::judge(TimePoint now, const Route& from, LaneId lane, std::size_t bytes,
-                            std::size_t segment) {
+                            std::size_t segment, const NodeId& sender) {
   const auto found = lanes_.find(lane);
   if (found == lanes_.end()) return {};
   Lane& known = found->second;
-  const auto comes_from = [&](const End& end) { return from == end.route || from == end.former; };
+  const auto comes_from = [&](const End& end) {
+    return from == end.route || from == end.former || (!sender.is_nobody() && sender == end.node);
+  };
   const int source = comes_from(known.ends[0]) ? 0 : comes_from(known.ends[1]) ? 1 : -1;
   if (source < 0) return {};
 

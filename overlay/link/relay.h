@@ -52,9 +52,10 @@ class Relay {
     std::size_t bytes = 0;           // that go on, counted from the first: whole datagrams
   };
   // Neighbours of one train, all in this lane: `bytes` in all, `segment` each, the last may be
-  // shorter.
+  // shorter. `sender`: to whom the connection that they came by is proved to lead. An end may hold
+  // several, and its lanes may come by each of them.
   Verdict judge(TimePoint now, const Route& from, LaneId lane, std::size_t bytes,
-                std::size_t segment);
+                std::size_t segment, const NodeId& sender = {});
   Verdict judge(TimePoint now, const Route& from, LaneId lane, std::size_t size) {
     return judge(now, from, lane, size, size);
   }

@@ -259,7 +259,7 @@ void Membership::after_changes(TimePoint now) {
     announce_at_ = now + random_.jittered(limits::announce_every);
   if (!candidates_.empty() && !look_at_) look_at_ = now + random_.jittered(limits::look_every);
   if (rumours_.has_fresh() && !push_at_ && !partners_.empty())
-    push_at_ = now + random_.upto(limits::push_spread);
+    push_at_ = std::max(now, next_push_) + random_.upto(limits::push_spread);
 }
 
 int Membership::times() const {
@@ -317,6 +317,7 @@ void Membership::heartbeat(const NodeId& to) {
 
 // The same news to three at once: fresh news is not to wait for a heartbeat.
 void Membership::push(TimePoint now) {
+  next_push_ = now + limits::push_pause;
   std::vector<NodeId> targets = partners_;
   for (const auto& [guest, until] : guests_)
     if (until > now) targets.push_back(guest);

@@ -311,6 +311,7 @@ class Membership {
   std::map<NodeId, TimePoint> guests_;
   Rumours rumours_;
   std::optional<TimePoint> push_at_;
+  TimePoint next_push_{};
   std::optional<TimePoint> refresh_at_;
   std::optional<TimePoint> wander_at_;
   std::optional<TimePoint> announce_at_;

@@ -57,6 +57,9 @@ inline constexpr Duration guest_lifetime = 60s;
 // newcomer come together); then it rides on the heartbeats, 3 log2(n) times in all.
 inline constexpr std::size_t fresh_pushes = 3;
 inline constexpr Duration push_spread = 150ms;
+// In a large network there is always news: then more of it travels in one datagram. A newcomer is
+// known to a thousand in a few seconds all the same.
+inline constexpr Duration push_pause = 500ms;
 inline constexpr double sends_per_doubling = 3;
 inline constexpr std::size_t rumours = 1024;  // what falls out, anti-entropy brings
 // A newcomer that nobody vouched for says again that it is here.

@@ -2,10 +2,12 @@
 //
 // Vouched for is not admitted. Whoever owns a whole address block can run many honest-looking
 // supernodes in it, so of each /24 (IPv6: /48) only the two that have been members longest count,
-// and of each netgroup at most eight or a fiftieth of all, the oldest again; ties by position. That
-// is a pure function of who is vouched for: in whatever order the news came, two nodes that hold
-// the same dossiers admit the same, and that they hold the same is what the hash tree's root says.
-// A newcomer never displaces anybody older; where one falls out, the next oldest moves up.
+// and of each netgroup at most eight or a fiftieth of all, the oldest again; ties by position. (Of
+// all: where no netgroup counts for more than eight, or whoever has many keys in a few netgroups
+// would raise his own limit with them.) That is a pure function of who is vouched for: in whatever
+// order the news came, two nodes that hold the same dossiers admit the same, and that they hold the
+// same is what the hash tree's root says. A newcomer never displaces anybody older; where one falls
+// out, the next oldest moves up.
 //
 // Sizes: an entry is 40 bytes and stands in two orders of 4 bytes each (round the ring, and by
 // netgroup and age). Finding is O(log n); a change also shifts up to 4 n bytes, 1 µs at 10,000.
@@ -112,6 +114,7 @@ class View {
   std::size_t admitted_ = 0;
   std::size_t netgroups_ = 0;
   std::size_t with_vouchers_ = 0;
+  std::size_t counting_ = 0;  // members, of each netgroup no more than may always be admitted
   std::size_t judged_with_cap_;
   std::uint64_t version_ = 0;
   std::deque<Change> changes_;

@@ -6,8 +6,8 @@
 // node sent is not known here.
 #pragma once
 
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <list>
-#include <unordered_map>
 
 #include "protocol/endpoint.h"
 #include "protocol/time.h"
@@ -38,7 +38,7 @@ class Contacted {
   Duration silence_;
   std::size_t capacity_;
   std::list<Sent> by_age_;  // latest first
-  std::unordered_map<IpAddress, std::list<Sent>::iterator, Hash> known_;
+  boost::unordered_flat_map<IpAddress, std::list<Sent>::iterator, Hash> known_;
   TimePoint blind_until_{};
 };
 

@@ -57,10 +57,12 @@ bool Homes::netgroup_taken(const Endpoint& endpoint) const {
 
 // When another dial may begin; none: not while things are as they are.
 std::optional<TimePoint> Homes::room_at() const {
+  const std::size_t sound_ones = sound();
   std::size_t homes = 0, dials = 0;
   std::optional<TimePoint> last;
   for (const Supernode& s : supernodes_) {
-    if (s.state == State::home && !s.doubted) ++homes;
+    // One late answer is no death; where all are late they are not counted on.
+    if (s.state == State::home && (sound_ones > 0 || !s.doubted)) ++homes;
     if (s.state != State::dialing) continue;
     ++dials;
     last = std::max(last.value_or(s.dialled_at), s.dialled_at);
@@ -149,6 +151,7 @@ void Homes::on_refused(TimePoint now, const NodeId& id, const Refusal& refusal) 
   const auto wait =
       std::min<Duration>(std::chrono::seconds{refusal.retry_s}, limits::home_retry_last);
   s->try_at = std::max(s->try_at, now + random_.jittered(wait));
+  s->busy_for_more = refusal.reason == RefusalReason::busy && !ids().empty();
 }
 
 bool Homes::on_failed(TimePoint now, const NodeId& id) {
@@ -163,6 +166,11 @@ bool Homes::on_failed(TimePoint now, const NodeId& id) {
                                        [](const Supernode& o) { return o.state == State::home; });
     if (together && last_one) s->try_at = now + random_.upto(limits::herd_spread);
   }
+  // Who had no room for a leaf with homes has some for one without.
+  if (ids().empty())
+    for (Supernode& other : supernodes_)
+      if (std::exchange(other.busy_for_more, false) && other.state == State::resting)
+        other.try_at = now + random_.upto(limits::home_retry_first);
   return !std::exchange(s->told, true);
 }
 

@@ -95,6 +95,7 @@ class Homes {
     Duration back_off{};
     std::uint64_t gained = 0;
     bool told = false;
+    bool busy_for_more = false;  // it refused us while we had a home
   };
   Supernode* find(const NodeId& id);
   const Supernode* find(const NodeId& id) const { return const_cast<Homes*>(this)->find(id); }

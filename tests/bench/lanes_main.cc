@@ -28,7 +28,7 @@ int main(int argc, char** argv) {
     return 1;
   }
   (*leaves)->place([count](std::size_t leaf) {
-    return LoadLeaves::socket_id(leaf % 2 == 0 ? leaf / 2 : count);
+    return static_cast<SocketId>(leaf % 2 == 0 ? leaf / 2 : count);
   });
   (*leaves)->register_all((*leaves)->make(2 * count), 64);
   (*leaves)->open_lanes(count);

@@ -65,6 +65,27 @@ TEST(Disaster, AVersionThatCrashesTakesNobodyElseWithIt) {
   EXPECT_GE(value(figures, "lookups_right_share"), 0.999);
 }
 
+// What share of a view this is depends on the size of the network: docs/scaling.md has the figures
+// of a thousand supernodes. Here they are a hundred and fifty.
+constexpr SwarmOptions city{.seed = 1, .supernodes = 150, .leaves = 150, .loss = 0.05};
+
+TEST(Disaster, WhoOwnsFourNetgroupsHidesNobody) {
+  const Figures figures = of("eclipse", false, city);
+  SCOPED_TRACE(in_text(figures));
+  EXPECT_EQ(value(figures, "attackers_admitted"), 4 * 8);
+  EXPECT_LE(value(figures, "attacker_holders_most"), 4);
+  EXPECT_GT(value(figures, "lies"), 0);
+  EXPECT_EQ(value(figures, "lookups_right_share"), 1);
+}
+
+TEST(Disaster, WereEveryAddressANetgroupTheAttackerWouldHoldMoreThanHalf) {
+  const Figures figures = of("eclipse", true, city);
+  SCOPED_TRACE(in_text(figures));
+  EXPECT_GT(value(figures, "attackers_admitted"), 150);
+  EXPECT_GT(value(figures, "attacker_share_of_view"), 0.3);
+  EXPECT_GT(value(figures, "attacker_holders_most"), 4);
+}
+
 TEST(Disaster, WhoLiesAboutOthersBuriesNobody) {
   const Figures figures = of("liars");
   SCOPED_TRACE(in_text(figures));

@@ -19,11 +19,6 @@ constexpr std::size_t train_datagrams = 48;
 
 }  // namespace
 
-// As UdpPort numbers the sockets that are bound one after another.
-SocketId LoadLeaves::socket_id(std::size_t bound) {
-  return static_cast<SocketId>(bound == 0 ? main_socket : last_spare_socket + bound);
-}
-
 LoadLeaves::LoadLeaves(const Seed& supernode, Random random)
     : supernode_(supernode), random_(std::move(random)), port_(io_) {}
 
@@ -35,10 +30,17 @@ Outcome<std::unique_ptr<LoadLeaves>> LoadLeaves::open(const Seed& supernode, std
   for (std::size_t i = 0; i < sockets; ++i) {
     Endpoint any{v4 ? IpAddress{} : IpAddress::v6({}), 0};
     if (first_port != 0) any.port = static_cast<std::uint16_t>(first_port + i);
-    const auto bound = leaves->port_.bind(any);
-    if (!bound) return bound.error();
+    if (i == 0) {
+      const auto bound = leaves->port_.bind(any);
+      if (!bound) return bound.error();
+    } else if (!leaves->port_.open_spare(static_cast<SocketId>(i), any)) {
+      return Problem{"--sockets " + std::to_string(sockets) + ": the system gave only " +
+                     std::to_string(i) + "; raise the limit of open files or give fewer"};
+    }
   }
-  leaves->socket_of_ = [sockets](std::size_t leaf) { return socket_id(leaf % sockets); };
+  leaves->socket_of_ = [sockets](std::size_t leaf) {
+    return static_cast<SocketId>(leaf % sockets);
+  };
   leaves->port_.start(
       [all = leaves.get()](std::span<const Datagram> datagrams) { all->on_datagrams(datagrams); });
   return leaves;

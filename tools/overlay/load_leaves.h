@@ -23,7 +23,7 @@ class LoadLeaves {
   // `sockets` UDP sockets, on ports of the system's choice or one after another from `first_port`.
   static Outcome<std::unique_ptr<LoadLeaves>> open(const Seed& supernode, std::size_t sockets,
                                                    std::uint16_t first_port = 0);
-  static SocketId socket_id(std::size_t bound);  // of the first, the second …
+  // They are numbered from 0.
   // Which socket a leaf uses, by its number; otherwise they take turns.
   void place(std::function<SocketId(std::size_t)> socket_of) { socket_of_ = std::move(socket_of); }
 

@@ -24,7 +24,7 @@ constexpr double overload_allowed = 1.3;
 
 constexpr std::array all_disasters{
     Disaster{"mass-restart", "every node is killed and comes back within ten seconds", "memory",
-             "they remember nobody and start with their first seed"},
+             "their peer books are lost"},
     Disaster{"lose-30", "30 % of the supernodes vanish in one second, at 80 % load", "admission",
              "supernodes take whoever comes"},
     Disaster{"partition", "the network falls into two halves for an hour", "feelers",
@@ -76,12 +76,10 @@ Figures mass_restart(Swarm& swarm, Watch& watch, const Play& play) {
   swarm.run_for(settling);
   Figures figures;
   watch.excused = [](HostId, HostId) { return true; };  // they were gone indeed
-  std::vector<std::vector<Seed>> books(swarm.size());
-  for (auto& book : books) book = swarm.some_supernodes(play.without_rule ? 0 : 16);
   for (HostId id = 0; id < swarm.size(); ++id) swarm.crash(id);
   for (HostId id = 0; id < swarm.size(); ++id)
     swarm.later(swarm.random().upto(10s),
-                [&swarm, id, book = books[id]] { swarm.restart(id, book); });
+                [&swarm, id, remembers = !play.without_rule] { swarm.restart(id, remembers); });
   swarm.run_for(10s);
   const std::size_t leaves = swarm.leaves().size();
   const double reached = 10 + time_until(
@@ -228,7 +226,7 @@ Figures eclipse(Swarm& swarm, Watch& watch, const Play& play) {
 
   // Whom an honest node would ask for each leaf.
   const auto& some = swarm.host(swarm.supernodes().front());
-  Placement placement(swarm.crypto(), play.world.netgroup_bits, 32);
+  Placement placement(swarm.crypto(), swarm.options().netgroup_bits, 32);
   some.overlay->view().each_admitted(
       [&](const View::Member& m) { placement.add(m.dossier->record); });
   std::size_t most = 0;
@@ -272,7 +270,10 @@ Figures liars(Swarm& swarm, Watch& watch, const Play& play) {
   swarm.set_trouble([&lying](HostId from, HostId to, ByteView) {
     return lying.contains(to) && !lying.contains(from) && from % 2 == 0;
   });
-  watch.excused = [&](HostId by, HostId) { return lying.contains(by); };
+  // Whoever does not hear its neighbours is gone for them, and that is no mistake.
+  watch.excused = [&](HostId by, HostId subject) {
+    return lying.contains(by) || lying.contains(subject);
+  };
   swarm.run_for(play.time);
   add(figures, "liars", static_cast<double>(count), "", "supernodes that lie");
   add(figures, "lies", static_cast<double>(liar.lies()), "", "lies told");
@@ -304,7 +305,8 @@ Figures play(const Play& play) {
   if (play.disaster == "eclipse" && play.without_rule) world.netgroup_bits = 32;
   const Duration churn = std::exchange(world.median_life, Duration{});
   Swarm swarm(world);
-  Watch watch(swarm, play.disaster.empty() ? play.lookups : 0);
+  const bool watched_throughout = play.disaster.empty() || play.disaster == "liars";
+  Watch watch(swarm, watched_throughout ? play.lookups : 0);
   Figures figures;
   if (play.disaster.empty()) {
     swarm.run_for(settling);

@@ -61,7 +61,7 @@ StandInCrypto::StandInCrypto(std::uint64_t world) : world_(world), mask_{} {
 }
 
 StandInCrypto::State StandInCrypto::begin(Use use) const {
-  State state{world_ ^ odd_b, odd_a};
+  State state{world_ ^ odd_b, world_ + odd_b};
   state.take(static_cast<std::uint64_t>(use) + 1);
   return state;
 }

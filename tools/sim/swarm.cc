@@ -172,7 +172,10 @@ void Swarm::make(Host& host, Kind kind, std::optional<std::size_t> netgroup) {
   IpAddress address;
   if (kind == Kind::supernode) {
     const std::size_t group = netgroup.value_or(random_.below(netgroups_));
-    const std::size_t number = supernodes_born_++;
+    // A /24 of its own: of one that is shared only two would be admitted.
+    if (group >= born_.size()) born_.resize(group + 1);
+    host.netgroup = group;
+    const std::size_t number = born_[group]++;
     address = IpAddress::v4({octet(20 + group / 250), octet(group % 250), octet(number % 250),
                              octet(1 + number / 250 % 250)});
   } else {
@@ -213,7 +216,7 @@ std::vector<Seed> Swarm::some_supernodes(std::size_t count) {
   return some;
 }
 
-void Swarm::start(HostId id, std::vector<Seed> seeds) {
+void Swarm::start(HostId id, std::vector<Seed> seeds, Bytes book) {
   Host& host = hosts_[id];
   ++host.life;
   host.started = now_;
@@ -221,6 +224,7 @@ void Swarm::start(HostId id, std::vector<Seed> seeds) {
   OverlayConfig config;
   config.role = host.kind == Kind::supernode ? Role::supernode : Role::leaf;
   config.seeds = std::move(seeds);
+  config.peer_book = std::move(book);
   // A leaf has an address of its own at home, which says nothing to anybody else.
   config.local_endpoints = {host.kind == Kind::supernode
                                 ? host.endpoint
@@ -238,8 +242,10 @@ void Swarm::start(HostId id, std::vector<Seed> seeds) {
 void Swarm::stop(HostId id, bool farewell) {
   Host& host = hosts_[id];
   if (on_stop) on_stop(id, farewell);
+  host.book = host.overlay->peer_book();
   host.overlay.reset();
   host.alarm.reset();
+  host.spare.clear();
   host.homes.clear();
   host.homed_since.reset();
 }
@@ -256,9 +262,9 @@ void Swarm::leave(HostId id) {
   stop(id, true);
 }
 
-void Swarm::restart(HostId id, std::optional<std::vector<Seed>> book) {
+void Swarm::restart(HostId id, bool remembers, std::vector<Seed> seeds) {
   crash(id);
-  start(id, book ? std::move(*book) : some_supernodes(known_to_a_newcomer));
+  start(id, std::move(seeds), remembers ? hosts_[id].book : Bytes{});
 }
 
 void Swarm::replace(HostId id) {
@@ -268,9 +274,10 @@ void Swarm::replace(HostId id) {
   by_endpoint_.erase(host.endpoint);
   const Kind kind = host.kind;
   const auto life = host.life;
+  const auto netgroup = host.netgroup;
   host = Host{};
   host.life = life;
-  make(host, kind, {});
+  make(host, kind, netgroup);
   start(id, some_supernodes(known_to_a_newcomer));
 }
 
@@ -326,6 +333,7 @@ void Swarm::settle(HostId id) {
   Overlay& overlay = *hosts_[id].overlay;
   for (bool quiet = false; !quiet;) {
     quiet = true;
+    while (const auto order = overlay.poll_socket()) carry_out(id, *order), quiet = false;
     while (auto transmit = overlay.poll_transmit(now_))
       send(id, std::move(*transmit)), quiet = false;
     while (const auto event = overlay.poll_event()) note(id, *event), quiet = false;
@@ -338,6 +346,20 @@ void Swarm::settle(HostId id) {
   if (host.alarm && *host.alarm <= at) return;  // who is woken early sets the next one
   host.alarm = at;
   queue_.push({at, order_++, id, alarm});
+}
+
+void Swarm::carry_out(HostId id, const SocketOrder& order) {
+  Host& host = hosts_[id];
+  if (const auto* close = std::get_if<CloseSocket>(&order)) {
+    std::erase_if(host.spare, [&](const auto& socket) { return socket.second == close->id; });
+    return;
+  }
+  const auto& open = std::get<OpenSocket>(order);
+  std::uint16_t chosen = open.bind ? open.bind->port : 0;
+  while (chosen == 0 || chosen == port || host.spare.contains(chosen))
+    chosen = static_cast<std::uint16_t>(32'768 + random_.below(28'232));
+  host.spare[chosen] = open.id;
+  host.overlay->on_socket_opened(now_, open.id, {host.endpoint.address, chosen});
 }
 
 void Swarm::note(HostId id, const Event& event) {
@@ -361,9 +383,10 @@ Duration Swarm::latency(const Host& a, const Host& b) {
 
 void Swarm::send(HostId id, Transmit transmit) {
   transmit.own();
+  if (transmit.proto != Proto::udp) return;  // here UDP goes everywhere
   Host& host = hosts_[id];
   const Traffic kind = kind_of(transmit.bytes);
-  const auto target = by_endpoint_.find(transmit.to);
+  const auto target = by_endpoint_.find({transmit.to.address, port});
   const bool known = target != by_endpoint_.end();
   const Kind whose = known ? hosts_[target->second].kind : Kind::supernode;
   host.out[static_cast<std::size_t>(whose)].count(kind, transmit.bytes.size() + ip_and_udp_headers);
@@ -379,16 +402,25 @@ void Swarm::send(HostId id, Transmit transmit) {
     place = free_packets_.back();
     free_packets_.pop_back();
   }
-  packets_[place] = {host.endpoint, transmit.to, std::move(transmit.bytes), id};
+  Endpoint from = host.endpoint;
+  for (const auto& [spare, socket] : host.spare)
+    if (transmit.socket != main_socket && socket == transmit.socket) from.port = spare;
+  packets_[place] = {from, transmit.to, std::move(transmit.bytes), id};
   queue_.push({at, order_++, target->second, place});
 }
 
 void Swarm::deliver(HostId id, Packet packet) {
   Host& host = hosts_[id];
   // Perhaps somebody else lives there by now.
-  if (!host.is_running() || host.endpoint != packet.to) return;
+  if (!host.is_running() || host.endpoint.address != packet.to.address) return;
+  SocketId socket = main_socket;
+  if (packet.to.port != port) {
+    const auto spare = host.spare.find(packet.to.port);
+    if (spare == host.spare.end()) return;
+    socket = spare->second;
+  }
   host.in.count(kind_of(packet.bytes), packet.bytes.size() + ip_and_udp_headers);
-  host.overlay->on_datagram(now_, {.from = packet.from, .bytes = packet.bytes});
+  host.overlay->on_datagram(now_, {.from = packet.from, .bytes = packet.bytes, .socket = socket});
   settle(id);
 }
 

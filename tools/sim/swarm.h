@@ -16,6 +16,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <queue>
@@ -65,18 +66,21 @@ class Swarm {
     Kind kind = Kind::leaf;
     std::unique_ptr<Identity> identity;
     Endpoint endpoint;
+    std::size_t netgroup = 0;          // a supernode's
     float x = 0, y = 0;                // where it lives, in a square of side 1
     std::unique_ptr<Overlay> overlay;  // none: not running
     const Crypto* crypto = nullptr;    // its own; none: everybody's
     std::uint32_t life = 0;            // counts its starts
     TimePoint born{};                  // of this node: a restart is not a birth
     TimePoint started{};
-    bool immortal = false;                 // churn spares it
-    std::optional<TimePoint> deadline;     // as the node said last
-    std::optional<TimePoint> alarm;        // and when we shall look
-    std::vector<NodeId> homes;             // a leaf's, as it believes
-    std::optional<TimePoint> homed_since;  // it had one ever since
-    std::array<Flow, 2> out;               // by whom it is for: supernodes, leaves
+    bool immortal = false;                    // churn spares it
+    std::optional<TimePoint> deadline;        // as the node said last
+    std::optional<TimePoint> alarm;           // and when we shall look
+    Bytes book;                               // what it kept of its last life
+    std::map<std::uint16_t, SocketId> spare;  // sockets, by their ports
+    std::vector<NodeId> homes;                // a leaf's, as it believes
+    std::optional<TimePoint> homed_since;     // it had one ever since
+    std::array<Flow, 2> out;                  // by whom it is for: supernodes, leaves
     Flow in;
 
     const NodeId& id() const { return identity->id(); }
@@ -103,9 +107,10 @@ class Swarm {
   HostId add(Kind kind, std::optional<std::size_t> netgroup = {}, const Crypto* crypto = nullptr);
   void crash(HostId id);
   void leave(HostId id);
-  // The same key and address, knowing these; by default a few of the living.
-  void restart(HostId id, std::optional<std::vector<Seed>> book = {});
-  // Somebody else in its place.
+  // The same key and address; it knows whom it remembers from before (OverlayConfig::peer_book), or
+  // nobody, and these.
+  void restart(HostId id, bool remembers = true, std::vector<Seed> seeds = {});
+  // Somebody else in its place, a supernode in the same netgroup.
   void replace(HostId id);
   // The supernode looks this id up; LookedUp tells what came of it.
   void look_up(HostId supernode, const NodeId& target);
@@ -170,10 +175,11 @@ class Swarm {
 
   void build_old_network();
   void make(Host& host, Kind kind, std::optional<std::size_t> netgroup);
-  void start(HostId id, std::vector<Seed> seeds);
+  void start(HostId id, std::vector<Seed> seeds, Bytes book = {});
   void stop(HostId id, bool farewell);
   void settle(HostId id);
   void note(HostId id, const Event& event);
+  void carry_out(HostId id, const SocketOrder& order);
   void send(HostId id, Transmit transmit);
   void deliver(HostId id, Packet packet);
   void ring(HostId id);
@@ -194,7 +200,7 @@ class Swarm {
   std::vector<HostId> leaves_;
   std::unordered_map<NodeId, HostId> by_id_;
   std::unordered_map<Endpoint, HostId> by_endpoint_;
-  std::size_t supernodes_born_ = 0;
+  std::vector<std::size_t> born_;  // supernodes, by netgroup
   std::size_t leaves_born_ = 0;
   std::uint32_t churn_ = 0;  // which plan of deaths is the current one
 

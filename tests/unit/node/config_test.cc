@@ -27,7 +27,7 @@ std::string sentence(const std::vector<std::string>& arguments) {
 TEST(RunConfig, SaysNothingAndIsALeafOnAnyPort) {
   const auto config = parse_run_config({}, "/tmp/unused");
   ASSERT_TRUE(config);
-  EXPECT_EQ(config->role, std::nullopt) << "found out by proof";
+  EXPECT_EQ(config->role, Role::leaf);
   ASSERT_EQ(config->listen.size(), 1u);
   EXPECT_EQ(config->listen[0], Endpoint{});
   EXPECT_TRUE(config->relay);

@@ -212,6 +212,17 @@ TEST_F(HomesStory, ABusyOneIsTriedWhenItSaidAndAnotherMeanwhile) {
   EXPECT_THAT(dialled(noon + 35s), ElementsAre(hub));
 }
 
+TEST_F(HomesStory, WhoHadNoRoomForASecondHomeIsAskedAgainWhenTheFirstIsLost) {
+  know(hub, "198.51.100.1:7000");
+  know(mill, "203.0.113.1:7000");
+  EXPECT_THAT(dialled(noon), SizeIs(2));
+  homes.on_registered(hub);
+  homes.on_refused(noon, mill, {RefusalReason::busy, 30});
+  EXPECT_THAT(dialled(noon + 10s), IsEmpty());
+  homes.on_failed(noon + 10s, hub);
+  EXPECT_THAT(dialled(noon + 11s), UnorderedElementsAre(hub, mill));
+}
+
 TEST_F(HomesStory, NoRetryTimeIsTooLargeToBeCountedWith) {
   know(hub, "198.51.100.1:7000");
   dialled(noon);

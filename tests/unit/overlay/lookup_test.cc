@@ -118,12 +118,13 @@ TEST_F(LookupTest, UnknownIsBelievedOnlyWhenAllEightSaySo) {
   EXPECT_EQ(count(finding, Says::unknown), 8u);
 }
 
-TEST_F(LookupTest, SilentHoldersBringInOthers) {
+TEST_F(LookupTest, SilentHoldersBringInOthersAndAHomeThatHasHimEndsIt) {
   silent = {holders[0], holders[2]};
   const auto finding = find_bo();
   EXPECT_EQ(finding.outcome, Outcome::found);
-  EXPECT_EQ(count(finding, Says::record), 3u);
-  EXPECT_EQ(count(finding, Says::nothing), 2u);
+  EXPECT_EQ(finding.home, home(0));
+  EXPECT_GE(count(finding, Says::record), 2u);
+  EXPECT_GE(count(finding, Says::nothing), 2u);
   EXPECT_LT(now, noon + limits::answer_patience_first + 1s) << "one patience, not one for each";
 }
 

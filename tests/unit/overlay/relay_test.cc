@@ -77,6 +77,9 @@ TEST(Relay, WhoChangesBetweenUdpAndTcpIsHeardFromBothAndSpokenToByTheNew) {
   Route another = by_tcp;
   another.connection = 6;
   EXPECT_EQ(relay.judge(noon, another, lane, 100).forward_to, std::nullopt);
+  EXPECT_EQ(relay.judge(noon, another, lane, 100, 100, ana.node).forward_to, from_bo)
+      << "a second connection, proved to be hers";
+  EXPECT_EQ(relay.judge(noon, another, lane, 100, 100, eve.node).forward_to, std::nullopt);
 }
 
 TEST(Relay, AnIdleLaneIsGoneAndAUsedOneStays) {

@@ -87,13 +87,29 @@ TEST_F(ViewTest, OfANetgroupNoMoreThanEightWhileTheNetworkIsSmall) {
 TEST_F(ViewTest, ANetgroupsShareGrowsWithTheNetwork) {
   for (int i = 0; i < 20; ++i)
     put(view_, person("20.0." + std::to_string(i) + ".1", std::chrono::minutes{i}));
-  for (int i = 0; i < 580; ++i)
+  for (int i = 0; i < 592; ++i)  // and eight of the first twenty count
     put(view_,
         person("30." + std::to_string(i % 200) + "." + std::to_string(i / 200) + ".1", 1min));
   std::size_t of_first = 0;
   for (const NodeId& id : admitted(view_))
     of_first += view_.netgroup_of(view_.find(id)->dossier->address()) == address("20.0.0.0");
   EXPECT_EQ(of_first, 600 / limits::netgroup_fraction);
+}
+
+TEST_F(ViewTest, ManyInAFewNetgroupsDoNotRaiseTheirOwnLimit) {
+  for (int i = 0; i < 400; ++i)
+    put(view_,
+        person("30." + std::to_string(i % 200) + "." + std::to_string(i / 200) + ".1", 1min));
+  ASSERT_EQ(view_.size(), 400u);
+  std::vector<Person> crowded;
+  for (int i = 0; i < 800; ++i) {
+    crowded.push_back(
+        person("20." + std::to_string(i % 4) + "." + std::to_string(i / 4) + ".1", 2min));
+    put(view_, crowded.back());
+  }
+  EXPECT_EQ(view_.size(), 400 + 4 * limits::members_per_netgroup);
+  for (const Person& p : crowded) ASSERT_TRUE(view_.remove(p.dossier->id()));
+  EXPECT_EQ(view_.size(), 400u);
 }
 
 TEST_F(ViewTest, WhoIsAdmittedDoesNotDependOnTheOrderOfNews) {
