@@ -186,6 +186,7 @@ class Overlay::Conductor {
   void lose_leaf(TimePoint now, Peer& peer);
   void announce_record(TimePoint now);
   void announce_again(TimePoint now, Peer& home);
+  void keep_record(TimePoint now, const RecordPtr& record);
   Outcome on_new_record(TimePoint now, Peer& leaf, const Registration& registration);
   Outcome on_introduce(TimePoint now, Peer& caller, const Introduce& introduce);
   Outcome introduced_to_us(TimePoint now, Peer& home, const Path& from, const Introduce& introduce);

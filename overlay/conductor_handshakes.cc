@@ -171,8 +171,7 @@ void Overlay::Conductor::take_in(TimePoint now, Peer& peer, const Registration& 
   }
   registrar_.admit(now, peer.id, *record);
   peer.is_leaf = true;
-  keeper_.keep(now, *record);
-  pump_directory(now);
+  keep_record(now, *record);
   step(peer.id, "registered here from " + route.endpoint.to_string());
 }
 

@@ -204,9 +204,17 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_new_record(TimePoint now, Pee
   const auto record = archive_->record(registration.record);
   if (!record || (*record)->record().id != leaf.id) return Drop::undecodable;
   registrar_.admit(now, leaf.id, *record);
-  keeper_.keep(now, *record);
-  pump_directory(now);
+  keep_record(now, *record);
   return used;
+}
+
+// Holders take a record only from a home that it names. The one in a registration was signed before
+// we were a home, so the next is waited for: it comes at once, and must not wait for this one.
+void Overlay::Conductor::keep_record(TimePoint now, const RecordPtr& record) {
+  const auto& homes = record->record().homes;
+  if (std::find(homes.begin(), homes.end(), id()) == homes.end()) return;
+  keeper_.keep(now, record);
+  pump_directory(now);
 }
 
 void Overlay::Conductor::lose_leaf(TimePoint now, Peer& peer) {

@@ -50,6 +50,8 @@ std::optional<HardPunch::Self> Overlay::Conductor::hard_self() const {
 void Overlay::Conductor::begin_hard(TimePoint now, Peer& peer, std::uint16_t round, bool asked) {
   Conversation& talk = *peer.talk;
   if (!talk.connected || leaving_ || peer.paths.best_of(PathKind::direct_udp)) return;
+  // Measuring would only use up the ports that a NAT counts, which TCP has foreseen.
+  if (is_udp_blocked() || talk.nat.mapping == Behaviour::blocked) return;
   auto self = hard_self();
   if (!self || !(self->hard || asked || depends_on_destination(talk.nat))) return;
   if (talk.hard) {
@@ -199,7 +201,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_stun_answer(TimePoint now,
 // An answer to one of many tries. Paths does not know them all.
 bool Overlay::Conductor::on_hard_pong(TimePoint now, Peer& peer, const Route& route,
                                       const Pong& pong) {
-  if (route.relayed() || !peer.talk || !peer.talk->hard) return false;
+  if (route.relayed() || route.proto != Proto::udp || !peer.talk || !peer.talk->hard) return false;
   const auto answer = peer.talk->hard->on_pong(now, route.socket, route.endpoint, pong.nonce);
   if (!answer) return false;
   const Path* known = peer.paths.find(route);
@@ -209,7 +211,7 @@ bool Overlay::Conductor::on_hard_pong(TimePoint now, Peer& peer, const Route& ro
 }
 
 bool Overlay::Conductor::hard_tried(const Peer& peer, const Route& route) const {
-  return !route.relayed() && peer.talk && peer.talk->hard &&
+  return !route.relayed() && route.proto == Proto::udp && peer.talk && peer.talk->hard &&
          peer.talk->hard->tried(route.socket, route.endpoint);
 }
 
@@ -221,7 +223,7 @@ void Overlay::Conductor::pump_hard(TimePoint now, Peer& peer) {
   HardPunch& hard = *talk.hard;
   hard.on_timeout(now);
   for (;;) {
-    if (const std::size_t count = hard.wanted(); count > 0) {
+    if (const std::size_t count = hard.wanted(now); count > 0) {
       hard.on_sockets(now, open_sockets(peer, count));
     } else if (const auto wish = hard.poll(now)) {
       carry_out(now, peer, *wish);

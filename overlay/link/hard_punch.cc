@@ -79,8 +79,11 @@ void HardPunch::start(TimePoint now, std::uint16_t round, Self self, Duration re
   if (!self_.hard || known_) offer(now);
 }
 
-std::size_t HardPunch::wanted() const {
-  if (state_ == State::measuring) return sampling_.empty() ? limits::hard::sample_sockets : 0;
+std::size_t HardPunch::wanted(TimePoint now) const {
+  if (state_ == State::measuring) {
+    const bool due = sampling_.empty() && now >= started_ + limits::hard::measured_after;
+    return due ? limits::hard::sample_sockets : 0;
+  }
   if (state_ == State::acting && sockets_.empty()) return openers_wanted();
   return 0;
 }
@@ -357,7 +360,9 @@ void HardPunch::on_timeout(TimePoint now) {
 std::optional<TimePoint> HardPunch::next_timeout() const {
   if (!busy()) return {};
   std::optional<TimePoint> next = deadline_;
-  if (state_ == State::measuring) next = earlier(next, sampler_.next_timeout());
+  if (state_ == State::measuring)
+    next = earlier(next, sampling_.empty() ? started_ + limits::hard::measured_after
+                                           : sampler_.next_timeout());
   if (state_ == State::agreeing) {
     if (witnessed_ || part() == Part::none) next = earlier(next, act_at_);
     if (!theirs_ && plans_sent_ < limits::hard::plan_times.size())

@@ -3,9 +3,9 @@
 // once the two have agreed over the relay what each of them does:
 //
 //   resting --start--> measuring --own NAT known--> agreeing --both plans, and witnesses--> acting
-//      ^                    '-too few answers-.         '-no plan, no witness-.    | '-a path->
-//      open
-//      '--------------------------------------'-> failed <--------------------'----'-patience
+//      |                   |  too few answers           | no plan, no witness               |
+//      '<----- failed <----'----------------------------'<-----------patience---------------|
+//                                                               open <-------a path---------'
 //
 //   we            the peer      we do                                the peer does
 //   easy          sequential    probe the next ports of its NAT      one fresh socket knocks
@@ -83,7 +83,7 @@ class HardPunch {
   void on_timeout(TimePoint now);
 
   // --- what to do ---
-  std::size_t wanted() const;  // fresh sockets, now
+  std::size_t wanted(TimePoint now) const;  // fresh sockets
   bool wants_to_act(TimePoint now) const;
   void act(TimePoint now);
   void give_up(TimePoint now, End end);

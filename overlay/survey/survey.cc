@@ -213,9 +213,4 @@ bool Survey::awaits(const NodeId& whom) const {
   return false;
 }
 
-std::optional<Endpoint> Survey::endpoint_of(const NodeId& whom) const {
-  const auto known = supernodes_.find(whom);
-  return known == supernodes_.end() ? std::nullopt : std::optional(known->second.where);
-}
-
 }  // namespace byway

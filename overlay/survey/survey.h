@@ -59,7 +59,6 @@ class Survey {
 
   bool idle() const { return asked_.empty() && done_.empty() && transmits_.empty(); }
   bool awaits(const NodeId& whom) const;
-  std::optional<Endpoint> endpoint_of(const NodeId& whom) const;
 
  private:
   struct Asked {

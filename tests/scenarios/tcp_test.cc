@@ -175,6 +175,19 @@ TEST(TcpReach, ANatThatCountsItsPortsIsForeseen) {
   }
 }
 
+// A NAT may count the ports of UDP and TCP together.
+TEST(TcpReach, WhereUdpIsBlockedNobodyMeasuresWithIt) {
+  for (const bool blocked_calls : {true, false}) {
+    Meeting meeting(Seed{328}, Nat::udp_blocked(), Nat::symmetric_sequential(), 3);
+    auto& [world, hub, ana, bo] = meeting;
+    ASSERT_TRUE(meeting.registered_at(3));
+    blocked_calls ? ana.say(bo, "hello") : bo.say(ana, "hello");
+    EXPECT_TRUE(both_direct_by_tcp(world, ana, bo, 2s));
+    world.run_for(5s);
+    for (const Host& host : world.hosts()) EXPECT_EQ(host.counters().stun_answered, 0u);
+  }
+}
+
 TEST(TcpReach, Port443AloneLeadsToWhoeverListensThere) {
   for (const bool listens : {true, false}) {
     Blocked meeting(Seed{322}, Nat::tcp_443_only(), Nat::public_host());

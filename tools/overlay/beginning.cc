@@ -1,13 +1,18 @@
 #include "tools/overlay/beginning.h"
 
+#include <algorithm>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
 
 #include "node/cli/control_client.h"
 #include "node/cli/names.h"
 #include "node/cli/words.h"
+#include "node/clock.h"
+#include "node/peer_book_file.h"
+#include "node/runtime.h"
 #include "node/seed_lookup.h"
 #include "node/seeds.h"
+#include "overlay/mesh/peer_book.h"
 
 namespace byway::tools {
 namespace {
@@ -44,6 +49,24 @@ std::vector<Seed> seeds_of_node(const std::string& state_dir, std::string& probl
     const auto id = NodeId::parse(cli::text_at(parsed.get_object(), "id"));
     const auto endpoint = Endpoint::parse(cli::text_at(parsed.get_object(), "endpoint"));
     if (id && endpoint) seeds.push_back({*id, *endpoint});
+  }
+  return seeds;
+}
+
+// Those that a node here, which does not run now, remembered when it did.
+std::vector<Seed> seeds_of_book(const std::string& state_dir) {
+  const auto saved = read_peer_book(state_dir + "/peers");
+  if (!saved || saved->empty()) return {};
+  // Who is in which netgroup matters to whom is taken up, not to whom is told.
+  auto book = PeerBook::load(*saved, sodium_crypto(), strong_random(), 16, 32);
+  if (!book) return {};
+  std::vector<Seed> seeds;
+  for (std::uint32_t i = 0; i < 4 * asked_of_node && seeds.size() < asked_of_node; ++i) {
+    const auto candidate = book->select(wall_now());
+    if (!candidate) break;
+    const bool known =
+        std::ranges::any_of(seeds, [&](const Seed& seed) { return seed.id == candidate->id; });
+    if (!known) seeds.push_back({candidate->id, candidate->endpoint});
   }
   return seeds;
 }
@@ -96,6 +119,7 @@ std::optional<std::vector<Seed>> find_seeds(const Call& call, int& code) {
 
   std::string problem;
   seeds = seeds_of_node(call.state_dir, problem);
+  if (seeds.empty()) seeds = seeds_of_book(call.state_dir);
   if (!seeds.empty()) return seeds;
   if (!problem.empty()) return fail(problem + ", or name a supernode with --seed ID@HOST:PORT");
   return fail(

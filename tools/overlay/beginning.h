@@ -1,5 +1,6 @@
-// Whom a tool begins with: --seed, --seeds and --join, or the supernodes that the node running here
-// knows. And whom it is about: PEER, an id or a contact's name, or ID@HOST:PORT.
+// Whom a tool begins with: --seed, --seeds and --join, or the supernodes that the node here knows,
+// if it runs, or remembered, if it does not. And whom it is about: PEER, an id or a contact's name,
+// or ID@HOST:PORT.
 #pragma once
 
 #include <optional>

@@ -90,7 +90,7 @@ void Crawl::on_state(const NodeId& id, const SurveyDone& done) {
   }
   sighting.view = views_.size();
   view_of_root_[state->root] = views_.size();
-  views_.push_back({.known = {.members = {}, .holders = {id}}, .root = state->root});
+  views_.push_back({.known = {.members = {}, .holders = {id}}});
   read_view(views_.size() - 1, id);
 }
 

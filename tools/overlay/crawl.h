@@ -48,7 +48,6 @@ class Crawl {
   };
   struct View {
     KnownView known;
-    std::uint64_t root = 0;
     bool read = false;
     std::size_t readers_tried = 0;
   };

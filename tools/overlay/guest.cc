@@ -5,8 +5,7 @@
 
 namespace byway::tools {
 
-Outcome<std::unique_ptr<Guest>> Guest::open(boost::asio::io_context& io, bool v6,
-                                            std::optional<Seed> home) {
+Outcome<std::unique_ptr<Guest>> Guest::open(boost::asio::io_context& io, std::optional<Seed> home) {
   start_logging("off");
   Random random = strong_random();
   std::unique_ptr<Guest> guest(new Guest(io, Identity::generate(random)));
@@ -14,8 +13,8 @@ Outcome<std::unique_ptr<Guest>> Guest::open(boost::asio::io_context& io, bool v6
   config.agent = std::string("byway ") + version;
   config.visitor = true;
   if (home) config.seeds = {*home};
-  const Endpoint any{v6 ? IpAddress::v6({}) : IpAddress{}, 0};
-  auto runtime = Runtime::open(io, config, {any}, guest->identity_);
+  config.lan = false;
+  auto runtime = Runtime::open(io, config, {Endpoint{}}, guest->identity_);
   if (!runtime) return runtime.error();
   guest->runtime_ = std::move(*runtime);
   guest->runtime_->subscribe([self = guest.get()](const Event& event) { self->on_event(event); });

@@ -20,8 +20,8 @@ class Guest {
  public:
   using Answered = std::function<void(const SurveyDone&)>;
 
-  // `v6`: whom it talks to has IPv6 addresses. `home`: as a visitor, there.
-  static Outcome<std::unique_ptr<Guest>> open(boost::asio::io_context& io, bool v6,
+  // `home`: as a visitor, there.
+  static Outcome<std::unique_ptr<Guest>> open(boost::asio::io_context& io,
                                               std::optional<Seed> home = {});
   ~Guest();  // says goodbye
   Guest(const Guest&) = delete;

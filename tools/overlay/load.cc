@@ -22,6 +22,7 @@ namespace po = boost::program_options;
 
 constexpr std::size_t made_at_once = 4096;  // hellos kept ready; each is about 1 kB
 constexpr std::size_t hellos_in_flight = 192;
+constexpr Duration keepalive_after = 20s;  // while the others are still registering
 
 double cpu_seconds() {
   rusage usage{};
@@ -185,6 +186,7 @@ Figures measure(LoadLeaves& leaves, const Options& options, const PhaseOver& pha
     const TimePoint begun = monotonic_now();
     leaves.register_all(first, hellos_in_flight);
     figures.registering += seconds(monotonic_now() - begun);
+    leaves.refresh(keepalive_after, options.in_flight);
   }
   phase_over("register", tally.registered, tally.refused + tally.unanswered, figures.registering);
   if (options.seconds == 0) return figures;

@@ -135,6 +135,7 @@ void LoadLeaves::on_sealed(ByteView bytes) {
     leaf->asked_at = {};
     --waiting_;
     ++tally_.pongs;
+    leaf->heard_at = monotonic_now();
     if (std::exchange(leaf->registered, true)) return;
     ++tally_.registered;
     leaf->identity.reset();
@@ -227,6 +228,30 @@ void LoadLeaves::register_all(std::size_t first, std::size_t in_flight) {
         send(leaf, leaf.initiator->datagram());
       }
       asked.push_back(number);
+    }
+  }
+}
+
+void LoadLeaves::refresh(Duration silence, std::size_t in_flight) {
+  std::deque<std::size_t> asked;
+  for (std::size_t next = 0; next < leaves_.size() || !asked.empty();) {
+    const TimePoint now = monotonic_now();
+    for (; next < leaves_.size() && waiting_ < in_flight; ++next) {
+      if (!leaves_[next].registered || now - leaves_[next].heard_at < silence) continue;
+      ++waiting_;
+      ping(next);
+      asked.push_back(next);
+    }
+    serve(true);
+    while (!asked.empty()) {
+      Leaf& leaf = leaves_[asked.front()];
+      if (leaf.asked_at != TimePoint{}) {
+        if (now < leaf.asked_at + patience) break;
+        leaf.asked_at = {};
+        --waiting_;
+        ++tally_.pings_lost;
+      }
+      asked.pop_front();
     }
   }
 }

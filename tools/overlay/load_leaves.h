@@ -47,6 +47,8 @@ class LoadLeaves {
   std::size_t make(std::size_t count);
   // Each says hello; until all are registered, refused, or given up.
   void register_all(std::size_t first, std::size_t in_flight);
+  // One ping from every registered leaf that has not been heard for so long: before its lease ends.
+  void refresh(Duration silence, std::size_t in_flight);
   // Pings round all registered leaves.
   void keep_alive(Duration span, std::size_t in_flight);
   void look_up(Duration span, std::size_t in_flight);
@@ -71,6 +73,7 @@ class LoadLeaves {
     bool registered = false;
     std::uint8_t sends = 0;
     TimePoint asked_at{};  // the question under way, if any
+    TimePoint heard_at{};  // the last pong
     std::uint64_t nonce = 0;
   };
   LoadLeaves(const Seed& supernode, Random random);

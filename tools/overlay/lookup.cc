@@ -216,7 +216,7 @@ int lookup(Call& call) {
   if (!seeds) return code;
 
   boost::asio::io_context io(1);
-  auto guest = Guest::open(io, seeds->front().endpoint.address.is_v6());
+  auto guest = Guest::open(io);
   if (!guest) return call.fail(guest.error().sentence);
   CrawlOptions options;
   options.expand = false;

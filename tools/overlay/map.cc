@@ -153,7 +153,7 @@ int map(Call& call) {
   }
 
   boost::asio::io_context io(1);
-  auto guest = Guest::open(io, seeds->front().endpoint.address.is_v6());
+  auto guest = Guest::open(io);
   if (!guest) return call.fail(guest.error().sentence);
   CrawlOptions options;
   options.at_once = static_cast<std::size_t>(*at_once);

@@ -92,9 +92,8 @@ class RelayTrial {
   RelayTrial(boost::asio::io_context& io, const Seed& supernode) : io_(io), supernode_(supernode) {}
 
   Trial run(bool relays) {
-    const bool v6 = supernode_.endpoint.address.is_v6();
-    auto caller = Guest::open(io_, v6, supernode_);
-    auto called = Guest::open(io_, v6, supernode_);
+    auto caller = Guest::open(io_, supernode_);
+    auto called = Guest::open(io_, supernode_);
     if (!caller || !called) return failed("no socket could be opened here", {});
     caller_ = std::move(*caller);
     called_ = std::move(*called);
@@ -305,7 +304,7 @@ std::optional<Endpoint> look_for(Call& call, const NodeId& id, int& code) {
   for (const Seed& seed : *seeds)
     if (seed.id == id) return seed.endpoint;
   boost::asio::io_context io(1);
-  auto guest = Guest::open(io, seeds->front().endpoint.address.is_v6());
+  auto guest = Guest::open(io);
   if (!guest) {
     code = call.fail(guest.error().sentence);
     return {};
@@ -343,7 +342,7 @@ int ping(Call& call) {
                 .dialback = {},
                 .relay = {}};
   boost::asio::io_context io(1);
-  auto guest = Guest::open(io, endpoint->address.is_v6());
+  auto guest = Guest::open(io);
   if (!guest) return call.fail(guest.error().sentence);
   if (!call.json)
     call.print("supernode " + whom->id.short_string() + " at " + endpoint->to_string());
