@@ -36,7 +36,12 @@ void Membership::hear(TimePoint now, const NodeId& from, const News& news) {
       introduce(now, news.subject, member->dossier->record);
     }
   }
-  for (const Voucher& voucher : news.vouchers) hear_voucher(now, news.subject, voucher);
+  for (const Voucher& voucher : news.vouchers) {
+    // Most of what is heard is known.
+    const View::Member* member = view_.find(news.subject);
+    if (!member || !member->dossier->voucher_by(voucher.by))
+      hear_voucher(now, news.subject, voucher);
+  }
   for (const Gone& gone : news.gones) hear_gone(now, news.subject, gone);
 }
 

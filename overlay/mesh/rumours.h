@@ -1,8 +1,9 @@
 // What is still to be told, and how often.
 //
-// A piece of news is told 3 log2(n) times by everybody who hears it for the first time: enough for
-// all of n to hear it, whatever a few losses. The newest goes first; what has been told often gives
-// way. There is room for so many, and what falls out is left to anti-entropy.
+// A piece of news is told log2(n) times, most of them to three at once, by everybody who hears it
+// for the first time: enough for all of n to hear it, whatever a few losses. The newest goes first;
+// what has been told often gives way. There is room for so many, and what falls out is left to
+// anti-entropy.
 #pragma once
 
 #include <functional>
