@@ -48,7 +48,7 @@ def token():
     return b"natlab-%d-%d" % (os.getpid(), _token_n[0]) + os.urandom(4).hex().encode()
 
 
-def udp_map(lab, sock, psock, timeout=0.5, tries=2):
+def udp_map(lab, sock, psock, timeout=0.5, tries=4):
     """Send from host socket to a probe socket; the external (ip, port) seen, or None."""
     for _ in range(tries):
         t = token()
@@ -60,10 +60,14 @@ def udp_map(lab, sock, psock, timeout=0.5, tries=2):
     return None
 
 
-def udp_reaches(psock, ext, sock, timeout=0.25):
-    t = token()
-    psock.sendto(t, ext)
-    return receive(sock, t, timeout) is not None
+def udp_reaches(psock, ext, sock, timeout=0.25, tries=2):
+    """Does it arrive? Asked twice: a busy machine, or a neighbour not yet resolved, may lose the first."""
+    for _ in range(tries):
+        t = token()
+        psock.sendto(t, ext)
+        if receive(sock, t, timeout):
+            return True
+    return False
 
 
 def _mapping_name(e11, e12, e21):
