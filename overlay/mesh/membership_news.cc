@@ -32,16 +32,13 @@ void Membership::hear(TimePoint now, const NodeId& from, const News& news) {
       const auto record = archive_.record(news.record);
       if (!record || (*record)->record().id != news.subject) return;
       hear_record(now, from, *record);
-    } else if (from == news.subject && lacks_vouchers(news.subject)) {
-      introduce(now, news.subject, member->dossier->record);
+    } else if (from == news.subject) {
+      if (lacks_vouchers(news.subject)) introduce(now, news.subject, member->dossier->record);
+    } else {
+      rumours_.heard_again({news.subject, Rumours::Kind::record, {}});
     }
   }
-  for (const Voucher& voucher : news.vouchers) {
-    // Most of what is heard is known.
-    const View::Member* member = view_.find(news.subject);
-    if (!member || !member->dossier->voucher_by(voucher.by))
-      hear_voucher(now, news.subject, voucher);
-  }
+  for (const Voucher& voucher : news.vouchers) hear_voucher(now, news.subject, voucher);
   for (const Gone& gone : news.gones) hear_gone(now, news.subject, gone);
 }
 
@@ -86,7 +83,7 @@ void Membership::hear_as_departed(TimePoint now, const NodeId& from, const Recor
   const std::uint64_t last = departed.record->record().sequence;
   const bool newer = record->record().sequence > last;
   if (!newer && !(departed.why == Departure::lost_touch && record->record().sequence == last))
-    return;
+    return rumours_.heard_again({id, Rumours::Kind::record, {}});
   if (!is_present(record->record())) {
     departed.record = record;
     departed.why = Departure::left;
@@ -202,7 +199,9 @@ void Membership::hear_voucher(TimePoint now, const NodeId& subject, const Vouche
   if (const View::Member* member = view_.find(subject)) {
     const Dossier& dossier = *member->dossier;
     // Most of what is heard is known.
-    if (dossier.voucher_by(voucher.by) || voucher.address != dossier.address()) return;
+    if (dossier.voucher_by(voucher.by))
+      return rumours_.heard_again({subject, Rumours::Kind::voucher, voucher.by});
+    if (voucher.address != dossier.address()) return;
     if (!view_.find(voucher.by)) return;
     if (dossier.vouchers.size() >= limits::vouchers_kept &&
         ring_distance(dossier.position, position_of(voucher.by)) >=
@@ -225,7 +224,8 @@ void Membership::hear_voucher(TimePoint now, const NodeId& subject, const Vouche
   if (found == candidates_.end()) return;
   Candidate& candidate = found->second;
   if (voucher.address != address_of(candidate.record)) return;
-  if (has_voucher_by(candidate.vouchers, voucher.by)) return;
+  if (has_voucher_by(candidate.vouchers, voucher.by))
+    return rumours_.heard_again({subject, Rumours::Kind::voucher, voucher.by});
   const bool of_member = view_.find(voucher.by) != nullptr;
   if (candidate.vouchers.size() >= max_news_vouchers) {
     if (!of_member) return;

@@ -54,8 +54,9 @@ inline constexpr Duration wander = 60s;
 inline constexpr std::size_t guests = 8;  // whose partner we are, without them being ours
 inline constexpr Duration guest_lifetime = 60s;
 // Fresh news goes to three partners at once, gathered for up to 150 ms (the vouchers of one
-// newcomer come together); then it rides on the heartbeats, log2(n) times in all. Told more often
-// it would be late news that crowds out the new, and might bring back whom others have buried.
+// newcomer come together); then it rides on the heartbeats, log2(n) times in all and once less for
+// every time it is heard again. Told more often it would be late news that crowds out the new, and
+// might bring back whom others have buried.
 inline constexpr std::size_t fresh_pushes = 3;
 inline constexpr Duration push_spread = 150ms;
 // In a large network there is always news: then more of it travels in one datagram. A newcomer is
