@@ -144,7 +144,12 @@ TEST(Rejoin, OneLateHomeIsNotReplaced) {
   const auto before = ana.status().homes;
   ana.wire({.loss = 0.2});
   town.world.run_for(3min);
-  EXPECT_LE(ana.events_of<HomeLost>().size(), 3u) << "loss is no death";
+  // While one is late another may be asked, and afterwards one of the four is let go.
+  const auto lost = ana.events_of<HomeLost>();
+  EXPECT_LE(std::count_if(lost.begin(), lost.end(),
+                          [](const HomeLost& home) { return home.why == "it stopped answering"; }),
+            1)
+      << "loss is no death";
   EXPECT_GE(ana.status().homes.size(), 2u);
   EXPECT_LE(ana.status().homes.size(), 3u);
 }
