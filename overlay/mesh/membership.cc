@@ -329,6 +329,8 @@ void Membership::push(TimePoint now) {
   const std::vector<News> news = gather(max_mesh_message - empty_mesh_message);
   if (!news.empty())
     for (const NodeId& to : targets) tell(to, news);
+  // More than one datagram takes: the rest is not to queue up.
+  if (rumours_.has_fresh()) next_push_ = now + limits::push_spread;
 }
 
 // Says that we are here, until somebody vouched for us.
