@@ -390,6 +390,7 @@ class Overlay::Conductor {
                    const NodeId& peer);
   void on_connection_gone(TimePoint now, const Connections::Connection& was, TcpEnd why);
   void pump_connections(TimePoint now);
+  bool lives_by_tcp() const;
   bool is_udp_blocked() const;
   Outlet outlet() const;
   std::optional<TimePoint> tcp_dial_due(const Peer& peer) const;
@@ -397,6 +398,8 @@ class Overlay::Conductor {
   bool was_dialled_by(const Peer& peer, const Route& route) const;
   void note_observed(TimePoint now, Peer& home, const Route& route, const Endpoint& observed);
   void tend_connections(TimePoint now, Peer& peer);
+  void try_udp(TimePoint now, Peer& home, const Path& by_tcp);
+  void judge_udp(TimePoint now, Peer& home);
   void drop_connection(Peer& peer, TcpId id);
   Route carrier(const Route& route) const;
   bool is_carried_by(const OwnLane& lane, const Datagram& datagram) const;
@@ -481,7 +484,6 @@ class Overlay::Conductor {
 
   Connections connections_;
   TcpView tcp_view_;
-  bool udp_was_blocked_ = false;
 
   Sockets sockets_;
   NatProbe nat_probe_;
