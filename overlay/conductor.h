@@ -320,6 +320,8 @@ class Overlay::Conductor {
   void on_paths_lost(TimePoint now, Peer& peer, const std::vector<Path>& lost);
   Outcome on_reach(TimePoint now, Peer& peer, const Reach& reach);
   void start_round(TimePoint now, Peer& peer);
+  void begin_knocking(TimePoint now, TimePoint moment, Peer& peer,
+                      std::vector<Candidate> candidates);
   void knock_at_peer(TimePoint now, TimePoint moment, Peer& peer);
   void knock(TimePoint now, Peer& peer);
   void pump_talk(TimePoint now, Peer& peer);

@@ -196,6 +196,29 @@ TEST(TcpReach, WhereUdpIsBlockedNobodyMeasuresWithIt) {
   }
 }
 
+// Seven ports are guessed, at two packets each, of the sixteen that a stranger's address may be
+// sent.
+TEST(TcpReach, WhatMayBeSentToAStrangerIsKeptForThePortsThatAreGuessed) {
+  for (const bool blocked_calls : {true, false}) {
+    Meeting meeting(Seed{329}, Nat::udp_blocked(), Nat::symmetric_sequential(), 3);
+    auto& [world, hub, ana, bo] = meeting;
+    ASSERT_TRUE(meeting.registered_at(3) && meeting.registered());
+    const auto outside = [](const Host& host) { return host.status().homes[0].observed.address; };
+    const IpAddress hers = outside(ana), his = outside(bo);
+    std::size_t knocks = 0, syns = 0;
+    world.watch([&](const PacketLine& line, ByteView) {
+      if (line.to.address != hers && line.to.address != his) return;
+      const bool from_them = line.origin == ana.station() || line.origin == bo.station();
+      knocks += from_them && !line.tcp;
+      syns += from_them && line.tcp == sim::TcpStack::syn && line.to.address == his;
+    });
+    blocked_calls ? ana.say(bo, "hello") : bo.say(ana, "hello");
+    EXPECT_TRUE(both_direct_by_tcp(world, ana, bo, 2s));
+    EXPECT_EQ(knocks, 0u);
+    EXPECT_GE(syns, 7u);
+  }
+}
+
 TEST(TcpReach, Port443AloneLeadsToWhoeverListensThere) {
   for (const bool listens : {true, false}) {
     Blocked meeting(Seed{322}, Nat::tcp_443_only(), Nat::public_host());
