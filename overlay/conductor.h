@@ -320,6 +320,8 @@ class Overlay::Conductor {
   void on_paths_lost(TimePoint now, Peer& peer, const std::vector<Path>& lost);
   Outcome on_reach(TimePoint now, Peer& peer, const Reach& reach);
   void start_round(TimePoint now, Peer& peer);
+  void begin_knocking(TimePoint now, TimePoint moment, Peer& peer,
+                      std::vector<Candidate> candidates);
   void knock_at_peer(TimePoint now, TimePoint moment, Peer& peer);
   void knock(TimePoint now, Peer& peer);
   void pump_talk(TimePoint now, Peer& peer);
@@ -390,6 +392,7 @@ class Overlay::Conductor {
                    const NodeId& peer);
   void on_connection_gone(TimePoint now, const Connections::Connection& was, TcpEnd why);
   void pump_connections(TimePoint now);
+  bool lives_by_tcp() const;
   bool is_udp_blocked() const;
   Outlet outlet() const;
   std::optional<TimePoint> tcp_dial_due(const Peer& peer) const;
@@ -397,6 +400,8 @@ class Overlay::Conductor {
   bool was_dialled_by(const Peer& peer, const Route& route) const;
   void note_observed(TimePoint now, Peer& home, const Route& route, const Endpoint& observed);
   void tend_connections(TimePoint now, Peer& peer);
+  void try_udp(TimePoint now, Peer& home, const Path& by_tcp);
+  void judge_udp(TimePoint now, Peer& home);
   void drop_connection(Peer& peer, TcpId id);
   Route carrier(const Route& route) const;
   bool is_carried_by(const OwnLane& lane, const Datagram& datagram) const;
@@ -481,7 +486,6 @@ class Overlay::Conductor {
 
   Connections connections_;
   TcpView tcp_view_;
-  bool udp_was_blocked_ = false;
 
   Sockets sockets_;
   NatProbe nat_probe_;

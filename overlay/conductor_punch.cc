@@ -51,7 +51,7 @@ void Overlay::Conductor::begin_hard(TimePoint now, Peer& peer, std::uint16_t rou
   Conversation& talk = *peer.talk;
   if (!talk.connected || leaving_ || peer.paths.best_of(PathKind::direct_udp)) return;
   // Measuring would only use up the ports that a NAT counts, which TCP has foreseen.
-  if (is_udp_blocked() || talk.nat.mapping == Behaviour::blocked) return;
+  if (lives_by_tcp() || talk.nat.mapping == Behaviour::blocked) return;
   auto self = hard_self();
   if (!self || !(self->hard || asked || depends_on_destination(talk.nat))) return;
   if (talk.hard) {

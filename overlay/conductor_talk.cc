@@ -129,7 +129,7 @@ void Overlay::Conductor::on_asked_to_talk(TimePoint now, Peer& peer, const Route
   // Our answer needs this long to reach the caller, who knocks when it has it: so do we.
   const auto there =
       std::chrono::microseconds{introduction->caller_rtt_us / 2 + introduction->target_rtt_us / 2};
-  talk.punch.start(now, now + std::min<Duration>(there, 1s), talk.candidates);
+  begin_knocking(now, now + std::min<Duration>(there, 1s), peer, talk.candidates);
 }
 
 void Overlay::Conductor::on_welcome_to_talk(TimePoint now, Peer& peer, const Route& route,
@@ -143,7 +143,7 @@ void Overlay::Conductor::on_welcome_to_talk(TimePoint now, Peer& peer, const Rou
   if (route.relayed()) talk.introduced_by = lanes_.at(route.lane).home;
   on_connected(now, peer);
   if (route.relayed() && !peer.paths.best_of(PathKind::direct_udp))
-    talk.punch.start(now, now, talk.candidates);
+    begin_knocking(now, now, peer, talk.candidates);
   hear_of_tcp(now, peer, answer);
 }
 
@@ -174,12 +174,10 @@ Paths::Traits Overlay::Conductor::traits_of(const Peer& peer, const Route& route
   if (peer.is_leaf && !peer.talk) return {Method::reverse, {}, {}};
   const bool ours_to_keep = peer.talk || homes_.is_home(peer.id) || homes_.is_dialing(peer.id);
   const bool by_tcp = route.proto == Proto::tcp;
-  const Method method = by_tcp                     ? method_by_tcp(peer, route)
+  const Method method = by_tcp                    ? method_by_tcp(peer, route)
                         : hard_tried(peer, route) ? peer.talk->hard->method()
                                                   : method_of(peer, route.endpoint);
-  return {method,
-          {},
-          ours_to_keep ? std::optional<Duration>(keepalive()) : std::nullopt};
+  return {method, {}, ours_to_keep ? std::optional<Duration>(keepalive()) : std::nullopt};
 }
 
 Method Overlay::Conductor::method_of(const Peer& peer, const Endpoint& endpoint) const {
@@ -314,8 +312,17 @@ void Overlay::Conductor::knock_at_peer(TimePoint now, TimePoint moment, Peer& pe
   const auto is_last = [&](const Candidate& c) { return c.endpoint == talk.last_direct; };
   if (talk.last_direct && std::none_of(candidates.begin(), candidates.end(), is_last))
     candidates.push_back({*talk.last_direct, Proto::udp, How::observed});
-  talk.punch.start(now, moment, candidates);
+  begin_knocking(now, moment, peer, std::move(candidates));
   touch(peer);
+}
+
+// Where a side has no UDP only a network that both are in is worth a knock: what may be sent to the
+// addresses of strangers is needed for connecting by TCP.
+void Overlay::Conductor::begin_knocking(TimePoint now, TimePoint moment, Peer& peer,
+                                        std::vector<Candidate> candidates) {
+  if (is_udp_blocked() || peer.talk->nat.mapping == Behaviour::blocked)
+    std::erase_if(candidates, [](const Candidate& c) { return !is_inner(c.endpoint.address); });
+  peer.talk->punch.start(now, moment, candidates);
 }
 
 void Overlay::Conductor::knock(TimePoint now, Peer& peer) {

@@ -2,7 +2,7 @@
 // moment.
 //
 //   a supernode   message 1 goes by UDP; unanswered for 300 ms also by TCP, then by TCP to port 443
-//   a home        is asked by UDP again every minute; what travels in its lanes takes its best path
+//   a home        is asked by UDP again and again; what travels in its lanes takes its best path
 //   a peer        both learn their outside endpoints, tell one another in a Meet, and connect
 #include <algorithm>
 
@@ -108,8 +108,8 @@ std::optional<TcpOrder> Overlay::Conductor::poll_tcp() {
 
 // --- supernodes ----------------------------------------------------------------------------------
 
-// All our homes are reached by TCP: nothing else comes through.
-bool Overlay::Conductor::is_udp_blocked() const {
+// All our homes are reached by TCP, perhaps only because it was quicker.
+bool Overlay::Conductor::lives_by_tcp() const {
   bool by_tcp = false;
   for (const NodeId& home_id : homes_.ids()) {
     const Peer* home = find(home_id);
@@ -121,9 +121,19 @@ bool Overlay::Conductor::is_udp_blocked() const {
   return by_tcp;
 }
 
+// And none of them has answered by UDP, in time to do so.
+bool Overlay::Conductor::is_udp_blocked() const {
+  if (!lives_by_tcp()) return false;
+  const auto homes = homes_.ids();
+  return std::any_of(homes.begin(), homes.end(), [&](const NodeId& home_id) {
+    const Peer* home = find(home_id);
+    return home && home->udp_trial.failed;
+  });
+}
+
 Outlet Overlay::Conductor::outlet() const {
   if (homes_.ids().empty()) return is_supernode() ? Outlet::anything : Outlet::unknown;
-  if (!is_udp_blocked()) return Outlet::anything;
+  if (!lives_by_tcp()) return Outlet::anything;
   // A home that listens elsewhere too, and is reached at 443 only, tells of a narrow way out.
   for (const NodeId& home_id : homes_.ids()) {
     const Peer* home = find(home_id);
@@ -177,11 +187,11 @@ void Overlay::Conductor::note_observed(TimePoint now, Peer& home, const Route& r
                                        const Endpoint& observed) {
   if (route.relayed()) return;
   if (route.proto == Proto::udp) {
+    const bool first = !self_.is_seen();
     on_observed(now, home.id, route.endpoint, observed);
     on_seen_by(now, home.id, route.endpoint, observed);
-    if (!std::exchange(udp_was_blocked_, false)) return;
-    step({}, "UDP comes through again");
-    for (auto& [peer_id, peer] : peers_) {
+    if (!first) return;
+    for (auto& [peer_id, peer] : peers_) {  // they do not know where we are by UDP
       if (!peer.talk || peer.paths.best_of(PathKind::direct_udp)) continue;
       peer.talk->next_round = now;
       touch(peer);
@@ -192,7 +202,6 @@ void Overlay::Conductor::note_observed(TimePoint now, Peer& home, const Route& r
   if (!connection) return;
   const auto known = tcp_view_.candidates();
   tcp_view_.on_observed(connection->id, connection->remote, connection->local, observed);
-  udp_was_blocked_ = is_udp_blocked();
   if (tcp_view_.candidates() == known) return;
   for (auto& [peer_id, peer] : peers_) {
     if (peer.talk && peer.talk->tcp) peer.talk->tcp->met.reset();
@@ -206,16 +215,11 @@ void Overlay::Conductor::tend_connections(TimePoint now, Peer& peer) {
   const bool by_tcp = best && best->kind() == PathKind::direct_tcp;
   const bool is_home = homes_.is_home(peer.id);
   if (!by_tcp || !is_home) {
-    peer.try_udp_at.reset();
-  } else if (!peer.try_udp_at || now >= *peer.try_udp_at) {
-    peer.try_udp_at = now + random_.jittered(limits::udp_retry);
-    const Endpoint at = *homes_.endpoint_of(peer.id);
-    const Route by_udp{.endpoint = at};
-    peer.paths.add(now, by_udp, traits_of(peer, by_udp));
-    // At 443 it may only have been quicker, once: is there really no other way out?
+    peer.udp_trial = {};
+  } else {
+    try_udp(now, peer, Path(*best));
+    judge_udp(now, peer);
     best = peer.paths.best();
-    if (best->route.endpoint.port != at.port && !connections_.find(peer.id, at))
-      connect_to(now, at, Connections::Purpose::look, peer.id);
   }
   // Between peers both ends choose, and each would close the other's choice.
   if (!best || best->route.relayed() || (by_tcp && !is_home)) return;
@@ -228,6 +232,31 @@ void Overlay::Conductor::tend_connections(TimePoint now, Peer& peer) {
     if (now - connection->since >= limits::tcp_spare_kept) spare.push_back(connection->id);
   }
   for (const TcpId id : spare) drop_connection(peer, id);
+}
+
+void Overlay::Conductor::try_udp(TimePoint now, Peer& home, const Path& by_tcp) {
+  Peer::UdpTrial& trial = home.udp_trial;
+  if (trial.again && now < *trial.again) return;
+  if (!trial.again)
+    trial.judged_at = now + std::max<Duration>(limits::udp_patience, 2 * by_tcp.rtt);
+  trial.gap = std::clamp(trial.gap * 2, limits::udp_retry_first, limits::udp_retry_last);
+  trial.again = now + random_.jittered(trial.gap);
+  const Endpoint at = *homes_.endpoint_of(home.id);
+  const Route by_udp{.endpoint = at};
+  home.paths.add(now, by_udp, traits_of(home, by_udp));
+  // At 443 it may only have been quicker, once: is there really no other way out?
+  if (by_tcp.route.endpoint.port != at.port && !connections_.find(home.id, at))
+    connect_to(now, at, Connections::Purpose::look, home.id);
+}
+
+// One datagram that is lost or late makes TCP the quicker way, and no more than that.
+void Overlay::Conductor::judge_udp(TimePoint now, Peer& home) {
+  Peer::UdpTrial& trial = home.udp_trial;
+  if (!trial.judged_at || now < *trial.judged_at) return;
+  trial.judged_at.reset();
+  trial.failed = true;
+  become_ready(now);
+  for (auto& [peer_id, peer] : peers_) consider_tcp(now, peer);
 }
 
 void Overlay::Conductor::drop_connection(Peer& peer, TcpId id) {
@@ -395,7 +424,7 @@ void Overlay::Conductor::pump_tcp_talk(TimePoint now, Peer& peer) {
 }
 
 std::optional<TimePoint> Overlay::Conductor::next_tcp_timeout(const Peer& peer) const {
-  auto next = earlier(tcp_dial_due(peer), peer.try_udp_at);
+  auto next = earlier(tcp_dial_due(peer), earlier(peer.udp_trial.again, peer.udp_trial.judged_at));
   if (peer.talk && peer.talk->tcp)
     next = earlier(next, earlier(peer.talk->tcp->punch.next_timeout(), peer.talk->tcp->next_round));
   return next;

@@ -104,8 +104,15 @@ struct Peer {
   std::optional<std::chrono::milliseconds> clock_offset;  // to ours, once it complained
   WallTime last_stamp{};                                  // by its clock
 
-  int tcp_dials = 0;                    // of this handshake, as UDP does not answer
-  std::optional<TimePoint> try_udp_at;  // a home that is reached by TCP
+  int tcp_dials = 0;  // of this handshake, as UDP does not answer
+  // A home that is reached by TCP is asked by UDP too, from time to time.
+  struct UdpTrial {
+    std::optional<TimePoint> again;
+    Duration gap{};
+    std::optional<TimePoint> judged_at;  // the first time: no answer by then
+    bool failed = false;
+  };
+  UdpTrial udp_trial;
 
   // A handshake that we answered and that is not confirmed yet.
   struct Pending {

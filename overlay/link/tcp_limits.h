@@ -25,8 +25,13 @@ inline constexpr std::size_t tcp_strangers_per_address = 16;  // likewise; an of
 inline constexpr std::size_t tcp_connections_per_address = 256;
 inline constexpr std::size_t tcp_openings = 64;  // attempts of ours under way
 
-// While a home is reached by TCP, UDP is tried again this often: it is the better way.
-inline constexpr Duration udp_retry = 60s;
+// While a home is reached by TCP, UDP is tried again and again, ever more seldom: it is the better
+// way.
+inline constexpr Duration udp_retry_first = 2s;
+inline constexpr Duration udp_retry_last = 60s;
+// And until it has been silent for so long, the first time, nobody says that UDP is blocked: it has
+// been asked twice by then, 200 ms apart, and had as long to answer.
+inline constexpr Duration udp_patience = 400ms;
 // A connection that a better path has made needless is kept this long.
 inline constexpr Duration tcp_spare_kept = 60s;
 // What supernodes say of our TCP comes from this many of them: two show whether the NAT keeps a
