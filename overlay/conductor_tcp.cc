@@ -178,7 +178,6 @@ void Overlay::Conductor::note_observed(TimePoint now, Peer& home, const Route& r
   if (route.relayed()) return;
   if (route.proto == Proto::udp) {
     on_observed(now, home.id, route.endpoint, observed);
-    on_seen_by(now, home.id, route.endpoint, observed);
     if (!std::exchange(udp_was_blocked_, false)) return;
     step({}, "UDP comes through again");
     for (auto& [peer_id, peer] : peers_) {
