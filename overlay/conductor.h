@@ -205,6 +205,7 @@ class Overlay::Conductor {
   void reach_anew(TimePoint now, Peer& peer);
   void reach_everybody_anew(TimePoint now, bool other_address);
   void claim_door(TimePoint now);
+  Prover::Front front(const Endpoint& seen, bool mapped) const;
   void judge_mapping();
 
   // --- conductor_lan.cc ---
@@ -224,6 +225,7 @@ class Overlay::Conductor {
   void pump_promotion(TimePoint now);
   std::size_t netgroups_to_dial() const;
   void tell_prover_whom_we_know();
+  std::vector<Prover::Known> supernodes_living() const;
   void on_promotion(TimePoint now, Promotion::Event event);
   std::string role_word() const;
   std::string role_why(TimePoint now) const;
@@ -489,6 +491,7 @@ class Overlay::Conductor {
 
   Sockets sockets_;
   NatProbe nat_probe_;
+  Behaviour filtering_ = Behaviour::unknown;  // what was known of it when we last looked
   LifetimeProbe lifetime_probe_;
   NatService nat_service_;
   std::optional<SocketId> other_port_;  // as a supernode: asked for, if not yet open

@@ -171,6 +171,8 @@ void Overlay::Conductor::take_in(TimePoint now, Peer& peer, const Registration& 
   }
   registrar_.admit(now, peer.id, *record);
   peer.is_leaf = true;
+  membership_.on_leaf_record(now, *record);
+  pump_mesh(now);
   keep_record(now, *record);
   step(peer.id, "registered here from " + route.endpoint.to_string());
 }

@@ -71,6 +71,10 @@ void Overlay::Conductor::on_home_pong(TimePoint now, Peer& peer, const Route& ro
   note_observed(now, peer, route, pong.observed);
   homes_.on_late(peer.id, false);
   const bool gained = homes_.on_registered(peer.id);
+  // Not at its first word already: before the first pong it has said who else there is, and so how
+  // many it takes to prove where it sees us.
+  if (route.proto == Proto::udp && !route.relayed())
+    on_seen_by(now, peer.id, route.endpoint, pong.observed);
   on_vantage(now, peer, route, pong.observed);
   spread_keepalives(now, peer, route);
   while (homes_.sound() > limits::homes_per_leaf) {

@@ -300,6 +300,7 @@ void Overlay::Conductor::on_samples(TimePoint now, Peer& from, const Samples& sa
     if (path) remember_heard(now, supernode, path->route.endpoint.address);
     for (const Endpoint& endpoint : supernode.endpoints)
       homes_.add_supernode(now, supernode.id, endpoint);
+    homes_.on_named(supernode.id);
   }
   assess_needs(now);
   pump_roles(now);

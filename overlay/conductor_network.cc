@@ -49,9 +49,27 @@ void Overlay::Conductor::claim_door(TimePoint now) {
   if (!seeks_proof() || seen_by_.is_nobody() || !seen_as_.is_set()) return;
   const auto mapped = self_.router_says(Proto::udp);
   const bool use = mapped && mapped->address == seen_as_.address;
+  prover_.on_claim(now, use ? *mapped : seen_as_, Proto::udp, front(seen_as_, use));
+}
+
+Prover::Front Overlay::Conductor::front(const Endpoint& seen, bool mapped) const {
+  using Front = Prover::Front;
   const auto& local = self_.local();
-  const bool own = std::find(local.begin(), local.end(), seen_as_) != local.end();
-  prover_.on_claim(now, use ? *mapped : seen_as_, Proto::udp, own);
+  if (std::find(local.begin(), local.end(), seen) != local.end()) return Front::nothing;
+  if (mapped) return Front::open;
+  const NatBehaviour& nat = nat_probe_.report().udp;
+  switch (nat.filtering) {
+    case Behaviour::none:
+    case Behaviour::endpoint_independent:
+      return Front::open;
+    case Behaviour::address_dependent:
+    case Behaviour::address_port_dependent:
+      return Front::closed;
+    case Behaviour::unknown:
+    case Behaviour::blocked:
+      break;
+  }
+  return Front::unknown;
 }
 
 // --- changes -------------------------------------------------------------------------------------

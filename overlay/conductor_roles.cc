@@ -115,7 +115,7 @@ std::size_t Overlay::Conductor::netgroups_to_dial() const {
     return std::max<std::size_t>(membership_.view().netgroups(), 2 + ourselves) - 1 - ourselves;
   }
   std::set<IpAddress> netgroups;
-  for (const Endpoint& endpoint : homes_.endpoints())
+  for (const auto& [id, endpoint] : homes_.living())
     netgroups.insert(endpoint.address.prefix(endpoint.address.is_v4() ? config_.netgroup_bits_v4
                                                                       : config_.netgroup_bits_v6));
   return std::max<std::size_t>(netgroups.size(), 2) - 1;
@@ -123,17 +123,19 @@ std::size_t Overlay::Conductor::netgroups_to_dial() const {
 
 // Before a proof is asked for: who could be drawn to dial us. In a large mesh that may be anybody.
 void Overlay::Conductor::tell_prover_whom_we_know() {
+  if (!is_supernode()) return prover_.on_known(supernodes_living());
   std::vector<Prover::Known> known;
-  if (is_supernode()) {
-    if (membership_.view().size() <= limits::proof::small_mesh)
-      membership_.view().each_admitted([&](const View::Member& m) {
-        if (m.id() != id()) known.push_back({m.id(), m.dossier->address()});
-      });
-  } else {
-    for (const NodeId& supernode : homes_.all())
-      known.push_back({supernode, homes_.endpoint_of(supernode)->address});
-  }
+  if (membership_.view().size() <= limits::proof::small_mesh)
+    membership_.view().each_admitted([&](const View::Member& m) {
+      if (m.id() != id()) known.push_back({m.id(), m.dossier->address()});
+    });
   prover_.on_known(std::move(known));
+}
+
+std::vector<Prover::Known> Overlay::Conductor::supernodes_living() const {
+  std::vector<Prover::Known> living;
+  for (const auto& [id, endpoint] : homes_.living()) living.push_back({id, endpoint.address});
+  return living;
 }
 
 void Overlay::Conductor::on_unseen_by(TimePoint now, const NodeId& supernode) {
@@ -181,7 +183,7 @@ void Overlay::Conductor::pump_roles(TimePoint now) {
         promotion_.on_proof_lost(now);
     }
   }
-  if (!is_supernode()) homes_.set_reserved(prover_.reserved(homes_.all()));
+  if (!is_supernode()) homes_.set_reserved(prover_.reserved(now, supernodes_living()));
   pump_promotion(now);
 }
 
@@ -228,6 +230,7 @@ std::string Overlay::Conductor::role_word() const {
 void Overlay::Conductor::become_supernode(TimePoint now) {
   if (std::exchange(serving_, true)) return;
   if (!std::exchange(ready_, true)) events_.push_back(Ready{});
+  homes_.set_reserved({});
   // Who serves needs no homes: whoever looks for it finds it among the members.
   for (const NodeId& home_id : homes_.ids())
     if (Peer* home = find(home_id)) {

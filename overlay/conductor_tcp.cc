@@ -189,7 +189,6 @@ void Overlay::Conductor::note_observed(TimePoint now, Peer& home, const Route& r
   if (route.proto == Proto::udp) {
     const bool first = !self_.is_seen();
     on_observed(now, home.id, route.endpoint, observed);
-    on_seen_by(now, home.id, route.endpoint, observed);
     if (!first) return;
     for (auto& [peer_id, peer] : peers_) {  // they do not know where we are by UDP
       if (!peer.talk || peer.paths.best_of(PathKind::direct_udp)) continue;
