@@ -332,6 +332,7 @@ class Overlay::Conductor {
   void end_talk(TimePoint now, Peer& peer, const std::string& why);
   Paths::Traits traits_of(const Peer& peer, const Route& route) const;
   Method method_of(const Peer& peer, const Endpoint& endpoint) const;
+  std::string no_common_family(const Peer& peer) const;
   std::string why_not_direct(const Peer& peer) const;
   std::optional<TimePoint> next_timeout(const Conversation& talk) const;
 
@@ -379,6 +380,7 @@ class Overlay::Conductor {
   void drop_open_sessions(TimePoint now, Peer& peer, TimePoint since);
   void close_sessions(TimePoint now, Peer& peer, const std::string& why);
   std::optional<Transmit> poll_session(TimePoint now, Peer& peer);
+  void repeat_first_flight(Peer& peer, const Path& path);
   void wants_to_send(const Peer& peer) { sendable_.insert(peer.id); }
   void after_stream_call(TimePoint now, const NodeId& peer);
 

@@ -268,6 +268,8 @@ std::optional<Transmit> Overlay::Conductor::poll_session(TimePoint now, Peer& pe
     if (!packets) continue;
     index_ids(peer, *slot);
     peer.paths.on_data_sent(now, route);
+    if (!path && packets->bytes.size() <= packets->segment_size)
+      slot->first_flight = packets->bytes;
     const Route carried = carrier(route);
     Transmit transmit{.to = carried.endpoint,
                       .bytes = {},
@@ -294,6 +296,16 @@ std::optional<Transmit> Overlay::Conductor::poll_session(TimePoint now, Peer& pe
     return transmit;
   }
   return {};
+}
+
+// A peer in our own network has answered before the home's introduction reached it, which then is
+// old news: what travels in that lane is for nobody.
+void Overlay::Conductor::repeat_first_flight(Peer& peer, const Path& path) {
+  for (auto& slot : peer.talk->sessions) {
+    const Bytes flight = std::exchange(slot->first_flight, {});
+    if (flight.empty() || path.route.relayed()) continue;
+    if (slot->session->state() == Session::State::handshaking) transmit(path.route, flight);
+  }
 }
 
 // --- streams -------------------------------------------------------------------------------------

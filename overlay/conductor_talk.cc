@@ -320,8 +320,11 @@ void Overlay::Conductor::knock_at_peer(TimePoint now, TimePoint moment, Peer& pe
 // addresses of strangers is needed for connecting by TCP.
 void Overlay::Conductor::begin_knocking(TimePoint now, TimePoint moment, Peer& peer,
                                         std::vector<Candidate> candidates) {
-  if (is_udp_blocked() || peer.talk->nat.mapping == Behaviour::blocked)
-    std::erase_if(candidates, [](const Candidate& c) { return !is_inner(c.endpoint.address); });
+  const bool near_only = is_udp_blocked() || peer.talk->nat.mapping == Behaviour::blocked;
+  std::erase_if(candidates, [&](const Candidate& candidate) {
+    const IpAddress& address = candidate.endpoint.address;
+    return !self_.has_family(address.is_v6()) || (near_only && !is_inner(address));
+  });
   peer.talk->punch.start(now, moment, candidates);
 }
 
@@ -335,10 +338,22 @@ void Overlay::Conductor::knock(TimePoint now, Peer& peer) {
   }
 }
 
+// One has IPv4 alone and the other IPv6 alone; empty where they have one in common.
+std::string Overlay::Conductor::no_common_family(const Peer& peer) const {
+  const auto& theirs = peer.talk->candidates;
+  const auto reachable = [&](const Candidate& c) {
+    return self_.has_family(c.endpoint.address.is_v6());
+  };
+  if (theirs.empty() || std::any_of(theirs.begin(), theirs.end(), reachable)) return {};
+  return self_.has_family(true) ? "this side has IPv6 only and the peer IPv4 only"
+                                : "this side has IPv4 only and the peer IPv6 only";
+}
+
 std::string Overlay::Conductor::why_not_direct(const Peer& peer) const {
   if (!peer.talk) return {};
   const Conversation& talk = *peer.talk;
   if (const std::string why = why_not_by_tcp(peer); !why.empty()) return why;
+  if (const std::string why = no_common_family(peer); !why.empty()) return why;
   if (!talk.lost_why.empty() && talk.punch.state() != Punch::State::open) return talk.lost_why;
   return why_relayed(talk.punch, nat_summary(), talk.nat, talk.candidates.size(), talk.hard.get());
 }
@@ -423,6 +438,7 @@ void Overlay::Conductor::announce_path(TimePoint now, Peer& peer) {
     change.endpoint = best->route.endpoint;
     change.via = best->via;
     change.rtt = best->rtt;
+    repeat_first_flight(peer, *best);
     if (!best->route.relayed()) talk.lost_why.clear();
   }
   if (!best || best->route.relayed()) change.why = why_not_direct(peer);

@@ -29,6 +29,7 @@ struct SessionSlot {
   std::uint64_t ids_version = ~0ull;
   TimePoint born{};
   bool draining = false;  // takes no new streams; another session replaced it
+  Bytes first_flight;     // went by a home; again where a direct path is there before the answer
   std::optional<TimePoint> idle_since;
 };
 
