@@ -185,6 +185,7 @@ class Overlay::Conductor {
   void lose_home(TimePoint now, Peer& peer, const std::string& why);
   void lose_leaf(TimePoint now, Peer& peer);
   void announce_record(TimePoint now);
+  void announce_again(TimePoint now, Peer& home);
   void keep_record(TimePoint now, const RecordPtr& record);
   Outcome on_new_record(TimePoint now, Peer& leaf, const Registration& registration);
   Outcome on_introduce(TimePoint now, Peer& caller, const Introduce& introduce);
@@ -525,6 +526,8 @@ class Overlay::Conductor {
 
   std::size_t talks_ = 0;
   std::uint64_t record_sequence_ = 0;
+  Registration announced_;  // to our homes, last
+  TimePoint announced_at_{};
   bool ready_ = false;
   bool leaving_ = false;
   Counters counters_;

@@ -44,9 +44,17 @@ void Overlay::Conductor::on_registered(TimePoint now, Peer& peer, const Route& r
 void Overlay::Conductor::announce_record(TimePoint now) {
   const auto homes = homes_.ids();
   if (homes.empty() || leaving_ || config_.visitor) return;
-  const Registration registration = this->registration(now, homes.front());
+  announced_ = registration(now, homes.front());
+  announced_at_ = now;
   for (const NodeId& home_id : homes)
-    if (Peer* home = find(home_id)) send(*home, registration);
+    if (Peer* home = find(home_id)) send(*home, announced_);
+}
+
+// It takes us for a leaf that lacks homes: what we announced last did not get there.
+void Overlay::Conductor::announce_again(TimePoint now, Peer& home) {
+  if (!homes_.is_home(home.id) || homes_.sound() < limits::homes_per_leaf) return;
+  if (announced_.record.empty() || now - announced_at_ < limits::samples_soon / 2) return;
+  send(home, announced_);
 }
 
 void Overlay::Conductor::turned_away(TimePoint now, const NodeId& by, const Refusal& refusal) {
@@ -77,11 +85,17 @@ void Overlay::Conductor::on_home_pong(TimePoint now, Peer& peer, const Route& ro
     on_seen_by(now, peer.id, route.endpoint, pong.observed);
   on_vantage(now, peer, route, pong.observed);
   spread_keepalives(now, peer, route);
+  bool others_dismissed = false;
   while (homes_.sound() > limits::homes_per_leaf) {
     const NodeId last = homes_.ids()[homes_.sound() - 1];
     if (last == peer.id && gained) return dismiss_home(now, peer);
+    // It was announced; others have answered again.
+    events_.push_back(HomeLost{last, homes_.endpoint_of(last).value_or(Endpoint{}),
+                               "there are homes enough without it"});
     dismiss_home(now, *find(last));
+    others_dismissed = true;
   }
+  if (!gained && others_dismissed) return announce_record(now);
   if (!gained) return;
   events_.push_back(HomeGained{peer.id, route.endpoint, pong.observed, rtt_to(peer)});
   announce_record(now);

@@ -291,6 +291,7 @@ void Overlay::Conductor::send_samples(TimePoint now, Peer& leaf) {
 void Overlay::Conductor::on_samples(TimePoint now, Peer& from, const Samples& samples) {
   if (!homes_.is_home(from.id) && !homes_.is_dialing(from.id)) return;
   if (config_.visitor) return;
+  announce_again(now, from);
   const Path* path = from.paths.best();
   for (const Bytes& bytes : samples.records) {
     const auto record = archive_->record(bytes);

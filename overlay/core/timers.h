@@ -4,8 +4,9 @@
 // a few swaps and no memory. Equal deadlines come in the order of their keys.
 #pragma once
 
+#include <boost/unordered/unordered_map.hpp>
 #include <cstdint>
-#include <map>
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -23,12 +24,12 @@ class Timers {
   // Replaces the key's deadline; none removes it.
   void set(const Key& key, std::optional<TimePoint> deadline) {
     if (!deadline) {
-      if (const auto known = places_.find(key); known != places_.end()) erase(known);
+      if (const auto known = places_.find(key); known != places_.end()) erase(&*known);
       return;
     }
     const auto [known, is_new] = places_.try_emplace(key, static_cast<std::uint32_t>(heap_.size()));
     if (is_new) {
-      heap_.push_back({*deadline, known});
+      heap_.push_back({*deadline, &*known});
       up(heap_.size() - 1);
       return;
     }
@@ -52,19 +53,21 @@ class Timers {
   }
 
  private:
-  using Places = std::map<Key, std::uint32_t>;
+  // Its elements stay where they are in memory.
+  using Places = boost::unordered_map<Key, std::uint32_t, std::hash<Key>>;
+  using Place = typename Places::value_type;
   struct Entry {
     TimePoint at;
-    typename Places::iterator key;
+    Place* key;
     bool operator<(const Entry& other) const {
       if (at != other.at) return at < other.at;
       return key->first < other.key->first;
     }
   };
 
-  void erase(typename Places::iterator key) {
+  void erase(Place* key) {
     const std::size_t place = key->second;
-    places_.erase(key);
+    places_.erase(places_.find(key->first));
     const Entry last = heap_.back();
     heap_.pop_back();
     if (place == heap_.size()) return;

@@ -32,8 +32,10 @@ void Membership::hear(TimePoint now, const NodeId& from, const News& news) {
       const auto record = archive_.record(news.record);
       if (!record || (*record)->record().id != news.subject) return;
       hear_record(now, from, *record);
-    } else if (from == news.subject && lacks_vouchers(news.subject)) {
-      introduce(now, news.subject, member->dossier->record);
+    } else if (from == news.subject) {
+      if (lacks_vouchers(news.subject)) introduce(now, news.subject, member->dossier->record);
+    } else {
+      rumours_.heard_again({news.subject, Rumours::Kind::record, {}});
     }
   }
   for (const Voucher& voucher : news.vouchers) hear_voucher(now, news.subject, voucher);
@@ -81,7 +83,7 @@ void Membership::hear_as_departed(TimePoint now, const NodeId& from, const Recor
   const std::uint64_t last = departed.record->record().sequence;
   const bool newer = record->record().sequence > last;
   if (!newer && !(departed.why == Departure::lost_touch && record->record().sequence == last))
-    return;
+    return rumours_.heard_again({id, Rumours::Kind::record, {}});
   if (!is_present(record->record())) {
     departed.record = record;
     departed.why = Departure::left;
@@ -194,12 +196,13 @@ void Membership::hear_of_ourselves(TimePoint now, const NodeId& from, const News
 
 void Membership::hear_voucher(TimePoint now, const NodeId& subject, const Voucher& voucher) {
   if (voucher.by == subject) return;
-  const bool of_member = view_.find(voucher.by) != nullptr;
-
   if (const View::Member* member = view_.find(subject)) {
     const Dossier& dossier = *member->dossier;
-    if (!of_member || voucher.address != dossier.address() || dossier.voucher_by(voucher.by))
-      return;
+    // Most of what is heard is known.
+    if (dossier.voucher_by(voucher.by))
+      return rumours_.heard_again({subject, Rumours::Kind::voucher, voucher.by});
+    if (voucher.address != dossier.address()) return;
+    if (!view_.find(voucher.by)) return;
     if (dossier.vouchers.size() >= limits::vouchers_kept &&
         ring_distance(dossier.position, position_of(voucher.by)) >=
             ring_distance(dossier.position, position_of(dossier.vouchers.back()->by)))
@@ -221,7 +224,9 @@ void Membership::hear_voucher(TimePoint now, const NodeId& subject, const Vouche
   if (found == candidates_.end()) return;
   Candidate& candidate = found->second;
   if (voucher.address != address_of(candidate.record)) return;
-  if (has_voucher_by(candidate.vouchers, voucher.by)) return;
+  if (has_voucher_by(candidate.vouchers, voucher.by))
+    return rumours_.heard_again({subject, Rumours::Kind::voucher, voucher.by});
+  const bool of_member = view_.find(voucher.by) != nullptr;
   if (candidate.vouchers.size() >= max_news_vouchers) {
     if (!of_member) return;
     // Whoever is no member may not keep a member's word out.

@@ -12,12 +12,13 @@ constexpr Duration helper_patience = limits::ask_patience * 7 / 10;
 }  // namespace
 
 void Membership::on_alive(TimePoint now, const NodeId& id) {
-  if (view_.find(id)) {
+  const bool member = view_.find(id) != nullptr;
+  if (member) {
     heard_any_ = now;
     detector_.on_alive(now, id);
   }
-  if (asked_by_.contains(id)) answer_askers(id, true);
-  if (departed_.contains(id)) on_departed_alive(now, id);
+  if (!asked_by_.empty()) answer_askers(id, true);
+  if (!member && departed_.contains(id)) on_departed_alive(now, id);
 }
 
 void Membership::on_probe_answer(TimePoint now, const NodeId& id) {
@@ -139,15 +140,16 @@ void Membership::sign_gone(TimePoint now, const NodeId& subject) {
 
 void Membership::hear_gone(TimePoint now, const NodeId& subject, const Gone& gone) {
   const View::Member* member = view_.find(subject);
-  if (!member || gone.sequence < member->dossier->sequence()) return;
-  const auto believed = view_.beside(member->position, limits::believed_each_side);
-  if (std::find(believed.begin(), believed.end(), gone.by) == believed.end()) return;
+  if (!member) return rumours_.heard_again({subject, Rumours::Kind::gone, gone.by});
+  if (gone.sequence < member->dossier->sequence()) return;
   const auto open = accusations_.find(subject);
   if (open != accusations_.end()) {
-    if (open->second.size() >= max_news_gones) return;
     for (const Gone& other : open->second)
-      if (other.by == gone.by) return;
+      if (other.by == gone.by) return rumours_.heard_again({subject, Rumours::Kind::gone, gone.by});
+    if (open->second.size() >= max_news_gones) return;
   }
+  const auto believed = view_.beside(member->position, limits::believed_each_side);
+  if (std::find(believed.begin(), believed.end(), gone.by) == believed.end()) return;
   if (!archive_.is_true(subject, gone)) return;
   accusations_[subject].push_back(gone);
   rumours_.add({subject, Rumours::Kind::gone, gone.by}, times());

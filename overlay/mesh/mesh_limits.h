@@ -54,13 +54,15 @@ inline constexpr Duration wander = 60s;
 inline constexpr std::size_t guests = 8;  // whose partner we are, without them being ours
 inline constexpr Duration guest_lifetime = 60s;
 // Fresh news goes to three partners at once, gathered for up to 150 ms (the vouchers of one
-// newcomer come together); then it rides on the heartbeats, 3 log2(n) times in all.
+// newcomer come together); then it rides on the heartbeats, log2(n) times in all and once less for
+// every time it is heard again. Told more often it would be late news that crowds out the new, and
+// might bring back whom others have buried.
 inline constexpr std::size_t fresh_pushes = 3;
 inline constexpr Duration push_spread = 150ms;
 // In a large network there is always news: then more of it travels in one datagram. A newcomer is
 // known to a thousand in a few seconds all the same.
 inline constexpr Duration push_pause = 500ms;
-inline constexpr double sends_per_doubling = 3;
+inline constexpr double sends_per_doubling = 1;
 inline constexpr std::size_t rumours = 1024;  // what falls out, anti-entropy brings
 // A newcomer that nobody vouched for says again that it is here.
 inline constexpr Duration announce_every = 3s;

@@ -1,13 +1,15 @@
 // What is still to be told, and how often.
 //
-// A piece of news is told 3 log2(n) times by everybody who hears it for the first time: enough for
-// all of n to hear it, whatever a few losses. The newest goes first; what has been told often gives
-// way. There is room for so many, and what falls out is left to anti-entropy.
+// Whoever hears a piece of news for the first time tells it log2(n) times, most of them to three at
+// once, and once less for every time it hears it again: what everybody tells us is known. (Demers
+// et al., "Epidemic Algorithms for Replicated Database Maintenance", 1987: rumours with feedback
+// and a counter.) What has been told least goes first. There is room for so many, and what falls
+// out is left to anti-entropy.
 #pragma once
 
+#include <boost/unordered/unordered_map.hpp>
 #include <functional>
 #include <map>
-#include <set>
 
 #include "protocol/identity.h"
 
@@ -21,12 +23,14 @@ class Rumours {
     NodeId subject;
     Kind kind = Kind::record;
     NodeId by;
-    auto operator<=>(const Topic&) const = default;
+    bool operator==(const Topic&) const = default;
   };
   enum class Taken { yes, no_room, nothing_left };  // nothing_left: the topic is void
 
   // Told anew, even where it was told before.
   void add(const Topic& topic, int times);
+  // Somebody told us, who knew it already: once less to be told, but once at least.
+  void heard_again(const Topic& topic);
   void forget(const NodeId& subject);
   // Offers topics, the least told first, until `take` has no room for one.
   void offer(const std::function<Taken(const Topic&)>& take);
@@ -37,13 +41,24 @@ class Rumours {
  private:
   struct Left {
     int times = 0;
+    std::uint64_t number = 0;  // in the order of arrival
     bool fresh = true;
   };
-  using Order = std::set<std::pair<int, Topic>>;  // by -times
-  void erase(std::map<Topic, Left>::iterator topic);
+  struct Hash {
+    std::size_t operator()(const Topic& topic) const noexcept;
+  };
+  // Its elements stay where they are in memory.
+  using Topics = boost::unordered_map<Topic, Left, Hash>;
+  using Entry = Topics::value_type;
+  using Place = std::pair<int, std::uint64_t>;  // by -times, then number
 
-  std::map<Topic, Left> left_;
-  Order order_;
+  static Place place_of(const Left& left) { return {-left.times, left.number}; }
+  void told(Entry& entry);
+  void erase(const Entry& entry);
+
+  Topics left_;
+  std::map<Place, Entry*> order_;
+  std::uint64_t next_number_ = 0;
   std::size_t fresh_ = 0;
 };
 

@@ -24,9 +24,8 @@ IpAddress View::pair_of(const IpAddress& address) const {
 
 // Positions are spread evenly, so a place can be guessed: three or four looks instead of ten.
 std::size_t View::lower(Position position) const {
-  const auto before = [&](std::size_t index) { return slots_[ring_[index]].position < position; };
   std::size_t first = 0;
-  std::size_t last = ring_.size();
+  std::size_t last = places_.size();
   Position least = 0;
   Position most = ~Position{0};
   for (int guesses = 0; guesses < 6 && last - first > 4; ++guesses) {
@@ -34,7 +33,7 @@ std::size_t View::lower(Position position) const {
         static_cast<double>(position - least) / (static_cast<double>(most - least) + 1);
     const auto guess = std::min(
         last - 1, first + static_cast<std::size_t>(share * static_cast<double>(last - first)));
-    const Position there = slots_[ring_[guess]].position;
+    const Position there = places_[guess];
     if (there < position) {
       first = guess + 1;
       least = there;
@@ -45,7 +44,7 @@ std::size_t View::lower(Position position) const {
   }
   while (first < last) {
     const std::size_t middle = first + (last - first) / 2;
-    if (before(middle))
+    if (places_[middle] < position)
       first = middle + 1;
     else
       last = middle;
@@ -245,11 +244,13 @@ void View::put(DossierPtr dossier, WallTime since, bool strong) {
     const Member& y = slots_[b];
     return x.position != y.position ? x.position < y.position : x.id() < y.id();
   });
+  places_.insert(places_.begin() + (round - ring_.begin()), member.position);
   ring_.insert(round, slot);
   const auto age = std::lower_bound(ages_.begin(), ages_.end(), slot,
                                     [&](Slot a, Slot b) { return ages_before(a, b); });
   const auto [first, last] = run_of(netgroup_of(member.dossier->address()));
   counting_ += last - first < limits::members_per_netgroup ? 1 : 0;
+  crowded_ += last - first == limits::members_per_netgroup ? 1 : 0;
   ages_.insert(age, slot);
   admit(netgroup_of(member.dossier->address()));
   judge_all_if_cap_changed();
@@ -261,6 +262,7 @@ void View::grow() {
   const std::size_t room = slots_.size() + slots_.size() / 4 + 8;
   slots_.reserve(room);
   ring_.reserve(room);
+  places_.reserve(room);
   ages_.reserve(room);
 }
 
@@ -284,7 +286,9 @@ bool View::remove(const NodeId& id) {
   with_vouchers_ -= member.dossier->vouchers.empty() ? 0 : 1;
   ages_.erase(age);
   counting_ -= last - first <= limits::members_per_netgroup ? 1 : 0;
+  crowded_ -= last - first == limits::members_per_netgroup + 1 ? 1 : 0;
   ring_.erase(ring_.begin() + static_cast<std::ptrdiff_t>(*index));
+  places_.erase(places_.begin() + static_cast<std::ptrdiff_t>(*index));
   member = {};
   free_.push_back(slot);
   admit(netgroup);
@@ -359,6 +363,7 @@ void View::judge_all_if_cap_changed() {
   if (now == judged_with_cap_) return;
   const std::size_t crowded = std::min(now, judged_with_cap_);
   judged_with_cap_ = now;
+  if (crowded_ == 0) return;
   for (std::size_t first = 0; first < ages_.size();) {
     const IpAddress netgroup = netgroup_of(slots_[ages_[first]].dossier->address());
     std::size_t last = first;

@@ -15,6 +15,7 @@ double of(const Figures& figures, std::string_view key) {
   return value.value_or(-1);
 }
 
+// (This seed once had a leaf whose record named homes that it had let go again.)
 TEST(SwarmOfHundreds, InChurnAndRainEverybodyIsFoundAndNobodyBuriedAlive) {
   Play play{.world = town, .lookups = 20, .time = 10min};
   play.world.median_life = 30min;

@@ -366,7 +366,8 @@ void Swarm::note(HostId id, const Event& event) {
   Host& host = hosts_[id];
   if (const auto* gained = std::get_if<HomeGained>(&event)) {
     if (host.homes.empty()) host.homed_since = now_;
-    host.homes.push_back(gained->id);
+    if (std::find(host.homes.begin(), host.homes.end(), gained->id) == host.homes.end())
+      host.homes.push_back(gained->id);
   } else if (const auto* lost = std::get_if<HomeLost>(&event)) {
     std::erase(host.homes, lost->id);
     if (host.homes.empty()) host.homed_since.reset();

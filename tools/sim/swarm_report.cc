@@ -113,6 +113,14 @@ Figures figures_of(const Swarm& swarm, const Watch& watch) {
       const std::string name(to_string(static_cast<Traffic>(kind)));
       add("supernode_" + name + "_bytes_s", bytes, "B/s", "  of a supernode's: " + name);
     }
+    for (std::size_t kind = 0; kind < traffic_kinds; ++kind) {
+      const double bytes = static_cast<double>(traffic.leaves.bytes[kind]) / traffic.seconds /
+                           std::max(1.0, count(traffic.leaf_bytes.size()));
+      if (bytes < 0.05) continue;
+      const std::string name(to_string(static_cast<Traffic>(kind)));
+      add("leaf_" + name + "_bytes_day", bytes * 86'400, "B/day",
+          "  of what a leaf sends: " + name);
+    }
   }
   add("events", count(swarm.events()), "", "datagrams and alarms simulated");
   return figures;
