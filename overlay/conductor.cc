@@ -451,7 +451,7 @@ Peer& Overlay::Conductor::ensure_peer(const NodeId& id) {
 // --- what to do ----------------------------------------------------------------------------------
 
 void Overlay::Conductor::transmit_raw(TimePoint now, Transmit transmit) {
-  prover_.on_sent(now, transmit.to.address);
+  prover_.on_sent(now, transmit.to.address, transmit.proto);
   ++counters_.datagrams_out;
   counters_.bytes_out += transmit.bytes.size();
   transmits_.push(std::move(transmit));
@@ -461,7 +461,7 @@ void Overlay::Conductor::transmit(const Route& way, Bytes bytes) {
   const Route route = carrier(way);
   ++counters_.datagrams_out;
   counters_.bytes_out += bytes.size();
-  prover_.on_sent(now_, route.endpoint.address);
+  prover_.on_sent(now_, route.endpoint.address, route.proto);
   if (route.relayed()) bytes = make_relay_frame(route.lane, bytes);
   transmits_.push({.to = route.endpoint,
                    .bytes = std::move(bytes),

@@ -207,6 +207,11 @@ class Overlay::Conductor {
   void reach_everybody_anew(TimePoint now, bool other_address);
   void claim_door(TimePoint now);
   Prover::Front front(const Endpoint& seen, bool mapped) const;
+  void claim_tcp_door(TimePoint now);
+  void dial_to_prove(TimePoint now, Transmit dial);
+  void on_proved(TimePoint now, const Prover::Proved& proved);
+  void on_proof_lost(TimePoint now, const Prover::Lost& lost);
+  bool can_dial(const DialOrder& order) const;
   void judge_mapping();
 
   // --- conductor_lan.cc ---
@@ -485,9 +490,11 @@ class Overlay::Conductor {
   RateLimiter<IpAddress> survey_rate_;
   TokenBucket survey_load_;
   std::set<Endpoint> proved_;
-  NodeId seen_by_;                   // the supernode whose view of our address counts
-  Endpoint seen_as_;                 // what it sees
-  std::optional<Endpoint> doubted_;  // a mapping that supernodes contradict, told
+  std::set<Endpoint> proved_by_tcp_;
+  std::map<TcpId, Bytes> tcp_dials_;  // what is to be said when the connection stands
+  NodeId seen_by_;                    // the supernode whose view of our address counts
+  Endpoint seen_as_;                  // what it sees
+  std::optional<Endpoint> doubted_;   // a mapping that supernodes contradict, told
 
   Connections connections_;
   TcpView tcp_view_;

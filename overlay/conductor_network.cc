@@ -50,6 +50,27 @@ void Overlay::Conductor::claim_door(TimePoint now) {
   const auto mapped = self_.router_says(Proto::udp);
   const bool use = mapped && mapped->address == seen_as_.address;
   prover_.on_claim(now, use ? *mapped : seen_as_, Proto::udp, front(seen_as_, use));
+  claim_tcp_door(now);
+}
+
+// By TCP strangers come in where we listen at an address of our own, or where the router says so.
+// After UDP, which comes first, for diallers are few; and behind any other NAT nobody is asked.
+void Overlay::Conductor::claim_tcp_door(TimePoint now) {
+  using Front = Prover::Front;
+  const Prover::Door udp = Prover::door_of(seen_as_, Proto::udp);
+  const Prover::Door tcp = Prover::door_of(seen_as_, Proto::tcp);
+  const auto here = [this](const Endpoint& one) { return one.address == seen_as_.address; };
+  const auto& listened = tcp_view_.local();
+  const auto own = std::find_if(listened.begin(), listened.end(), here);
+  const auto mapped = self_.router_says(Proto::tcp);
+  if (!prover_.is_proved(udp))
+    prover_.on_claim_gone(tcp);
+  else if (own != listened.end())
+    prover_.on_claim(now, *own, Proto::tcp, Front::nothing);
+  else if (mapped && here(*mapped))
+    prover_.on_claim(now, *mapped, Proto::tcp, Front::open);
+  else
+    prover_.on_claim_gone(tcp);
 }
 
 Prover::Front Overlay::Conductor::front(const Endpoint& seen, bool mapped) const {

@@ -34,6 +34,8 @@ bool has_direct(const Paths& paths) {
 void Overlay::Conductor::on_local_tcp_endpoints(TimePoint now, std::vector<Endpoint> endpoints) {
   now_ = now;
   tcp_view_.set_local(std::move(endpoints));
+  claim_door(now);
+  pump_roles(now);
   settle(now);
 }
 
@@ -57,6 +59,11 @@ void Overlay::Conductor::on_tcp_open(TimePoint now, TcpId id, const Endpoint& lo
 // What we wanted it for can begin.
 void Overlay::Conductor::use(TimePoint now, const Connections::Connection& connection) {
   const Route route = route_by(connection);
+  if (auto dial = tcp_dials_.extract(connection.id))
+    return transmit_raw(now, {.to = connection.remote,
+                              .bytes = std::move(dial.mapped()),
+                              .proto = Proto::tcp,
+                              .connection = connection.id});
   Peer* peer = find(connection.peer);
   const bool dials = connection.purpose == Connections::Purpose::dial;
   const bool punches = connection.purpose == Connections::Purpose::punch;
@@ -71,7 +78,7 @@ void Overlay::Conductor::use(TimePoint now, const Connections::Connection& conne
 
 TcpId Overlay::Conductor::connect_to(TimePoint now, const Endpoint& to,
                                      Connections::Purpose purpose, const NodeId& peer) {
-  prover_.on_sent(now, to.address);
+  prover_.on_sent(now, to.address, Proto::tcp);
   return connections_.open(now, to, purpose, peer);
 }
 
@@ -84,6 +91,7 @@ void Overlay::Conductor::on_tcp_closed(TimePoint now, TcpId id, TcpEnd why) {
 void Overlay::Conductor::on_connection_gone(TimePoint now, const Connections::Connection& was,
                                             TcpEnd why) {
   tcp_view_.forget(was.id);
+  tcp_dials_.erase(was.id);
   Peer* peer = find(was.peer);
   if (!peer || leaving_) return;
   touch(*peer);

@@ -28,6 +28,7 @@ namespace byway {
 inline constexpr std::string_view record_context = "byway record 1";
 inline constexpr std::size_t max_record_size = 1024;  // so that one always fits a datagram
 inline constexpr std::size_t max_record_endpoints = 8;
+inline constexpr std::size_t max_record_tcp = 2;  // one by IPv4 and one by IPv6
 inline constexpr std::size_t max_record_homes = 3;
 inline constexpr std::size_t max_record_agent = 32;
 
@@ -40,6 +41,7 @@ struct Record {
   std::vector<Endpoint> endpoints;  // with a port each; where a supernode listens
   std::vector<NodeId> homes;        // not checked as points: a handshake with one would tell
   std::string agent;                // software and version, printable ASCII
+  std::vector<Endpoint> tcp;        // where strangers have reached a supernode by TCP
 
   bool operator==(const Record&) const = default;
 };

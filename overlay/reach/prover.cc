@@ -31,7 +31,8 @@ Prover::Prover(const NodeId& self, const Crypto& crypto, Random random, int netg
       random_(std::move(random)),
       bits_v4_(netgroup_bits_v4),
       bits_v6_(netgroup_bits_v6),
-      contacted_(proof::silence, proof::contacted) {}
+      contacted_{Contacted(proof::silence, proof::contacted),
+                 Contacted(proof::silence, proof::contacted)} {}
 
 IpAddress Prover::netgroup(const IpAddress& address) const {
   return address.prefix(address.is_v4() ? bits_v4_ : bits_v6_);
@@ -117,17 +118,18 @@ bool Prover::on_dialback(TimePoint now, const Datagram& datagram) {
 
   if (!asking->dialled_by) {
     asking->dialled_by = datagram.from;
-    asking->counts = contacted_.is_quiet(now, datagram.from.address);
+    asking->counts = is_stranger(now, datagram.from.address, datagram.proto);
   }
   if (*asking->dialled_by != datagram.from || asking->echoes >= proof::dial_sends) return false;
   // An echo to one that cannot count would only make sure that it cannot count the next time.
   if (!asking->counts) return true;
   ++asking->echoes;
-  contacted_.on_sent(now, datagram.from.address);
+  on_sent(now, datagram.from.address, datagram.proto);
   transmits_.push_back({.to = datagram.from,
                         .bytes = make_dialback_echo(*nonce),
                         .socket = datagram.socket,
-                        .proto = datagram.proto});
+                        .proto = datagram.proto,
+                        .connection = datagram.connection});
   return true;
 }
 
@@ -311,7 +313,7 @@ bool Prover::is_ask_due(TimePoint now) const {
 }
 
 // Those whom we sent to, and those who dialled us and whose netgroup would not count again.
-std::vector<std::uint64_t> Prover::met(TimePoint now, const Claim& claim) const {
+std::vector<std::uint64_t> Prover::met(TimePoint now, const Door& door, const Claim& claim) const {
   std::vector<std::uint64_t> met;
   const auto add = [&](const NodeId& id) {
     const auto already = std::find(met.begin(), met.end(), short_id(id));
@@ -321,9 +323,9 @@ std::vector<std::uint64_t> Prover::met(TimePoint now, const Claim& claim) const 
   for (const Success& success : claim.successes)
     if (wants_others || now - success.at < proof::silence) add(success.dialler);
   for (const Known& asker : dialled_)
-    if (!contacted_.is_quiet(now, asker.at)) add(asker.id);
+    if (!is_stranger(now, asker.at, door.proto)) add(asker.id);
   for (const Known& known : known_)
-    if (!contacted_.is_quiet(now, known.at)) add(known.id);
+    if (!is_stranger(now, known.at, door.proto)) add(known.id);
   return met;
 }
 
@@ -348,9 +350,9 @@ std::optional<Prover::Ask> Prover::poll_ask(TimePoint now) {
                           .nonce = random_.bytes<16>(),
                           .deadline = now + proof::ask_patience,
                           .dialled_by = std::nullopt};
-    return Ask{id,
-               ProveRequest{claim.asking->nonce, claim.endpoint, door.proto,
-                            static_cast<std::uint16_t>(proof::request_padding), met(now, claim)}};
+    return Ask{id, ProveRequest{claim.asking->nonce, claim.endpoint, door.proto,
+                                static_cast<std::uint16_t>(proof::request_padding),
+                                met(now, door, claim)}};
   }
   return {};
 }
@@ -389,8 +391,9 @@ bool Prover::is_proved(Door door) const {
 }
 
 bool Prover::is_proved() const {
-  return std::any_of(claims_.begin(), claims_.end(),
-                     [](const auto& entry) { return entry.second.proved; });
+  return std::any_of(claims_.begin(), claims_.end(), [](const auto& entry) {
+    return entry.first.proto == Proto::udp && entry.second.proved;
+  });
 }
 
 std::vector<Bytes> Prover::attestations(Door door) const {
@@ -426,7 +429,7 @@ std::vector<NodeId> Prover::reserved(TimePoint now, std::span<const Known> known
   for (const auto& [id, at] : known) {
     if (helpers_.contains(id) || has_dialled(id)) continue;
     // If need be whoever will be a stranger again in ten minutes.
-    const Rank rank{!contacted_.is_quiet(now, at), distance(self_, id), id};
+    const Rank rank{!is_stranger(now, at, Proto::udp), distance(self_, id), id};
     chosen.insert(std::lower_bound(chosen.begin(), chosen.end(), rank), rank);
     if (chosen.size() > count) chosen.pop_back();
   }

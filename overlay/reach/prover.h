@@ -6,7 +6,8 @@
 // answered. Three diallers from three netgroups prove an endpoint, or as many as there are
 // netgroups in a smaller network.
 //
-// Each door (IPv4 or IPv6, UDP or TCP) is proved by itself:
+// Each door (IPv4 or IPv6, UDP or TCP) is proved by itself; what opens a NAT or a firewall to
+// somebody by UDP opens nothing by TCP, so a stranger by TCP is whom we have not sent to by TCP:
 //
 //               .--inconclusive: again, with back-off--.
 //               v                                      |
@@ -33,6 +34,7 @@
 // Sources: DESIGN §4; the filtering behaviours told apart here are those of RFC 4787, section 5.
 #pragma once
 
+#include <array>
 #include <deque>
 #include <map>
 #include <optional>
@@ -91,7 +93,9 @@ class Prover {
   // We dial somebody else, to help it prove its address: it is no stranger to us any more.
   void on_dialling(const NodeId& asker, const IpAddress& at);
   // Something of ours was sent there; all traffic counts, whatever socket it left from.
-  void on_sent(TimePoint now, const IpAddress& address) { contacted_.on_sent(now, address); }
+  void on_sent(TimePoint now, const IpAddress& address, Proto proto = Proto::udp) {
+    contacted(proto).on_sent(now, address);
+  }
   // True: it was asked for; the echo is ready to be sent, if it can prove anything.
   bool on_dialback(TimePoint now, const Datagram& datagram);
   // True: we waited for it.
@@ -123,7 +127,7 @@ class Prover {
 
   // --- what is known ---
   bool is_proved(Door door) const;
-  bool is_proved() const;  // some door is
+  bool is_proved() const;  // some door is by UDP, without which nobody serves
   // What to show to those who are to vouch for us: exact bytes, the newest first.
   std::vector<Bytes> attestations(Door door) const;
   // Of the supernodes known, which to leave alone for now, so that they can dial us: strangers
@@ -168,12 +172,16 @@ class Prover {
     TimePoint ready_at{};
   };
 
+  Contacted& contacted(Proto proto) { return contacted_[static_cast<std::size_t>(proto)]; }
+  bool is_stranger(TimePoint now, const IpAddress& address, Proto proto) const {
+    return contacted_[static_cast<std::size_t>(proto)].is_quiet(now, address);
+  }
   IpAddress netgroup(const IpAddress& address) const;
   std::size_t needed() const;
   const Helper* helper_for(const Door& door) const;  // the one to be ready first
   Duration first_ask(Front front);
   std::optional<TimePoint> ask_at(const Door& door, const Claim& claim) const;
-  std::vector<std::uint64_t> met(TimePoint now, const Claim& claim) const;
+  std::vector<std::uint64_t> met(TimePoint now, const Door& door, const Claim& claim) const;
   void on_reached(TimePoint now, const Door& door, Claim& claim, const Attestation& attestation);
   void on_unanswered(TimePoint now, const Door& door, Claim& claim);
   void on_inconclusive(TimePoint now, Claim& claim);
@@ -191,7 +199,7 @@ class Prover {
   std::vector<Known> known_;
   std::deque<Known> dialled_;
   std::size_t netgroups_ = 0;
-  Contacted contacted_;
+  std::array<Contacted, 2> contacted_;  // by protocol
   std::deque<Transmit> transmits_;
   std::deque<Event> events_;
 };

@@ -168,6 +168,40 @@ TEST(Roles, WhoIsStartedAnewAsALeafIsNoMemberAnyMore) {
       << "it answers pings, and serves nobody";
 }
 
+bool is_proved_by_tcp(const Host& host) {
+  const auto addresses = host.status().addresses;
+  return std::any_of(addresses.begin(), addresses.end(), [](const AddressStatus& address) {
+    return address.proto == Proto::tcp && address.proved;
+  });
+}
+
+TEST(Roles, WhoIsReachedByTcpAsWellSaysSoInItsRecordAndNotBefore) {
+  Village village{Seed{111}};
+  for (const char* name : {"inn", "mill", "barn", "forge", "well"}) village.world.supernode(name);
+  village.world.run_for(1min);
+  auto& newcomer = village.automatic("newcomer");
+  ASSERT_TRUE(village.world.run_until(
+      [&] { return newcomer.is_running() && newcomer.status().role == "supernode"; }, 2min));
+  EXPECT_THAT(newcomer.overlay().own_record()->record().tcp, IsEmpty());
+  ASSERT_TRUE(village.world.run_until([&] { return is_proved_by_tcp(newcomer); }, 10min));
+  EXPECT_THAT(newcomer.overlay().own_record()->record().tcp, ElementsAre(newcomer.endpoint()));
+  village.world.run_for(3h);
+  EXPECT_TRUE(is_proved_by_tcp(newcomer));
+}
+
+TEST(Roles, AFullConeIsReachedByUdpAloneAndNobodyIsToldToTryTcp) {
+  Village village{Seed{112}};
+  for (const char* name : {"inn", "mill", "barn", "forge", "well"}) village.world.supernode(name);
+  village.world.run_for(1min);
+  auto& cone = village.automatic("cone", Nat::full_cone());
+  ASSERT_TRUE(village.world.run_until(
+      [&] { return cone.is_running() && cone.status().role == "supernode"; }, 10min))
+      << cone.status().role_why;
+  village.world.run_for(3h);
+  EXPECT_FALSE(is_proved_by_tcp(cone));
+  EXPECT_THAT(cone.overlay().own_record()->record().tcp, IsEmpty());
+}
+
 // What a node behind a NAT sends in half an hour, from five minutes after its start.
 std::uint64_t sent_behind_a_nat(std::optional<Role> role) {
   Village village{Seed{109}};

@@ -31,6 +31,7 @@ Record largest_record() {
   for (std::size_t i = 0; i < max_record_endpoints; ++i)
     record.endpoints.push_back(*Endpoint::parse("[2001:db8::" + std::to_string(i) + "]:7000"));
   record.homes.push_back(person(4).id());
+  record.tcp = {record.endpoints[0], record.endpoints[1]};
   record.agent = std::string(max_record_agent, '~');
   return record;
 }
