@@ -1,8 +1,48 @@
 // From the first word over the relay to a direct path, for every pair of NATs.
+#include "overlay/link/story.h"
 #include "tests/scenarios/scenario.h"
 
 namespace byway::scenarios {
 namespace {
+
+TEST(Trace, TellsWhoIntroducedWhomWhatWasTriedAndWhatCameOfIt) {
+  Meeting meeting(Seed{17}, Nat::port_restricted(), Nat::port_restricted());
+  auto& [world, hub, ana, bo] = meeting;
+  ASSERT_TRUE(meeting.registered());
+  EXPECT_EQ(ana.overlay().story(bo.id()), nullptr);
+  ana.say(bo, "hello");
+  ASSERT_TRUE(world.are_direct(ana, bo, 3s));
+  for (const auto& [self, other] : {std::pair{&ana, &bo}, std::pair{&bo, &ana}}) {
+    const Story* story = self->overlay().story(other->id());
+    ASSERT_NE(story, nullptr);
+    std::vector<StepKind> kinds;
+    Duration last{};
+    for (const StoryStep& step : story->steps()) {
+      EXPECT_GE(step.since_begun, last);
+      last = step.since_begun;
+      kinds.push_back(step.kind);
+    }
+    EXPECT_EQ(kinds.front(), StepKind::call);
+    for (const StepKind kind : {StepKind::knock, StepKind::session, StepKind::proved})
+      EXPECT_THAT(kinds, Contains(kind)) << to_string(kind);
+    EXPECT_EQ(kinds.back(), StepKind::path);
+    EXPECT_THAT(story->steps().back().text, ::testing::StartsWith("direct-udp"));
+  }
+}
+
+TEST(Trace, SaysWhyAPairIsRelayed) {
+  Meeting meeting(Seed{18}, Nat::symmetric_random(), Nat::symmetric_random());
+  auto& [world, hub, ana, bo] = meeting;
+  ASSERT_TRUE(meeting.registered());
+  ana.say(bo, "hello");
+  world.run_for(10s);
+  const auto steps = ana.overlay().story(bo.id())->steps();
+  const auto why = std::find_if(steps.begin(), steps.end(), [](const StoryStep& step) {
+    return step.kind == StepKind::not_found;
+  });
+  ASSERT_NE(why, steps.end());
+  EXPECT_THAT(why->text, ::testing::HasSubstr("both NATs pick another port"));
+}
 
 TEST(Punch, PeersBehindPortRestrictedNatsMoveFromRelayToDirect) {
   Meeting meeting(Seed{7}, Nat::port_restricted(), Nat::port_restricted());
