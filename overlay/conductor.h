@@ -42,6 +42,7 @@
 #include "overlay/link/lan_finder.h"
 #include "overlay/link/relay.h"
 #include "overlay/link/stamps.h"
+#include "overlay/link/story.h"
 #include "overlay/mesh/membership.h"
 #include "overlay/mesh/peer_book.h"
 #include "overlay/mesh/promotion.h"
@@ -107,6 +108,7 @@ class Overlay::Conductor {
   const Counters& counters() const { return counters_; }
   OverlayStatus status(TimePoint now) const;
   std::optional<PeerStatus> peer(TimePoint now, const NodeId& id) const;
+  const Story* story(const NodeId& id) const { return stories_.find(id); }
   std::vector<Seed> supernodes(std::size_t most) const;
 
   Bytes peer_book() const { return book_.save(); }
@@ -152,8 +154,9 @@ class Overlay::Conductor {
   const Peer* find(const NodeId& id) const;
   Peer& ensure_peer(const NodeId& id);
   WallTime wall(TimePoint now) const;
-  void step(const NodeId& about, std::string text) {
-    events_.push_back(Step{about, std::move(text)});
+  void step(const NodeId& about, std::string text, StepKind kind = StepKind::note) {
+    stories_.add(now_, about, kind, text);
+    events_.push_back(Step{about, std::move(text), kind});
   }
   bool is_supernode() const { return serving_; }
 
@@ -484,6 +487,7 @@ class Overlay::Conductor {
   Dialler dialler_;
   Promotion promotion_;
   LanFinder lan_;
+  StoryBook stories_;
   bool serving_ = false;  // as a supernode
   TimePoint started_;
   Survey survey_;

@@ -176,8 +176,10 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_introduce_result(TimePoint no
   auto& talk = *peer->talk;
   const auto lane = talk.asked.find(home.id);
   if (lane == talk.asked.end() || lane->second != result.lane) return Drop::unexpected;
-  step(peer->id, home.id.short_string() +
-                     " was asked to introduce us: " + std::string(to_string(result.outcome)));
+  step(peer->id,
+       home.id.short_string() +
+           " was asked to introduce us: " + std::string(to_string(result.outcome)),
+       StepKind::call);
   talk.call.on_result(home.id, result.outcome);
   if (result.outcome != IntroduceOutcome::passed && talk.provisional &&
       talk.provisional->lane == result.lane)

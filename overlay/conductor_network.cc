@@ -188,7 +188,8 @@ void Overlay::Conductor::reach_anew(TimePoint now, Peer& peer) {
   }
   talk.reached_anew = now;
   ++talk.round;
-  step(peer.id, "telling it where we are now, round " + std::to_string(talk.round));
+  step(peer.id, "telling it where we are now, round " + std::to_string(talk.round),
+       StepKind::moved);
   send(peer, path->route, Reach{.round = talk.round, .talk = our_talk(&peer)});
   knock_at_peer(now, now + path->rtt / 2, peer);
 }

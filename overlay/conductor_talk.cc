@@ -9,6 +9,14 @@
 namespace byway {
 namespace {
 
+std::string in_words(const PathChanged& change) {
+  if (change.kind == PathKind::none) return "no path is left: " + change.why;
+  const std::string way =
+      std::string(to_string(change.kind)) + " by way of " + change.endpoint.to_string();
+  if (change.kind == PathKind::relay) return way + ": " + change.why;
+  return way + " (" + std::string(to_string(change.method)) + ")";
+}
+
 // After a failed attempt: twice as long as before, within these.
 void back_off(Duration& gap, Duration first, Duration last) {
   gap = std::clamp(gap * 2, first, last);
@@ -21,6 +29,7 @@ Conversation& Overlay::Conductor::begin_talk(TimePoint now, Peer& peer, bool cal
     peer.talk = std::make_unique<Conversation>();
     peer.talk->called = called;
     peer.talk->begun = now;
+    stories_.begin(now, peer.id);
     ++talks_;
   }
   peer.talk->last_used = now;
@@ -46,7 +55,7 @@ void Overlay::Conductor::call(TimePoint now, Peer& peer) {
   Conversation& talk = *peer.talk;
   if (const auto endpoint = supernode_endpoint(peer.id)) {
     const Route route{.endpoint = *endpoint};
-    step(peer.id, "dialling " + endpoint->to_string());
+    step(peer.id, "dialling " + endpoint->to_string(), StepKind::call);
     // The session's first flight waits for the answer: until this address is proved to it, the
     // other side may not even look at more.
     dial(now, peer, route, our_talk(&peer));
@@ -81,7 +90,7 @@ void Overlay::Conductor::ask_home(TimePoint now, Peer& peer, const NodeId& home_
 
   tell(now, home_id, Area::link,
        encode(Message(Introduce{peer.id, lane, peer.link.dial_datagram()})));
-  step(peer.id, "asking " + home_id.short_string() + " to introduce us");
+  step(peer.id, "asking " + home_id.short_string() + " to introduce us", StepKind::call);
   if (talk.provisional) return;
   talk.provisional = route;
   wants_to_send(peer);
@@ -124,8 +133,10 @@ void Overlay::Conductor::on_asked_to_talk(TimePoint now, Peer& peer, const Route
 
   talk.introduced_by = home;
   remember_lane(peer, route, home);
-  step(peer.id, "introduced by " + home.short_string() + "; it may be at " +
-                    std::to_string(talk.candidates.size()) + " addresses");
+  step(peer.id,
+       "introduced by " + home.short_string() + "; it may be at " +
+           std::to_string(talk.candidates.size()) + " addresses",
+       StepKind::call);
   // Our answer needs this long to reach the caller, who knocks when it has it: so do we.
   const auto there =
       std::chrono::microseconds{introduction->caller_rtt_us / 2 + introduction->target_rtt_us / 2};
@@ -153,6 +164,7 @@ void Overlay::Conductor::on_connected(TimePoint now, Peer& peer) {
   talk.call_gap = {};
   wants_to_send(peer);
   if (std::exchange(talk.connected, true)) return;
+  step(peer.id, "it has answered, and is who it should be", StepKind::call);
   events_.push_back(PeerConnected{peer.id});
   consider_tcp(now, peer);
   if (talk.called && talk.introduced_by != NodeId{}) {
@@ -223,7 +235,7 @@ void Overlay::Conductor::on_path_proved(TimePoint now, Peer& peer, const Route& 
   talk.last_direct = route.endpoint;
   talk.next_round.reset();
   talk.round_gap = {};
-  step(peer.id, "a direct path is proved: " + route.endpoint.to_string());
+  step(peer.id, "a direct path is proved: " + route.endpoint.to_string(), StepKind::proved);
   if (route.proto == Proto::udp) peer.paths.find_size(now, route);
   wants_to_send(peer);
 }
@@ -251,7 +263,7 @@ void Overlay::Conductor::on_paths_lost(TimePoint now, Peer& peer, const std::vec
     if (!peer.paths.best_of(PathKind::direct_tcp)) talk.direct_since.reset();
     talk.punch.rest();
     talk.lost_why = "the direct path stopped answering; it is tried again from time to time";
-    step(peer.id, "the direct path was lost");
+    step(peer.id, "the direct path was lost", StepKind::lost);
     talk.next_round = now + random_.jittered(limits::punch_retry_first);
     talk.round_gap = limits::punch_retry_first;
   }
@@ -300,7 +312,7 @@ void Overlay::Conductor::start_round(TimePoint now, Peer& peer) {
   if (!path) return;  // nobody to tell the peer: a call comes first
 
   ++talk.round;
-  step(peer.id, "knocking again, round " + std::to_string(talk.round));
+  step(peer.id, "knocking again, round " + std::to_string(talk.round), StepKind::knock);
   send(peer, path->route, Reach{.round = talk.round, .talk = our_talk(&peer)});
   knock_at_peer(now, now + path->rtt / 2, peer);
   begin_hard(now, peer, talk.round, false);
@@ -325,7 +337,12 @@ void Overlay::Conductor::begin_knocking(TimePoint now, TimePoint moment, Peer& p
     const IpAddress& address = candidate.endpoint.address;
     return !self_.has_family(address.is_v6()) || (near_only && !is_inner(address));
   });
+  if (candidates.empty()) return;
   peer.talk->punch.start(now, moment, candidates);
+  std::string at;
+  for (const Candidate& candidate : candidates)
+    at += (at.empty() ? "" : ", ") + candidate.endpoint.to_string();
+  step(peer.id, "knocking at " + at, StepKind::knock);
 }
 
 void Overlay::Conductor::knock(TimePoint now, Peer& peer) {
@@ -368,7 +385,7 @@ void Overlay::Conductor::pump_talk(TimePoint now, Peer& peer) {
     const std::string why = talk.call.why();
     talk.call.on_answered();
     peer.link.give_up_dial();
-    step(peer.id, "the call failed: " + why);
+    step(peer.id, "the call failed: " + why, StepKind::call);
     if (!talk.connected || (!peer.paths.best() && talk.sessions.empty()))
       return end_talk(now, peer, why);
     back_off(talk.call_gap, limits::call_retry_first, limits::call_retry_last);
@@ -380,7 +397,7 @@ void Overlay::Conductor::pump_talk(TimePoint now, Peer& peer) {
   talk.punch.on_timeout(now);
   if (was_knocking && talk.punch.state() == Punch::State::failed) {
     ++counters_.punches_given_up;
-    step(peer.id, why_not_direct(peer));
+    step(peer.id, why_not_direct(peer), StepKind::not_found);
     consider_tcp(now, peer);
   }
   pump_tcp_talk(now, peer);
@@ -442,6 +459,7 @@ void Overlay::Conductor::announce_path(TimePoint now, Peer& peer) {
     if (!best->route.relayed()) talk.lost_why.clear();
   }
   if (!best || best->route.relayed()) change.why = why_not_direct(peer);
+  step(peer.id, in_words(change), StepKind::path);
   events_.push_back(std::move(change));
   wants_to_send(peer);
 }

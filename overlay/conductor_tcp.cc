@@ -70,7 +70,7 @@ void Overlay::Conductor::use(TimePoint now, const Connections::Connection& conne
   if (!peer || (dials && !(peer->link.dialing() && peer->dial_route)) || (punches && !peer->talk))
     return connections_.close(connection.id);
   touch(*peer);
-  step(peer->id, "connected by TCP to " + connection.remote.to_string());
+  step(peer->id, "connected by TCP to " + connection.remote.to_string(), StepKind::tcp);
   if (!dials) return peer->paths.add(now, route, traits_of(*peer, route));
   peer->dial_route = route;
   transmit(route, peer->link.dial_datagram());
@@ -95,7 +95,8 @@ void Overlay::Conductor::on_connection_gone(TimePoint now, const Connections::Co
   Peer* peer = find(was.peer);
   if (!peer || leaving_) return;
   touch(*peer);
-  step(peer->id, "by TCP to " + was.remote.to_string() + ": " + std::string(to_string(why)));
+  step(peer->id, "by TCP to " + was.remote.to_string() + ": " + std::string(to_string(why)),
+       StepKind::tcp);
   if (was.purpose == Connections::Purpose::punch && !was.open && peer->talk && peer->talk->tcp)
     peer->talk->tcp->punch.on_ended(now, was.remote, why);
   if (peer->dial_route && peer->dial_route->connection == was.id)
@@ -174,7 +175,7 @@ void Overlay::Conductor::dial_by_tcp(TimePoint now, Peer& peer) {
   for (auto due = tcp_dial_due(peer); due && now >= *due; due = tcp_dial_due(peer)) {
     Endpoint to = *supernode_endpoint(peer.id);
     if (peer.tcp_dials++ > 0) to.port = limits::https_port;
-    step(peer.id, "trying " + to.to_string() + " by TCP");
+    step(peer.id, "trying " + to.to_string() + " by TCP", StepKind::tcp);
     connect_to(now, to, Connections::Purpose::dial, peer.id);
   }
   if (!peer.link.dialing() && peer.tcp_dials > 0) {
@@ -366,7 +367,7 @@ void Overlay::Conductor::send_meet(TimePoint now, Peer& peer) {
   if (meet.endpoints.size() > max_meet_endpoints) meet.endpoints.resize(max_meet_endpoints);
   if (!send_body(peer, path->route, Area::tcp, encode(meet))) return;
   tcp_talk(peer).met = now;
-  step(peer.id, "telling it where to connect to by TCP");
+  step(peer.id, "telling it where to connect to by TCP", StepKind::tcp);
   const Duration rtt = path->rtt > Duration{} ? path->rtt : peer.rtt_hint;
   connect_at(now, now + std::min<Duration>(rtt / 2, 1s), peer);
 }
@@ -415,13 +416,14 @@ void Overlay::Conductor::pump_tcp_talk(TimePoint now, Peer& peer) {
       paid = paid && knock_budget_.take(now, to->address);
     if (!paid || !connect_to(now, *to, Connections::Purpose::punch, peer.id)) continue;
     ++counters_.tcp_attempts;
-    step(peer.id, "connecting by TCP to " + to->to_string());
+    step(peer.id, "connecting by TCP to " + to->to_string(), StepKind::tcp);
   }
   const bool was_trying = tcp.punch.state() == TcpPunch::State::trying;
   tcp.punch.on_timeout(now);
   if (was_trying && tcp.punch.state() == TcpPunch::State::failed) {
-    step(peer.id, why_not_direct(peer));
-    tcp.round_gap = std::clamp(tcp.round_gap * 2, limits::tcp_round_first, limits::tcp_round_last);
+    step(peer.id, why_not_direct(peer), StepKind::not_found);
+    tcp.round_gap = std::clamp<Duration>(tcp.round_gap * limits::tcp_round_growth,
+                                         limits::tcp_round_first, limits::tcp_round_last);
     if (talk.called) tcp.next_round = now + random_.jittered(tcp.round_gap);
   }
   if (!tcp.next_round || now < *tcp.next_round) return;
@@ -448,7 +450,7 @@ void Overlay::Conductor::on_tcp_path_proved(TimePoint now, Peer& peer, const Rou
   }
   if (talk.tcp) talk.tcp->round_gap = {}, talk.tcp->next_round.reset();
   if (!talk.direct_since) talk.direct_since = now;
-  step(peer.id, "a direct path is proved: TCP, " + route.endpoint.to_string());
+  step(peer.id, "a direct path is proved: TCP, " + route.endpoint.to_string(), StepKind::proved);
   if (const auto probe = peer.paths.probe_size(now, route, limits::probe_packet_size))
     send(peer, route, *probe);
   wants_to_send(peer);
