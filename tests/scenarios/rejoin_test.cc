@@ -141,11 +141,15 @@ TEST(Rejoin, OneLateHomeIsNotReplaced) {
   ASSERT_TRUE(town.joined());
   ASSERT_TRUE(town.has_homes(ana, 3, 60s));
   town.world.run_for(30s);
+  const auto before = ana.status().homes;
   ana.wire({.loss = 0.2});
   town.world.run_for(3min);
-  // One that was asked beside a late one may go again; none is given up.
-  for (const HomeLost& lost : ana.events_of<HomeLost>())
-    EXPECT_EQ(lost.why, "there are homes enough without it");
+  // While one is late another may be asked, and afterwards one of the four is let go.
+  const auto lost = ana.events_of<HomeLost>();
+  EXPECT_LE(std::count_if(lost.begin(), lost.end(),
+                          [](const HomeLost& home) { return home.why == "it stopped answering"; }),
+            1)
+      << "loss is no death";
   EXPECT_GE(ana.status().homes.size(), 2u);
   EXPECT_LE(ana.status().homes.size(), 3u);
 }
