@@ -21,16 +21,16 @@
 //   conductor_status.cc      what `status` shows
 #pragma once
 
-#include <boost/unordered/unordered_flat_map.hpp>
+#include <boost/unordered/unordered_flat_set.hpp>
 #include <deque>
 #include <map>
 #include <set>
 
+#include "overlay/core/alarms.h"
 #include "overlay/core/fifo.h"
 #include "overlay/core/limits.h"
 #include "overlay/core/rate_limiter.h"
 #include "overlay/core/sockets.h"
-#include "overlay/core/timers.h"
 #include "overlay/directory/keeper.h"
 #include "overlay/directory/lookup.h"
 #include "overlay/directory/store.h"
@@ -436,6 +436,19 @@ class Overlay::Conductor {
 
   PeerStatus peer_status(const Peer& peer) const;
 
+  // A peer is found by its id, without the index keeping another copy of that.
+  struct PeerHash {
+    using is_transparent = void;
+    std::size_t operator()(const NodeId& id) const noexcept { return std::hash<NodeId>{}(id); }
+    std::size_t operator()(const Peer* peer) const noexcept { return (*this)(peer->id); }
+  };
+  struct SamePeer {
+    using is_transparent = void;
+    bool operator()(const Peer* a, const Peer* b) const noexcept { return a == b; }
+    bool operator()(const NodeId& id, const Peer* peer) const noexcept { return id == peer->id; }
+    bool operator()(const Peer* peer, const NodeId& id) const noexcept { return id == peer->id; }
+  };
+
   OverlayConfig config_;
   Identity identity_;
   const Crypto& crypto_;
@@ -448,8 +461,8 @@ class Overlay::Conductor {
 
   IndexTable indices_;  // before the peers: their sessions hold indices
   std::map<NodeId, Peer> peers_;
-  boost::unordered_flat_map<NodeId, Peer*, std::hash<NodeId>> peer_index_;  // of the same
-  Timers<NodeId> timers_;
+  boost::unordered_flat_set<Peer*, PeerHash, SamePeer> peer_index_;  // of the same, by id
+  Alarms<Peer> timers_;
   std::set<NodeId> touched_;
 
   Stamps stamps_;

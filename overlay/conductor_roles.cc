@@ -70,7 +70,6 @@ void Overlay::Conductor::help_to_prove(TimePoint now, Peer& asker, const Route& 
     return endpoint->address;
   };
   const auto members = membership_members();
-  const auto& leaves = registrar_.ids();
   ProofHelper::Candidates candidates;
   candidates.supernodes = members.size();
   candidates.supernode = [&](std::size_t i) -> std::optional<ProofHelper::Candidate> {
@@ -78,14 +77,14 @@ void Overlay::Conductor::help_to_prove(TimePoint now, Peer& asker, const Route& 
     if (!address) return {};
     return ProofHelper::Candidate{members[i], *address};
   };
-  candidates.leaves = leaves.size();
+  candidates.leaves = registrar_.size();
   candidates.leaf = [&](std::size_t i) -> std::optional<ProofHelper::Candidate> {
-    const Peer* leaf = find(leaves[i]);
+    const Peer* leaf = find(registrar_.at(i));
     const Path* path = leaf ? leaf->paths.best() : nullptr;
     if (!path) return {};
     const auto address = address_in_family(path->route.endpoint);
     if (!address) return {};
-    return ProofHelper::Candidate{leaves[i], *address};
+    return ProofHelper::Candidate{leaf->id, *address};
   };
   IpAddress own;
   for (const Endpoint& endpoint : own_endpoints())
@@ -280,7 +279,7 @@ void Overlay::Conductor::hand_over(TimePoint now) {
 
 void Overlay::Conductor::become_leaf(TimePoint now) {
   if (!std::exchange(serving_, false)) return;
-  const auto leaves = registrar_.ids();
+  const std::vector<NodeId> leaves = registrar_.ids();
   for (const NodeId& leaf_id : leaves)
     if (Peer* leaf = find(leaf_id)) lose_leaf(now, *leaf);
   leave_mesh(now);

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "overlay/core/alarms.h"
 #include "overlay/link/call.h"
 #include "overlay/link/hard_punch.h"
 #include "overlay/link/link.h"
@@ -90,6 +91,7 @@ struct Peer {
       : id(its_id), link(crypto, self, its_id), paths(std::move(random)) {}
 
   NodeId id;
+  AlarmPlace alarm;
   Link link;
   Paths paths;
   std::uint64_t boot = 0;  // of its process; 0: not known

@@ -52,7 +52,10 @@ class SignedRecord {
   static SignedRecord sign(const Identity& identity, const Record& record);
   // too_large, truncated, malformed: not in our form. bad_key: the id is no proper point.
   // bad_signature: not said by that node.
-  static Result<SignedRecord> parse(const Crypto& crypto, ByteView exact_bytes);
+  // `proper`: an id whose key is known to be a good point, as after a handshake with it; testing
+  // that again would cost about as much as the signature.
+  static Result<SignedRecord> parse(const Crypto& crypto, ByteView exact_bytes,
+                                    const NodeId& proper = {});
 
   const Record& record() const { return record_; }
   ByteView exact_bytes() const { return exact_bytes_; }
