@@ -65,7 +65,8 @@ po::options_description file_options() {
       "seeds", text()->value_name("FILE"), "more of them, one a line; # begins a comment")(
       "join", text()->value_name("LINE"), "join by the invitation that `byway invite` printed")(
       "role", text()->value_name("auto|leaf|supernode"),
-      "what to be for others: a leaf only (the default), a supernode, or whatever proves possible")(
+      "what to be for others: whatever proves possible and is needed (auto, the default), a leaf "
+      "only, or a supernode")(
       "promote-after", text()->value_name("S"),
       "with --role auto: seconds that the address must have been stable (1200)")(
       "name", text()->value_name("NAME"), "what to call this node in its own status")(
@@ -162,9 +163,9 @@ std::optional<Problem> read_all(const po::variables_map& values, RunConfig& conf
   if (const auto role = text_of_option("role")) {
     if (*role == "supernode")
       config.role = Role::supernode;
-    else if (*role == "auto")
-      config.role.reset();
-    else if (*role != "leaf")
+    else if (*role == "leaf")
+      config.role = Role::leaf;
+    else if (*role != "auto")
       return problem("role", "there is no role '" + *role + "'; it is auto, leaf or supernode");
   }
   if (const auto name = text_of_option("name")) {

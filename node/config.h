@@ -20,7 +20,7 @@ struct RunConfig {
   std::vector<Endpoint> listen;    // the first is the main socket; port 0: any free one
   std::vector<SeedAddress> seeds;  // from --seed, --seeds and --join
   std::optional<NodeId> invited_by;
-  std::optional<Role> role = Role::leaf;  // none: automatic, by proof
+  std::optional<Role> role;  // none: automatic, by proof
   Duration promote_after = 20min;
   std::string name;
   std::size_t max_leaves = 100'000;

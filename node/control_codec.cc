@@ -119,6 +119,8 @@ Result<ControlRequest> read_request(wire::Request::Reader from) {
       return ControlRequest{Outcome{from.getOutcome()}};
     case Kind::SUPERNODES:
       return ControlRequest{Supernodes{from.getSupernodes()}};
+    case Kind::TRACE:
+      return ControlRequest{Trace{text(from.getTrace())}};
   }
   return Error::malformed;
 }
@@ -190,6 +192,7 @@ Bytes encode(const ControlRequest& request) {
                  [&](const Stop&) { to.setStop(); },
                  [&](const Outcome& outcome) { to.setOutcome(outcome.token); },
                  [&](const Supernodes& ask) { to.setSupernodes(ask.most); },
+                 [&](const Trace& trace) { to.setTrace(text(trace.peer)); },
              },
              request);
   return framed(message);

@@ -96,9 +96,15 @@ struct Supernodes {
   bool operator==(const Supernodes&) const = default;
 };
 
+// How the conversation with a peer came about.
+struct Trace {
+  std::string peer;
+  bool operator==(const Trace&) const = default;
+};
+
 using ControlRequest =
     std::variant<Status, Ping, Say, Inbox, Chat, ContactAdd, ContactList, ContactRemove, Listen,
-                 Accept, Pipe, Bench, Stop, Outcome, Supernodes>;
+                 Accept, Pipe, Bench, Stop, Outcome, Supernodes, Trace>;
 
 // --- replies: any number of lines, then failed or done; or raw
 // ------------------------------------

@@ -61,21 +61,19 @@ std::vector<IpAddress> host_addresses() {
 
 std::vector<Endpoint> local_endpoints(std::span<const Endpoint> bound,
                                       std::span<const IpAddress> host) {
-  std::vector<Endpoint> all;
+  std::vector<Endpoint> all, loopback;
   for (const Endpoint& socket : bound) {
     if (!socket.address.is_unspecified()) {
       all.push_back(socket);
       continue;
     }
-    std::vector<Endpoint> loopback, others;
     for (const IpAddress& address : host) {
       if (address.is_v4() != socket.address.is_v4()) continue;
-      auto& list = address.scope() == Scope::loopback ? loopback : others;
+      auto& list = address.scope() == Scope::loopback ? loopback : all;
       list.push_back({address, socket.port});
     }
-    const auto& reachable = others.empty() ? loopback : others;
-    all.insert(all.end(), reachable.begin(), reachable.end());
   }
+  if (all.empty()) return loopback;
   return all;
 }
 

@@ -11,6 +11,7 @@
 #include "node/apps/echo.h"
 #include "node/apps/pipe.h"
 #include "node/apps/status.h"
+#include "node/apps/trace.h"
 #include "node/control_server.h"
 #include "node/log.h"
 #include "node/peer_book_file.h"
@@ -240,6 +241,8 @@ void Node::handle(const control::ControlRequest& request, std::shared_ptr<Replie
       replies->line({{"id", seed.id.to_string()}, {"endpoint", seed.endpoint.to_string()}});
     return replies->done();
   }
+  if (const auto* r = std::get_if<control::Trace>(&request))
+    return tell_trace(context, *r, *replies);
   if (std::holds_alternative<control::Stop>(request)) {
     replies->done();
     if (stop_) stop_();

@@ -318,7 +318,7 @@ WallTime Overlay::Conductor::wall(TimePoint now) const {
 
 void Overlay::Conductor::on_timeout(TimePoint now) {
   now_ = now;
-  while (const auto due = timers_.pop_due(now)) touched_.insert(*due);
+  while (const Peer* due = timers_.pop_due(now)) touched_.insert(due->id);
   relay_.on_timeout(now);
   while (const auto leaf = registrar_.poll_expired(now))
     if (Peer* peer = find(*leaf)) lose_leaf(now, *peer);
@@ -400,7 +400,7 @@ void Overlay::Conductor::pump(TimePoint now, Peer& peer) {
   if (peer.talk) pump_sessions(now, peer);
   if (!peer.spare.empty()) close_unused(peer);
   if (!is_needed(peer)) return forget(peer.id);
-  timers_.set(peer.id, next_timeout(peer));
+  timers_.set(peer, next_timeout(peer));
 }
 
 void Overlay::Conductor::pump_paths(TimePoint now, Peer& peer) {
@@ -420,38 +420,39 @@ bool Overlay::Conductor::is_needed(const Peer& peer) const {
 }
 
 void Overlay::Conductor::forget(const NodeId& id) {
-  for (const SocketId socket : peers_.at(id).spare) sockets_.close(socket);
+  Peer& peer = peers_.at(id);
+  for (const SocketId socket : peer.spare) sockets_.close(socket);
   hard_active_.erase(id);
   std::erase(greeted_, id);
   connections_.close_all_of(id);
   std::erase_if(lanes_, [&](const auto& lane) { return lane.second.peer == id; });
   std::erase_if(direct_peers_, [&](const auto& direct) { return direct.second == id; });
-  timers_.set(id, std::nullopt);
+  timers_.set(peer, std::nullopt);
   sendable_.erase(id);
-  peer_index_.erase(id);
+  peer_index_.erase(&peer);
   peers_.erase(id);
 }
 
 Peer* Overlay::Conductor::find(const NodeId& id) {
   const auto found = peer_index_.find(id);
-  return found == peer_index_.end() ? nullptr : found->second;
+  return found == peer_index_.end() ? nullptr : *found;
 }
 const Peer* Overlay::Conductor::find(const NodeId& id) const {
   const auto found = peer_index_.find(id);
-  return found == peer_index_.end() ? nullptr : found->second;
+  return found == peer_index_.end() ? nullptr : *found;
 }
 
 Peer& Overlay::Conductor::ensure_peer(const NodeId& id) {
   if (Peer* known = find(id)) return *known;
   Peer& peer = peers_.try_emplace(id, crypto_, identity_, id, random_.fork()).first->second;
-  peer_index_.emplace(id, &peer);
+  peer_index_.insert(&peer);
   return peer;
 }
 
 // --- what to do ----------------------------------------------------------------------------------
 
 void Overlay::Conductor::transmit_raw(TimePoint now, Transmit transmit) {
-  prover_.on_sent(now, transmit.to.address);
+  prover_.on_sent(now, transmit.to.address, transmit.proto);
   ++counters_.datagrams_out;
   counters_.bytes_out += transmit.bytes.size();
   transmits_.push(std::move(transmit));
@@ -461,7 +462,7 @@ void Overlay::Conductor::transmit(const Route& way, Bytes bytes) {
   const Route route = carrier(way);
   ++counters_.datagrams_out;
   counters_.bytes_out += bytes.size();
-  prover_.on_sent(now_, route.endpoint.address);
+  prover_.on_sent(now_, route.endpoint.address, route.proto);
   if (route.relayed()) bytes = make_relay_frame(route.lane, bytes);
   transmits_.push({.to = route.endpoint,
                    .bytes = std::move(bytes),
@@ -502,7 +503,7 @@ std::optional<Transmit> Overlay::Conductor::poll_transmit(TimePoint now) {
     }
     if (auto packets = poll_session(now, *peer)) return packets;
     sendable_.erase(peer->id);
-    timers_.set(peer->id, next_timeout(*peer));  // pacing says when to go on
+    timers_.set(*peer, next_timeout(*peer));  // pacing says when to go on
   }
   if (transmits_.empty()) return {};
   Transmit next = transmits_.pop();

@@ -21,16 +21,16 @@
 //   conductor_status.cc      what `status` shows
 #pragma once
 
-#include <boost/unordered/unordered_flat_map.hpp>
+#include <boost/unordered/unordered_flat_set.hpp>
 #include <deque>
 #include <map>
 #include <set>
 
+#include "overlay/core/alarms.h"
 #include "overlay/core/fifo.h"
 #include "overlay/core/limits.h"
 #include "overlay/core/rate_limiter.h"
 #include "overlay/core/sockets.h"
-#include "overlay/core/timers.h"
 #include "overlay/directory/keeper.h"
 #include "overlay/directory/lookup.h"
 #include "overlay/directory/store.h"
@@ -42,6 +42,7 @@
 #include "overlay/link/lan_finder.h"
 #include "overlay/link/relay.h"
 #include "overlay/link/stamps.h"
+#include "overlay/link/story.h"
 #include "overlay/mesh/membership.h"
 #include "overlay/mesh/peer_book.h"
 #include "overlay/mesh/promotion.h"
@@ -107,6 +108,7 @@ class Overlay::Conductor {
   const Counters& counters() const { return counters_; }
   OverlayStatus status(TimePoint now) const;
   std::optional<PeerStatus> peer(TimePoint now, const NodeId& id) const;
+  const Story* story(const NodeId& id) const { return stories_.find(id); }
   std::vector<Seed> supernodes(std::size_t most) const;
 
   Bytes peer_book() const { return book_.save(); }
@@ -152,8 +154,9 @@ class Overlay::Conductor {
   const Peer* find(const NodeId& id) const;
   Peer& ensure_peer(const NodeId& id);
   WallTime wall(TimePoint now) const;
-  void step(const NodeId& about, std::string text) {
-    events_.push_back(Step{about, std::move(text)});
+  void step(const NodeId& about, std::string text, StepKind kind = StepKind::note) {
+    stories_.add(now_, about, kind, text);
+    events_.push_back(Step{about, std::move(text), kind});
   }
   bool is_supernode() const { return serving_; }
 
@@ -206,6 +209,12 @@ class Overlay::Conductor {
   void reach_anew(TimePoint now, Peer& peer);
   void reach_everybody_anew(TimePoint now, bool other_address);
   void claim_door(TimePoint now);
+  Prover::Front front(const Endpoint& seen, bool mapped) const;
+  void claim_tcp_door(TimePoint now);
+  void dial_to_prove(TimePoint now, Transmit dial);
+  void on_proved(TimePoint now, const Prover::Proved& proved);
+  void on_proof_lost(TimePoint now, const Prover::Lost& lost);
+  bool can_dial(const DialOrder& order) const;
   void judge_mapping();
 
   // --- conductor_lan.cc ---
@@ -225,6 +234,7 @@ class Overlay::Conductor {
   void pump_promotion(TimePoint now);
   std::size_t netgroups_to_dial() const;
   void tell_prover_whom_we_know();
+  std::vector<Prover::Known> supernodes_living() const;
   void on_promotion(TimePoint now, Promotion::Event event);
   std::string role_word() const;
   std::string role_why(TimePoint now) const;
@@ -321,6 +331,8 @@ class Overlay::Conductor {
   void on_paths_lost(TimePoint now, Peer& peer, const std::vector<Path>& lost);
   Outcome on_reach(TimePoint now, Peer& peer, const Reach& reach);
   void start_round(TimePoint now, Peer& peer);
+  void begin_knocking(TimePoint now, TimePoint moment, Peer& peer,
+                      std::vector<Candidate> candidates);
   void knock_at_peer(TimePoint now, TimePoint moment, Peer& peer);
   void knock(TimePoint now, Peer& peer);
   void pump_talk(TimePoint now, Peer& peer);
@@ -329,6 +341,7 @@ class Overlay::Conductor {
   void end_talk(TimePoint now, Peer& peer, const std::string& why);
   Paths::Traits traits_of(const Peer& peer, const Route& route) const;
   Method method_of(const Peer& peer, const Endpoint& endpoint) const;
+  std::string no_common_family(const Peer& peer) const;
   std::string why_not_direct(const Peer& peer) const;
   std::optional<TimePoint> next_timeout(const Conversation& talk) const;
 
@@ -376,6 +389,7 @@ class Overlay::Conductor {
   void drop_open_sessions(TimePoint now, Peer& peer, TimePoint since);
   void close_sessions(TimePoint now, Peer& peer, const std::string& why);
   std::optional<Transmit> poll_session(TimePoint now, Peer& peer);
+  void repeat_first_flight(Peer& peer, const Path& path);
   void wants_to_send(const Peer& peer) { sendable_.insert(peer.id); }
   void after_stream_call(TimePoint now, const NodeId& peer);
 
@@ -391,6 +405,7 @@ class Overlay::Conductor {
                    const NodeId& peer);
   void on_connection_gone(TimePoint now, const Connections::Connection& was, TcpEnd why);
   void pump_connections(TimePoint now);
+  bool lives_by_tcp() const;
   bool is_udp_blocked() const;
   Outlet outlet() const;
   std::optional<TimePoint> tcp_dial_due(const Peer& peer) const;
@@ -398,6 +413,8 @@ class Overlay::Conductor {
   bool was_dialled_by(const Peer& peer, const Route& route) const;
   void note_observed(TimePoint now, Peer& home, const Route& route, const Endpoint& observed);
   void tend_connections(TimePoint now, Peer& peer);
+  void try_udp(TimePoint now, Peer& home, const Path& by_tcp);
+  void judge_udp(TimePoint now, Peer& home);
   void drop_connection(Peer& peer, TcpId id);
   Route carrier(const Route& route) const;
   bool is_carried_by(const OwnLane& lane, const Datagram& datagram) const;
@@ -419,6 +436,19 @@ class Overlay::Conductor {
 
   PeerStatus peer_status(const Peer& peer) const;
 
+  // A peer is found by its id, without the index keeping another copy of that.
+  struct PeerHash {
+    using is_transparent = void;
+    std::size_t operator()(const NodeId& id) const noexcept { return std::hash<NodeId>{}(id); }
+    std::size_t operator()(const Peer* peer) const noexcept { return (*this)(peer->id); }
+  };
+  struct SamePeer {
+    using is_transparent = void;
+    bool operator()(const Peer* a, const Peer* b) const noexcept { return a == b; }
+    bool operator()(const NodeId& id, const Peer* peer) const noexcept { return id == peer->id; }
+    bool operator()(const Peer* peer, const NodeId& id) const noexcept { return id == peer->id; }
+  };
+
   OverlayConfig config_;
   Identity identity_;
   const Crypto& crypto_;
@@ -431,8 +461,8 @@ class Overlay::Conductor {
 
   IndexTable indices_;  // before the peers: their sessions hold indices
   std::map<NodeId, Peer> peers_;
-  boost::unordered_flat_map<NodeId, Peer*, std::hash<NodeId>> peer_index_;  // of the same
-  Timers<NodeId> timers_;
+  boost::unordered_flat_set<Peer*, PeerHash, SamePeer> peer_index_;  // of the same, by id
+  Alarms<Peer> timers_;
   std::set<NodeId> touched_;
 
   Stamps stamps_;
@@ -470,22 +500,25 @@ class Overlay::Conductor {
   Dialler dialler_;
   Promotion promotion_;
   LanFinder lan_;
+  StoryBook stories_;
   bool serving_ = false;  // as a supernode
   TimePoint started_;
   Survey survey_;
   RateLimiter<IpAddress> survey_rate_;
   TokenBucket survey_load_;
   std::set<Endpoint> proved_;
-  NodeId seen_by_;                   // the supernode whose view of our address counts
-  Endpoint seen_as_;                 // what it sees
-  std::optional<Endpoint> doubted_;  // a mapping that supernodes contradict, told
+  std::set<Endpoint> proved_by_tcp_;
+  std::map<TcpId, Bytes> tcp_dials_;  // what is to be said when the connection stands
+  NodeId seen_by_;                    // the supernode whose view of our address counts
+  Endpoint seen_as_;                  // what it sees
+  std::optional<Endpoint> doubted_;   // a mapping that supernodes contradict, told
 
   Connections connections_;
   TcpView tcp_view_;
-  bool udp_was_blocked_ = false;
 
   Sockets sockets_;
   NatProbe nat_probe_;
+  Behaviour filtering_ = Behaviour::unknown;  // what was known of it when we last looked
   LifetimeProbe lifetime_probe_;
   NatService nat_service_;
   std::optional<SocketId> other_port_;  // as a supernode: asked for, if not yet open

@@ -160,7 +160,7 @@ void Overlay::Conductor::on_confirmed(TimePoint now, Peer& peer, const Route& ro
 // Many may have asked while there was room: it is now that the places are given.
 void Overlay::Conductor::take_in(TimePoint now, Peer& peer, const Registration& wish,
                                  const Route& route) {
-  const auto record = archive_->record(wish.record);
+  const auto record = archive_->record(wish.record, peer.id);
   if (!record || (*record)->record().id != peer.id) return;
   const auto verdict = registrar_.judge(peer.id, wish);
   if (const auto* refusal = std::get_if<Refusal>(&verdict)) {
@@ -171,6 +171,8 @@ void Overlay::Conductor::take_in(TimePoint now, Peer& peer, const Registration& 
   }
   registrar_.admit(now, peer.id, *record);
   peer.is_leaf = true;
+  membership_.on_leaf_record(now, *record);
+  pump_mesh(now);
   keep_record(now, *record);
   step(peer.id, "registered here from " + route.endpoint.to_string());
 }

@@ -79,6 +79,10 @@ void Overlay::Conductor::on_home_pong(TimePoint now, Peer& peer, const Route& ro
   note_observed(now, peer, route, pong.observed);
   homes_.on_late(peer.id, false);
   const bool gained = homes_.on_registered(peer.id);
+  // Not at its first word already: before the first pong it has said who else there is, and so how
+  // many it takes to prove where it sees us.
+  if (route.proto == Proto::udp && !route.relayed())
+    on_seen_by(now, peer.id, route.endpoint, pong.observed);
   on_vantage(now, peer, route, pong.observed);
   spread_keepalives(now, peer, route);
   bool others_dismissed = false;
@@ -172,8 +176,10 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_introduce_result(TimePoint no
   auto& talk = *peer->talk;
   const auto lane = talk.asked.find(home.id);
   if (lane == talk.asked.end() || lane->second != result.lane) return Drop::unexpected;
-  step(peer->id, home.id.short_string() +
-                     " was asked to introduce us: " + std::string(to_string(result.outcome)));
+  step(peer->id,
+       home.id.short_string() +
+           " was asked to introduce us: " + std::string(to_string(result.outcome)),
+       StepKind::call);
   talk.call.on_result(home.id, result.outcome);
   if (result.outcome != IntroduceOutcome::passed && talk.provisional &&
       talk.provisional->lane == result.lane)
@@ -201,7 +207,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_new_record(TimePoint now, Pee
                                                               const Registration& registration) {
   if (!leaf.is_leaf) return Drop::unexpected;
   if (!new_records_.take(now, leaf.id)) return Drop::quota;
-  const auto record = archive_->record(registration.record);
+  const auto record = archive_->record(registration.record, leaf.id);
   if (!record || (*record)->record().id != leaf.id) return Drop::undecodable;
   registrar_.admit(now, leaf.id, *record);
   keep_record(now, *record);

@@ -83,7 +83,7 @@ void Overlay::Conductor::pass_on(TimePoint now, const Datagram& run, LaneId lane
   counters_.datagrams_out += passed;
   counters_.bytes_out += verdict.bytes;
   const Route& to = *verdict.forward_to;
-  prover_.on_sent(now, to.endpoint.address);
+  prover_.on_sent(now, to.endpoint.address, to.proto);
   Transmit transmit{.to = to.endpoint,
                     .bytes = {},
                     .borrowed = run.bytes.first(verdict.bytes),

@@ -43,7 +43,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_lan(TimePoint now, const Data
   if (!peer || !peer->talk) return Drop::lan_unasked;
   if (!is_near(outcome.found->at.address, self_.local())) return Drop::lan_unasked;
   const Route route{.endpoint = outcome.found->at};
-  step(peer->id, "it answers in this network, at " + route.endpoint.to_string());
+  step(peer->id, "it answers in this network, at " + route.endpoint.to_string(), StepKind::lan);
   touch(*peer);
   if (peer->paths.find(route)) return used;
   if (!knock_budget_.take(now, route.endpoint.address)) return Drop::quota;

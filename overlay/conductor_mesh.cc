@@ -103,7 +103,8 @@ void Overlay::Conductor::sign_own_record(TimePoint now, std::uint64_t above) {
                       .sequence = record_sequence_,
                       .role = Record::Role::supernode,
                       .endpoints = own_endpoints(),
-                      .agent = "byway"};
+                      .agent = "byway",
+                      .tcp = {proved_by_tcp_.begin(), proved_by_tcp_.end()}};
   if (record.endpoints.empty()) return;
   const auto own = SignedRecord::sign(identity_, record);
   if (const auto shared = archive_->record(own.exact_bytes()))
@@ -301,6 +302,7 @@ void Overlay::Conductor::on_samples(TimePoint now, Peer& from, const Samples& sa
     if (path) remember_heard(now, supernode, path->route.endpoint.address);
     for (const Endpoint& endpoint : supernode.endpoints)
       homes_.add_supernode(now, supernode.id, endpoint);
+    homes_.on_named(supernode.id);
   }
   assess_needs(now);
   pump_roles(now);

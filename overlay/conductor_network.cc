@@ -49,9 +49,48 @@ void Overlay::Conductor::claim_door(TimePoint now) {
   if (!seeks_proof() || seen_by_.is_nobody() || !seen_as_.is_set()) return;
   const auto mapped = self_.router_says(Proto::udp);
   const bool use = mapped && mapped->address == seen_as_.address;
+  prover_.on_claim(now, use ? *mapped : seen_as_, Proto::udp, front(seen_as_, use));
+  claim_tcp_door(now);
+}
+
+// By TCP strangers come in where we listen at an address of our own, or where the router says so.
+// After UDP, which comes first, for diallers are few; and behind any other NAT nobody is asked.
+void Overlay::Conductor::claim_tcp_door(TimePoint now) {
+  using Front = Prover::Front;
+  const Prover::Door udp = Prover::door_of(seen_as_, Proto::udp);
+  const Prover::Door tcp = Prover::door_of(seen_as_, Proto::tcp);
+  const auto here = [this](const Endpoint& one) { return one.address == seen_as_.address; };
+  const auto& listened = tcp_view_.local();
+  const auto own = std::find_if(listened.begin(), listened.end(), here);
+  const auto mapped = self_.router_says(Proto::tcp);
+  if (!prover_.is_proved(udp))
+    prover_.on_claim_gone(tcp);
+  else if (own != listened.end())
+    prover_.on_claim(now, *own, Proto::tcp, Front::nothing);
+  else if (mapped && here(*mapped))
+    prover_.on_claim(now, *mapped, Proto::tcp, Front::open);
+  else
+    prover_.on_claim_gone(tcp);
+}
+
+Prover::Front Overlay::Conductor::front(const Endpoint& seen, bool mapped) const {
+  using Front = Prover::Front;
   const auto& local = self_.local();
-  const bool own = std::find(local.begin(), local.end(), seen_as_) != local.end();
-  prover_.on_claim(now, use ? *mapped : seen_as_, Proto::udp, own);
+  if (std::find(local.begin(), local.end(), seen) != local.end()) return Front::nothing;
+  if (mapped) return Front::open;
+  const NatBehaviour& nat = nat_probe_.report().udp;
+  switch (nat.filtering) {
+    case Behaviour::none:
+    case Behaviour::endpoint_independent:
+      return Front::open;
+    case Behaviour::address_dependent:
+    case Behaviour::address_port_dependent:
+      return Front::closed;
+    case Behaviour::unknown:
+    case Behaviour::blocked:
+      break;
+  }
+  return Front::unknown;
 }
 
 // --- changes -------------------------------------------------------------------------------------
@@ -149,7 +188,8 @@ void Overlay::Conductor::reach_anew(TimePoint now, Peer& peer) {
   }
   talk.reached_anew = now;
   ++talk.round;
-  step(peer.id, "telling it where we are now, round " + std::to_string(talk.round));
+  step(peer.id, "telling it where we are now, round " + std::to_string(talk.round),
+       StepKind::moved);
   send(peer, path->route, Reach{.round = talk.round, .talk = our_talk(&peer)});
   knock_at_peer(now, now + path->rtt / 2, peer);
 }

@@ -51,7 +51,7 @@ void Overlay::Conductor::begin_hard(TimePoint now, Peer& peer, std::uint16_t rou
   Conversation& talk = *peer.talk;
   if (!talk.connected || leaving_ || peer.paths.best_of(PathKind::direct_udp)) return;
   // Measuring would only use up the ports that a NAT counts, which TCP has foreseen.
-  if (is_udp_blocked() || talk.nat.mapping == Behaviour::blocked) return;
+  if (lives_by_tcp() || talk.nat.mapping == Behaviour::blocked) return;
   auto self = hard_self();
   if (!self || !(self->hard || asked || depends_on_destination(talk.nat))) return;
   if (talk.hard) {
@@ -70,8 +70,10 @@ void Overlay::Conductor::begin_hard(TimePoint now, Peer& peer, std::uint16_t rou
                            ? relay->rtt
                            : peer.link.handshake_rtt().value_or(Duration{});
   talk.hard->start(now, round, *self, rtt, still ? std::optional(own_ports_->known) : std::nullopt);
-  step(peer.id, self->hard ? "our NAT picks another port for every destination: looking which"
-                           : "the peer's NAT picks another port for every destination");
+  step(peer.id,
+       self->hard ? "our NAT picks another port for every destination: looking which"
+                  : "the peer's NAT picks another port for every destination",
+       StepKind::ports);
   for (const NodeId& home : self->homes)
     tell(now, home, Area::punch, encode(PunchMessage(Witness{peer.id, {}})));
   touch(peer);
@@ -111,7 +113,8 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_punch_plan(TimePoint now, Pee
   talk.hard->on_plan(now, plan);
   if (first && talk.hard->theirs()) {
     step(peer.id,
-         "its NAT is " + std::string(to_string(plan.kind)) + ", at " + plan.endpoint.to_string());
+         "its NAT is " + std::string(to_string(plan.kind)) + ", at " + plan.endpoint.to_string(),
+         StepKind::ports);
     seek_witnesses(now, peer, plan);
   }
   count_witnesses(peer);
@@ -248,13 +251,17 @@ void Overlay::Conductor::act_hard(TimePoint now, Peer& peer) {
     next_birthday_ = now + limits::hard::birthday_pause;
     ++peer.talk->birthdays;
   }
+  step(peer.id,
+       hard.is_birthday() ? "many sockets meet many ports (birthday)"
+                          : "trying the ports that are foreseen",
+       StepKind::ports);
   hard.act(now);
 }
 
 void Overlay::Conductor::on_hard_end(TimePoint now, Peer& peer) {
   Conversation& talk = *peer.talk;
   if (talk.hard->state() != HardPunch::State::failed) return;
-  step(peer.id, why_not_direct(peer));
+  step(peer.id, why_not_direct(peer), StepKind::not_found);
   const bool again = talk.hard->end() == HardPunch::End::busy ||
                      (talk.hard->is_birthday() && talk.birthdays <= birthdays_tried_again);
   if (talk.called && again) talk.next_round = std::max(now, next_birthday_) + limits::hard::grace;

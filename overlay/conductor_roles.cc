@@ -13,13 +13,14 @@ bool Overlay::Conductor::seeks_proof() const {
 
 Overlay::Conductor::Outcome Overlay::Conductor::on_dialback(TimePoint now,
                                                             const Datagram& datagram) {
-  if (datagram.proto == Proto::tcp) return Drop::unwanted_dialback;  // proofs are of UDP so far
-  if (on_nat_arrival(now, datagram)) return used;
-  const bool asked_for =
-      classify(datagram.bytes) == PacketKind::dialback
-          ? prover_.on_dialback(now, datagram) || survey_.on_dialback(now, datagram)
-          : dialler_.on_echo(now, wall(now), datagram);
+  const bool by_tcp = datagram.proto == Proto::tcp;
+  if (!by_tcp && on_nat_arrival(now, datagram)) return used;
+  const bool is_echo = classify(datagram.bytes) == PacketKind::dialback_echo;
+  const bool asked_for = is_echo ? dialler_.on_echo(now, wall(now), datagram)
+                                 : prover_.on_dialback(now, datagram) ||
+                                       (!by_tcp && survey_.on_dialback(now, datagram));
   if (!asked_for) return Drop::unwanted_dialback;
+  if (by_tcp && is_echo) connections_.close(datagram.connection);
   pump_roles(now);
   return used;
 }
@@ -40,7 +41,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_proof(TimePoint now, Peer& fr
                  [&](const DialOrder& order) {
                    bool known = member(from.id) || homes_.is_home(from.id);
                    // Whom we keep as a stranger, to dial us, somebody else has to dial.
-                   known = known && !homes_.is_reserved(order.asker);
+                   known = known && !homes_.is_reserved(order.asker) && can_dial(order);
                    if (known) prover_.on_dialling(order.asker, order.endpoint.address);
                    dialler_.on_order(now, {from.id, route.endpoint.address, known}, order);
                  },
@@ -69,7 +70,6 @@ void Overlay::Conductor::help_to_prove(TimePoint now, Peer& asker, const Route& 
     return endpoint->address;
   };
   const auto members = membership_members();
-  const auto& leaves = registrar_.ids();
   ProofHelper::Candidates candidates;
   candidates.supernodes = members.size();
   candidates.supernode = [&](std::size_t i) -> std::optional<ProofHelper::Candidate> {
@@ -77,14 +77,14 @@ void Overlay::Conductor::help_to_prove(TimePoint now, Peer& asker, const Route& 
     if (!address) return {};
     return ProofHelper::Candidate{members[i], *address};
   };
-  candidates.leaves = leaves.size();
+  candidates.leaves = registrar_.size();
   candidates.leaf = [&](std::size_t i) -> std::optional<ProofHelper::Candidate> {
-    const Peer* leaf = find(leaves[i]);
+    const Peer* leaf = find(registrar_.at(i));
     const Path* path = leaf ? leaf->paths.best() : nullptr;
     if (!path) return {};
     const auto address = address_in_family(path->route.endpoint);
     if (!address) return {};
-    return ProofHelper::Candidate{leaves[i], *address};
+    return ProofHelper::Candidate{leaf->id, *address};
   };
   IpAddress own;
   for (const Endpoint& endpoint : own_endpoints())
@@ -115,7 +115,7 @@ std::size_t Overlay::Conductor::netgroups_to_dial() const {
     return std::max<std::size_t>(membership_.view().netgroups(), 2 + ourselves) - 1 - ourselves;
   }
   std::set<IpAddress> netgroups;
-  for (const Endpoint& endpoint : homes_.endpoints())
+  for (const auto& [id, endpoint] : homes_.living())
     netgroups.insert(endpoint.address.prefix(endpoint.address.is_v4() ? config_.netgroup_bits_v4
                                                                       : config_.netgroup_bits_v6));
   return std::max<std::size_t>(netgroups.size(), 2) - 1;
@@ -123,17 +123,19 @@ std::size_t Overlay::Conductor::netgroups_to_dial() const {
 
 // Before a proof is asked for: who could be drawn to dial us. In a large mesh that may be anybody.
 void Overlay::Conductor::tell_prover_whom_we_know() {
+  if (!is_supernode()) return prover_.on_known(supernodes_living());
   std::vector<Prover::Known> known;
-  if (is_supernode()) {
-    if (membership_.view().size() <= limits::proof::small_mesh)
-      membership_.view().each_admitted([&](const View::Member& m) {
-        if (m.id() != id()) known.push_back({m.id(), m.dossier->address()});
-      });
-  } else {
-    for (const NodeId& supernode : homes_.all())
-      known.push_back({supernode, homes_.endpoint_of(supernode)->address});
-  }
+  if (membership_.view().size() <= limits::proof::small_mesh)
+    membership_.view().each_admitted([&](const View::Member& m) {
+      if (m.id() != id()) known.push_back({m.id(), m.dossier->address()});
+    });
   prover_.on_known(std::move(known));
+}
+
+std::vector<Prover::Known> Overlay::Conductor::supernodes_living() const {
+  std::vector<Prover::Known> living;
+  for (const auto& [id, endpoint] : homes_.living()) living.push_back({id, endpoint.address});
+  return living;
 }
 
 void Overlay::Conductor::on_unseen_by(TimePoint now, const NodeId& supernode) {
@@ -155,34 +157,58 @@ void Overlay::Conductor::pump_roles(TimePoint now) {
   while (const auto ask = prover_.poll_ask(now))
     tell(now, ask->helper, Area::proof, encode(ProofMessage(ask->request)));
   while (auto echo = prover_.poll_transmit()) transmit_raw(now, std::move(*echo));
-  while (auto dial = dialler_.poll_transmit(now)) transmit_raw(now, std::move(*dial));
+  while (auto dial = dialler_.poll_transmit(now)) dial_to_prove(now, std::move(*dial));
   while (const auto letter = proof_helper_.poll_letter()) deliver(*letter);
   while (const auto letter = dialler_.poll_letter()) deliver(*letter);
   while (const auto event = prover_.poll_event()) {
-    if (const auto* proved = std::get_if<Prover::Proved>(&*event)) {
-      step({}, "proved reachable at " + proved->endpoint.to_string() + " by " +
-                   std::to_string(proved->diallers) + " diallers");
-      // What everybody knows already need not be signed, and told to everybody, again.
-      const RecordPtr own = own_record();
-      if (proved_.insert(proved->endpoint).second && is_supernode() &&
-          !(own && own->record().endpoints == own_endpoints()))
-        sign_own_record(now);
-      promotion_.on_proved(now);
-    } else {
-      const auto& lost = std::get<Prover::Lost>(*event);
-      step({}, "no longer proved at " + lost.endpoint.to_string() + ": " + lost.why);
-      proved_.erase(lost.endpoint);
-      if (prover_.is_proved()) {
-        // By another door: only the record changes.
-        if (is_supernode()) sign_own_record(now);
-      } else if (lost.moved)
-        promotion_.on_address_changed(now);
-      else
-        promotion_.on_proof_lost(now);
-    }
+    if (const auto* proved = std::get_if<Prover::Proved>(&*event))
+      on_proved(now, *proved);
+    else
+      on_proof_lost(now, std::get<Prover::Lost>(*event));
   }
-  if (!is_supernode()) homes_.set_reserved(prover_.reserved(homes_.all()));
+  if (!is_supernode()) homes_.set_reserved(prover_.reserved(now, supernodes_living()));
   pump_promotion(now);
+}
+
+void Overlay::Conductor::on_proved(TimePoint now, const Prover::Proved& proved) {
+  const bool by_tcp = proved.proto == Proto::tcp;
+  step({}, "proved reachable at " + proved.endpoint.to_string() + (by_tcp ? " (TCP)" : "") +
+               " by " + std::to_string(proved.diallers) + " diallers");
+  const bool is_new = (by_tcp ? proved_by_tcp_ : proved_).insert(proved.endpoint).second;
+  // What everybody knows already need not be signed, and told to everybody, again.
+  const RecordPtr own = own_record();
+  const bool told = !by_tcp && own && own->record().endpoints == own_endpoints();
+  if (is_new && is_supernode() && !told) sign_own_record(now);
+  if (by_tcp) return;
+  promotion_.on_proved(now);
+  claim_tcp_door(now);
+}
+
+void Overlay::Conductor::on_proof_lost(TimePoint now, const Prover::Lost& lost) {
+  step({}, "no longer proved at " + lost.endpoint.to_string() + ": " + lost.why);
+  (lost.proto == Proto::tcp ? proved_by_tcp_ : proved_).erase(lost.endpoint);
+  if (prover_.is_proved()) {
+    // By another door: only the record changes.
+    if (is_supernode()) sign_own_record(now);
+  } else if (lost.proto == Proto::udp) {
+    if (lost.moved)
+      promotion_.on_address_changed(now);
+    else
+      promotion_.on_proof_lost(now);
+    claim_tcp_door(now);
+  }
+}
+
+// Where our own network may be in the way, that nothing comes back would say nothing about the
+// asker.
+bool Overlay::Conductor::can_dial(const DialOrder& order) const {
+  return order.proto == Proto::udp || (!tcp_view_.local().empty() && outlet() == Outlet::anything);
+}
+
+void Overlay::Conductor::dial_to_prove(TimePoint now, Transmit dial) {
+  if (dial.proto == Proto::udp) return transmit_raw(now, std::move(dial));
+  if (const TcpId id = connect_to(now, dial.to, Connections::Purpose::proof, {}))
+    tcp_dials_.emplace(id, std::move(dial.bytes));
 }
 
 void Overlay::Conductor::pump_promotion(TimePoint now) {
@@ -228,6 +254,7 @@ std::string Overlay::Conductor::role_word() const {
 void Overlay::Conductor::become_supernode(TimePoint now) {
   if (std::exchange(serving_, true)) return;
   if (!std::exchange(ready_, true)) events_.push_back(Ready{});
+  homes_.set_reserved({});
   // Who serves needs no homes: whoever looks for it finds it among the members.
   for (const NodeId& home_id : homes_.ids())
     if (Peer* home = find(home_id)) {
@@ -252,7 +279,7 @@ void Overlay::Conductor::hand_over(TimePoint now) {
 
 void Overlay::Conductor::become_leaf(TimePoint now) {
   if (!std::exchange(serving_, false)) return;
-  const auto leaves = registrar_.ids();
+  const std::vector<NodeId> leaves = registrar_.ids();
   for (const NodeId& leaf_id : leaves)
     if (Peer* leaf = find(leaf_id)) lose_leaf(now, *leaf);
   leave_mesh(now);

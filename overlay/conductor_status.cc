@@ -8,9 +8,11 @@ OverlayStatus Overlay::Conductor::status(TimePoint now) const {
   status.role_why = role_why(now);
   for (const Candidate& candidate : self_.candidates())
     status.addresses.push_back(
-        {candidate.endpoint, candidate.proto, candidate.how, proved_.contains(candidate.endpoint)});
+        {candidate.endpoint, candidate.proto, candidate.how,
+         (candidate.proto == Proto::tcp ? proved_by_tcp_ : proved_).contains(candidate.endpoint)});
   for (const Candidate& candidate : tcp_view_.candidates())
-    status.addresses.push_back({candidate.endpoint, candidate.proto, candidate.how, false});
+    status.addresses.push_back({candidate.endpoint, candidate.proto, candidate.how,
+                                proved_by_tcp_.contains(candidate.endpoint)});
   for (const NodeId& home_id : homes_.ids()) {
     const Peer* home = find(home_id);
     const Path* path = home ? home->paths.best() : nullptr;

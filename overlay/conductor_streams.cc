@@ -179,46 +179,48 @@ void Overlay::Conductor::pump_events(TimePoint now, Peer& peer, SessionSlot& slo
     return found == slot.streams.end() ? 0 : found->second;
   };
   while (const auto event = slot.session->poll_event()) {
-    std::visit(
-        Match{
-            [&](const session_event::Established&) { step(peer.id, "the session is established"); },
-            [&](const session_event::StreamOpened& opened) {
-              const StreamId number = ++last_stream_;
-              slot.streams[opened.id] = number;
-              streams_.emplace(number, Stream{.peer = peer.id, .slot = &slot, .id = opened.id});
-            },
-            [&](const session_event::Readable& readable) {
-              const StreamId number = number_of(readable.id);
-              const auto stream = streams_.find(number);
-              if (stream == streams_.end()) return;
-              if (stream->second.announced)
-                events_.push_back(StreamReadable{number});
-              else
-                try_header(now, number, stream->second);
-            },
-            [&](const session_event::Writable& writable) {
-              if (const StreamId number = number_of(writable.id))
-                events_.push_back(StreamWritable{number});
-            },
-            [&](const session_event::Reset& reset) {
-              if (const StreamId number = number_of(reset.id))
-                close_stream(number, "the peer gave it up");
-            },
-            [&](const session_event::StreamClosed& closed) {
-              if (const StreamId number = number_of(closed.id)) {
-                close_stream(number, "");
-                slot.streams.erase(closed.id);
-              }
-            },
-            [&](const session_event::Closed& closed) {
-              counters_.quic_refused_frames += slot.session->stats().frames_refused;
-              const std::string why = std::string(to_string(closed.end)) +
-                                      (closed.reason.empty() ? "" : ": " + closed.reason);
-              step(peer.id, "the session ended: " + why);
-              close_slot(now, slot, why);
-            },
-        },
-        *event);
+    std::visit(Match{
+                   [&](const session_event::Established&) {
+                     step(peer.id, "the session is established", StepKind::session);
+                   },
+                   [&](const session_event::StreamOpened& opened) {
+                     const StreamId number = ++last_stream_;
+                     slot.streams[opened.id] = number;
+                     streams_.emplace(number,
+                                      Stream{.peer = peer.id, .slot = &slot, .id = opened.id});
+                   },
+                   [&](const session_event::Readable& readable) {
+                     const StreamId number = number_of(readable.id);
+                     const auto stream = streams_.find(number);
+                     if (stream == streams_.end()) return;
+                     if (stream->second.announced)
+                       events_.push_back(StreamReadable{number});
+                     else
+                       try_header(now, number, stream->second);
+                   },
+                   [&](const session_event::Writable& writable) {
+                     if (const StreamId number = number_of(writable.id))
+                       events_.push_back(StreamWritable{number});
+                   },
+                   [&](const session_event::Reset& reset) {
+                     if (const StreamId number = number_of(reset.id))
+                       close_stream(number, "the peer gave it up");
+                   },
+                   [&](const session_event::StreamClosed& closed) {
+                     if (const StreamId number = number_of(closed.id)) {
+                       close_stream(number, "");
+                       slot.streams.erase(closed.id);
+                     }
+                   },
+                   [&](const session_event::Closed& closed) {
+                     counters_.quic_refused_frames += slot.session->stats().frames_refused;
+                     const std::string why = std::string(to_string(closed.end)) +
+                                             (closed.reason.empty() ? "" : ": " + closed.reason);
+                     step(peer.id, "the session ended: " + why, StepKind::session);
+                     close_slot(now, slot, why);
+                   },
+               },
+               *event);
   }
 }
 
@@ -268,6 +270,8 @@ std::optional<Transmit> Overlay::Conductor::poll_session(TimePoint now, Peer& pe
     if (!packets) continue;
     index_ids(peer, *slot);
     peer.paths.on_data_sent(now, route);
+    if (!path && packets->bytes.size() <= packets->segment_size)
+      slot->first_flight = packets->bytes;
     const Route carried = carrier(route);
     Transmit transmit{.to = carried.endpoint,
                       .bytes = {},
@@ -294,6 +298,16 @@ std::optional<Transmit> Overlay::Conductor::poll_session(TimePoint now, Peer& pe
     return transmit;
   }
   return {};
+}
+
+// A peer in our own network has answered before the home's introduction reached it, which then is
+// old news: what travels in that lane is for nobody.
+void Overlay::Conductor::repeat_first_flight(Peer& peer, const Path& path) {
+  for (auto& slot : peer.talk->sessions) {
+    const Bytes flight = std::exchange(slot->first_flight, {});
+    if (flight.empty() || path.route.relayed()) continue;
+    if (slot->session->state() == Session::State::handshaking) transmit(path.route, flight);
+  }
 }
 
 // --- streams -------------------------------------------------------------------------------------

@@ -9,6 +9,14 @@
 namespace byway {
 namespace {
 
+std::string in_words(const PathChanged& change) {
+  if (change.kind == PathKind::none) return "no path is left: " + change.why;
+  const std::string way =
+      std::string(to_string(change.kind)) + " by way of " + change.endpoint.to_string();
+  if (change.kind == PathKind::relay) return way + ": " + change.why;
+  return way + " (" + std::string(to_string(change.method)) + ")";
+}
+
 // After a failed attempt: twice as long as before, within these.
 void back_off(Duration& gap, Duration first, Duration last) {
   gap = std::clamp(gap * 2, first, last);
@@ -21,6 +29,7 @@ Conversation& Overlay::Conductor::begin_talk(TimePoint now, Peer& peer, bool cal
     peer.talk = std::make_unique<Conversation>();
     peer.talk->called = called;
     peer.talk->begun = now;
+    stories_.begin(now, peer.id);
     ++talks_;
   }
   peer.talk->last_used = now;
@@ -46,7 +55,7 @@ void Overlay::Conductor::call(TimePoint now, Peer& peer) {
   Conversation& talk = *peer.talk;
   if (const auto endpoint = supernode_endpoint(peer.id)) {
     const Route route{.endpoint = *endpoint};
-    step(peer.id, "dialling " + endpoint->to_string());
+    step(peer.id, "dialling " + endpoint->to_string(), StepKind::call);
     // The session's first flight waits for the answer: until this address is proved to it, the
     // other side may not even look at more.
     dial(now, peer, route, our_talk(&peer));
@@ -81,7 +90,7 @@ void Overlay::Conductor::ask_home(TimePoint now, Peer& peer, const NodeId& home_
 
   tell(now, home_id, Area::link,
        encode(Message(Introduce{peer.id, lane, peer.link.dial_datagram()})));
-  step(peer.id, "asking " + home_id.short_string() + " to introduce us");
+  step(peer.id, "asking " + home_id.short_string() + " to introduce us", StepKind::call);
   if (talk.provisional) return;
   talk.provisional = route;
   wants_to_send(peer);
@@ -124,12 +133,14 @@ void Overlay::Conductor::on_asked_to_talk(TimePoint now, Peer& peer, const Route
 
   talk.introduced_by = home;
   remember_lane(peer, route, home);
-  step(peer.id, "introduced by " + home.short_string() + "; it may be at " +
-                    std::to_string(talk.candidates.size()) + " addresses");
+  step(peer.id,
+       "introduced by " + home.short_string() + "; it may be at " +
+           std::to_string(talk.candidates.size()) + " addresses",
+       StepKind::call);
   // Our answer needs this long to reach the caller, who knocks when it has it: so do we.
   const auto there =
       std::chrono::microseconds{introduction->caller_rtt_us / 2 + introduction->target_rtt_us / 2};
-  talk.punch.start(now, now + std::min<Duration>(there, 1s), talk.candidates);
+  begin_knocking(now, now + std::min<Duration>(there, 1s), peer, talk.candidates);
 }
 
 void Overlay::Conductor::on_welcome_to_talk(TimePoint now, Peer& peer, const Route& route,
@@ -143,7 +154,7 @@ void Overlay::Conductor::on_welcome_to_talk(TimePoint now, Peer& peer, const Rou
   if (route.relayed()) talk.introduced_by = lanes_.at(route.lane).home;
   on_connected(now, peer);
   if (route.relayed() && !peer.paths.best_of(PathKind::direct_udp))
-    talk.punch.start(now, now, talk.candidates);
+    begin_knocking(now, now, peer, talk.candidates);
   hear_of_tcp(now, peer, answer);
 }
 
@@ -153,6 +164,7 @@ void Overlay::Conductor::on_connected(TimePoint now, Peer& peer) {
   talk.call_gap = {};
   wants_to_send(peer);
   if (std::exchange(talk.connected, true)) return;
+  step(peer.id, "it has answered, and is who it should be", StepKind::call);
   events_.push_back(PeerConnected{peer.id});
   consider_tcp(now, peer);
   if (talk.called && talk.introduced_by != NodeId{}) {
@@ -174,12 +186,10 @@ Paths::Traits Overlay::Conductor::traits_of(const Peer& peer, const Route& route
   if (peer.is_leaf && !peer.talk) return {Method::reverse, {}, {}};
   const bool ours_to_keep = peer.talk || homes_.is_home(peer.id) || homes_.is_dialing(peer.id);
   const bool by_tcp = route.proto == Proto::tcp;
-  const Method method = by_tcp                     ? method_by_tcp(peer, route)
+  const Method method = by_tcp                    ? method_by_tcp(peer, route)
                         : hard_tried(peer, route) ? peer.talk->hard->method()
                                                   : method_of(peer, route.endpoint);
-  return {method,
-          {},
-          ours_to_keep ? std::optional<Duration>(keepalive()) : std::nullopt};
+  return {method, {}, ours_to_keep ? std::optional<Duration>(keepalive()) : std::nullopt};
 }
 
 Method Overlay::Conductor::method_of(const Peer& peer, const Endpoint& endpoint) const {
@@ -225,7 +235,7 @@ void Overlay::Conductor::on_path_proved(TimePoint now, Peer& peer, const Route& 
   talk.last_direct = route.endpoint;
   talk.next_round.reset();
   talk.round_gap = {};
-  step(peer.id, "a direct path is proved: " + route.endpoint.to_string());
+  step(peer.id, "a direct path is proved: " + route.endpoint.to_string(), StepKind::proved);
   if (route.proto == Proto::udp) peer.paths.find_size(now, route);
   wants_to_send(peer);
 }
@@ -253,7 +263,7 @@ void Overlay::Conductor::on_paths_lost(TimePoint now, Peer& peer, const std::vec
     if (!peer.paths.best_of(PathKind::direct_tcp)) talk.direct_since.reset();
     talk.punch.rest();
     talk.lost_why = "the direct path stopped answering; it is tried again from time to time";
-    step(peer.id, "the direct path was lost");
+    step(peer.id, "the direct path was lost", StepKind::lost);
     talk.next_round = now + random_.jittered(limits::punch_retry_first);
     talk.round_gap = limits::punch_retry_first;
   }
@@ -302,7 +312,7 @@ void Overlay::Conductor::start_round(TimePoint now, Peer& peer) {
   if (!path) return;  // nobody to tell the peer: a call comes first
 
   ++talk.round;
-  step(peer.id, "knocking again, round " + std::to_string(talk.round));
+  step(peer.id, "knocking again, round " + std::to_string(talk.round), StepKind::knock);
   send(peer, path->route, Reach{.round = talk.round, .talk = our_talk(&peer)});
   knock_at_peer(now, now + path->rtt / 2, peer);
   begin_hard(now, peer, talk.round, false);
@@ -314,8 +324,25 @@ void Overlay::Conductor::knock_at_peer(TimePoint now, TimePoint moment, Peer& pe
   const auto is_last = [&](const Candidate& c) { return c.endpoint == talk.last_direct; };
   if (talk.last_direct && std::none_of(candidates.begin(), candidates.end(), is_last))
     candidates.push_back({*talk.last_direct, Proto::udp, How::observed});
-  talk.punch.start(now, moment, candidates);
+  begin_knocking(now, moment, peer, std::move(candidates));
   touch(peer);
+}
+
+// Where a side has no UDP only a network that both are in is worth a knock: what may be sent to the
+// addresses of strangers is needed for connecting by TCP.
+void Overlay::Conductor::begin_knocking(TimePoint now, TimePoint moment, Peer& peer,
+                                        std::vector<Candidate> candidates) {
+  const bool near_only = is_udp_blocked() || peer.talk->nat.mapping == Behaviour::blocked;
+  std::erase_if(candidates, [&](const Candidate& candidate) {
+    const IpAddress& address = candidate.endpoint.address;
+    return !self_.has_family(address.is_v6()) || (near_only && !is_inner(address));
+  });
+  if (candidates.empty()) return;
+  peer.talk->punch.start(now, moment, candidates);
+  std::string at;
+  for (const Candidate& candidate : candidates)
+    at += (at.empty() ? "" : ", ") + candidate.endpoint.to_string();
+  step(peer.id, "knocking at " + at, StepKind::knock);
 }
 
 void Overlay::Conductor::knock(TimePoint now, Peer& peer) {
@@ -328,10 +355,22 @@ void Overlay::Conductor::knock(TimePoint now, Peer& peer) {
   }
 }
 
+// One has IPv4 alone and the other IPv6 alone; empty where they have one in common.
+std::string Overlay::Conductor::no_common_family(const Peer& peer) const {
+  const auto& theirs = peer.talk->candidates;
+  const auto reachable = [&](const Candidate& c) {
+    return self_.has_family(c.endpoint.address.is_v6());
+  };
+  if (theirs.empty() || std::any_of(theirs.begin(), theirs.end(), reachable)) return {};
+  return self_.has_family(true) ? "this side has IPv6 only and the peer IPv4 only"
+                                : "this side has IPv4 only and the peer IPv6 only";
+}
+
 std::string Overlay::Conductor::why_not_direct(const Peer& peer) const {
   if (!peer.talk) return {};
   const Conversation& talk = *peer.talk;
   if (const std::string why = why_not_by_tcp(peer); !why.empty()) return why;
+  if (const std::string why = no_common_family(peer); !why.empty()) return why;
   if (!talk.lost_why.empty() && talk.punch.state() != Punch::State::open) return talk.lost_why;
   return why_relayed(talk.punch, nat_summary(), talk.nat, talk.candidates.size(), talk.hard.get());
 }
@@ -346,7 +385,7 @@ void Overlay::Conductor::pump_talk(TimePoint now, Peer& peer) {
     const std::string why = talk.call.why();
     talk.call.on_answered();
     peer.link.give_up_dial();
-    step(peer.id, "the call failed: " + why);
+    step(peer.id, "the call failed: " + why, StepKind::call);
     if (!talk.connected || (!peer.paths.best() && talk.sessions.empty()))
       return end_talk(now, peer, why);
     back_off(talk.call_gap, limits::call_retry_first, limits::call_retry_last);
@@ -358,7 +397,7 @@ void Overlay::Conductor::pump_talk(TimePoint now, Peer& peer) {
   talk.punch.on_timeout(now);
   if (was_knocking && talk.punch.state() == Punch::State::failed) {
     ++counters_.punches_given_up;
-    step(peer.id, why_not_direct(peer));
+    step(peer.id, why_not_direct(peer), StepKind::not_found);
     consider_tcp(now, peer);
   }
   pump_tcp_talk(now, peer);
@@ -416,9 +455,11 @@ void Overlay::Conductor::announce_path(TimePoint now, Peer& peer) {
     change.endpoint = best->route.endpoint;
     change.via = best->via;
     change.rtt = best->rtt;
+    repeat_first_flight(peer, *best);
     if (!best->route.relayed()) talk.lost_why.clear();
   }
   if (!best || best->route.relayed()) change.why = why_not_direct(peer);
+  step(peer.id, in_words(change), StepKind::path);
   events_.push_back(std::move(change));
   wants_to_send(peer);
 }

@@ -2,7 +2,7 @@
 // moment.
 //
 //   a supernode   message 1 goes by UDP; unanswered for 300 ms also by TCP, then by TCP to port 443
-//   a home        is asked by UDP again every minute; what travels in its lanes takes its best path
+//   a home        is asked by UDP again and again; what travels in its lanes takes its best path
 //   a peer        both learn their outside endpoints, tell one another in a Meet, and connect
 #include <algorithm>
 
@@ -34,6 +34,8 @@ bool has_direct(const Paths& paths) {
 void Overlay::Conductor::on_local_tcp_endpoints(TimePoint now, std::vector<Endpoint> endpoints) {
   now_ = now;
   tcp_view_.set_local(std::move(endpoints));
+  claim_door(now);
+  pump_roles(now);
   settle(now);
 }
 
@@ -57,13 +59,18 @@ void Overlay::Conductor::on_tcp_open(TimePoint now, TcpId id, const Endpoint& lo
 // What we wanted it for can begin.
 void Overlay::Conductor::use(TimePoint now, const Connections::Connection& connection) {
   const Route route = route_by(connection);
+  if (auto dial = tcp_dials_.extract(connection.id))
+    return transmit_raw(now, {.to = connection.remote,
+                              .bytes = std::move(dial.mapped()),
+                              .proto = Proto::tcp,
+                              .connection = connection.id});
   Peer* peer = find(connection.peer);
   const bool dials = connection.purpose == Connections::Purpose::dial;
   const bool punches = connection.purpose == Connections::Purpose::punch;
   if (!peer || (dials && !(peer->link.dialing() && peer->dial_route)) || (punches && !peer->talk))
     return connections_.close(connection.id);
   touch(*peer);
-  step(peer->id, "connected by TCP to " + connection.remote.to_string());
+  step(peer->id, "connected by TCP to " + connection.remote.to_string(), StepKind::tcp);
   if (!dials) return peer->paths.add(now, route, traits_of(*peer, route));
   peer->dial_route = route;
   transmit(route, peer->link.dial_datagram());
@@ -71,7 +78,7 @@ void Overlay::Conductor::use(TimePoint now, const Connections::Connection& conne
 
 TcpId Overlay::Conductor::connect_to(TimePoint now, const Endpoint& to,
                                      Connections::Purpose purpose, const NodeId& peer) {
-  prover_.on_sent(now, to.address);
+  prover_.on_sent(now, to.address, Proto::tcp);
   return connections_.open(now, to, purpose, peer);
 }
 
@@ -84,10 +91,12 @@ void Overlay::Conductor::on_tcp_closed(TimePoint now, TcpId id, TcpEnd why) {
 void Overlay::Conductor::on_connection_gone(TimePoint now, const Connections::Connection& was,
                                             TcpEnd why) {
   tcp_view_.forget(was.id);
+  tcp_dials_.erase(was.id);
   Peer* peer = find(was.peer);
   if (!peer || leaving_) return;
   touch(*peer);
-  step(peer->id, "by TCP to " + was.remote.to_string() + ": " + std::string(to_string(why)));
+  step(peer->id, "by TCP to " + was.remote.to_string() + ": " + std::string(to_string(why)),
+       StepKind::tcp);
   if (was.purpose == Connections::Purpose::punch && !was.open && peer->talk && peer->talk->tcp)
     peer->talk->tcp->punch.on_ended(now, was.remote, why);
   if (peer->dial_route && peer->dial_route->connection == was.id)
@@ -108,8 +117,8 @@ std::optional<TcpOrder> Overlay::Conductor::poll_tcp() {
 
 // --- supernodes ----------------------------------------------------------------------------------
 
-// All our homes are reached by TCP: nothing else comes through.
-bool Overlay::Conductor::is_udp_blocked() const {
+// All our homes are reached by TCP, perhaps only because it was quicker.
+bool Overlay::Conductor::lives_by_tcp() const {
   bool by_tcp = false;
   for (const NodeId& home_id : homes_.ids()) {
     const Peer* home = find(home_id);
@@ -121,9 +130,19 @@ bool Overlay::Conductor::is_udp_blocked() const {
   return by_tcp;
 }
 
+// And none of them has answered by UDP, in time to do so.
+bool Overlay::Conductor::is_udp_blocked() const {
+  if (!lives_by_tcp()) return false;
+  const auto homes = homes_.ids();
+  return std::any_of(homes.begin(), homes.end(), [&](const NodeId& home_id) {
+    const Peer* home = find(home_id);
+    return home && home->udp_trial.failed;
+  });
+}
+
 Outlet Overlay::Conductor::outlet() const {
   if (homes_.ids().empty()) return is_supernode() ? Outlet::anything : Outlet::unknown;
-  if (!is_udp_blocked()) return Outlet::anything;
+  if (!lives_by_tcp()) return Outlet::anything;
   // A home that listens elsewhere too, and is reached at 443 only, tells of a narrow way out.
   for (const NodeId& home_id : homes_.ids()) {
     const Peer* home = find(home_id);
@@ -156,7 +175,7 @@ void Overlay::Conductor::dial_by_tcp(TimePoint now, Peer& peer) {
   for (auto due = tcp_dial_due(peer); due && now >= *due; due = tcp_dial_due(peer)) {
     Endpoint to = *supernode_endpoint(peer.id);
     if (peer.tcp_dials++ > 0) to.port = limits::https_port;
-    step(peer.id, "trying " + to.to_string() + " by TCP");
+    step(peer.id, "trying " + to.to_string() + " by TCP", StepKind::tcp);
     connect_to(now, to, Connections::Purpose::dial, peer.id);
   }
   if (!peer.link.dialing() && peer.tcp_dials > 0) {
@@ -177,11 +196,10 @@ void Overlay::Conductor::note_observed(TimePoint now, Peer& home, const Route& r
                                        const Endpoint& observed) {
   if (route.relayed()) return;
   if (route.proto == Proto::udp) {
+    const bool first = !self_.is_seen();
     on_observed(now, home.id, route.endpoint, observed);
-    on_seen_by(now, home.id, route.endpoint, observed);
-    if (!std::exchange(udp_was_blocked_, false)) return;
-    step({}, "UDP comes through again");
-    for (auto& [peer_id, peer] : peers_) {
+    if (!first) return;
+    for (auto& [peer_id, peer] : peers_) {  // they do not know where we are by UDP
       if (!peer.talk || peer.paths.best_of(PathKind::direct_udp)) continue;
       peer.talk->next_round = now;
       touch(peer);
@@ -192,7 +210,6 @@ void Overlay::Conductor::note_observed(TimePoint now, Peer& home, const Route& r
   if (!connection) return;
   const auto known = tcp_view_.candidates();
   tcp_view_.on_observed(connection->id, connection->remote, connection->local, observed);
-  udp_was_blocked_ = is_udp_blocked();
   if (tcp_view_.candidates() == known) return;
   for (auto& [peer_id, peer] : peers_) {
     if (peer.talk && peer.talk->tcp) peer.talk->tcp->met.reset();
@@ -206,16 +223,11 @@ void Overlay::Conductor::tend_connections(TimePoint now, Peer& peer) {
   const bool by_tcp = best && best->kind() == PathKind::direct_tcp;
   const bool is_home = homes_.is_home(peer.id);
   if (!by_tcp || !is_home) {
-    peer.try_udp_at.reset();
-  } else if (!peer.try_udp_at || now >= *peer.try_udp_at) {
-    peer.try_udp_at = now + random_.jittered(limits::udp_retry);
-    const Endpoint at = *homes_.endpoint_of(peer.id);
-    const Route by_udp{.endpoint = at};
-    peer.paths.add(now, by_udp, traits_of(peer, by_udp));
-    // At 443 it may only have been quicker, once: is there really no other way out?
+    peer.udp_trial = {};
+  } else {
+    try_udp(now, peer, Path(*best));
+    judge_udp(now, peer);
     best = peer.paths.best();
-    if (best->route.endpoint.port != at.port && !connections_.find(peer.id, at))
-      connect_to(now, at, Connections::Purpose::look, peer.id);
   }
   // Between peers both ends choose, and each would close the other's choice.
   if (!best || best->route.relayed() || (by_tcp && !is_home)) return;
@@ -228,6 +240,31 @@ void Overlay::Conductor::tend_connections(TimePoint now, Peer& peer) {
     if (now - connection->since >= limits::tcp_spare_kept) spare.push_back(connection->id);
   }
   for (const TcpId id : spare) drop_connection(peer, id);
+}
+
+void Overlay::Conductor::try_udp(TimePoint now, Peer& home, const Path& by_tcp) {
+  Peer::UdpTrial& trial = home.udp_trial;
+  if (trial.again && now < *trial.again) return;
+  if (!trial.again)
+    trial.judged_at = now + std::max<Duration>(limits::udp_patience, 2 * by_tcp.rtt);
+  trial.gap = std::clamp(trial.gap * 2, limits::udp_retry_first, limits::udp_retry_last);
+  trial.again = now + random_.jittered(trial.gap);
+  const Endpoint at = *homes_.endpoint_of(home.id);
+  const Route by_udp{.endpoint = at};
+  home.paths.add(now, by_udp, traits_of(home, by_udp));
+  // At 443 it may only have been quicker, once: is there really no other way out?
+  if (by_tcp.route.endpoint.port != at.port && !connections_.find(home.id, at))
+    connect_to(now, at, Connections::Purpose::look, home.id);
+}
+
+// One datagram that is lost or late makes TCP the quicker way, and no more than that.
+void Overlay::Conductor::judge_udp(TimePoint now, Peer& home) {
+  Peer::UdpTrial& trial = home.udp_trial;
+  if (!trial.judged_at || now < *trial.judged_at) return;
+  trial.judged_at.reset();
+  trial.failed = true;
+  become_ready(now);
+  for (auto& [peer_id, peer] : peers_) consider_tcp(now, peer);
 }
 
 void Overlay::Conductor::drop_connection(Peer& peer, TcpId id) {
@@ -330,7 +367,7 @@ void Overlay::Conductor::send_meet(TimePoint now, Peer& peer) {
   if (meet.endpoints.size() > max_meet_endpoints) meet.endpoints.resize(max_meet_endpoints);
   if (!send_body(peer, path->route, Area::tcp, encode(meet))) return;
   tcp_talk(peer).met = now;
-  step(peer.id, "telling it where to connect to by TCP");
+  step(peer.id, "telling it where to connect to by TCP", StepKind::tcp);
   const Duration rtt = path->rtt > Duration{} ? path->rtt : peer.rtt_hint;
   connect_at(now, now + std::min<Duration>(rtt / 2, 1s), peer);
 }
@@ -379,13 +416,14 @@ void Overlay::Conductor::pump_tcp_talk(TimePoint now, Peer& peer) {
       paid = paid && knock_budget_.take(now, to->address);
     if (!paid || !connect_to(now, *to, Connections::Purpose::punch, peer.id)) continue;
     ++counters_.tcp_attempts;
-    step(peer.id, "connecting by TCP to " + to->to_string());
+    step(peer.id, "connecting by TCP to " + to->to_string(), StepKind::tcp);
   }
   const bool was_trying = tcp.punch.state() == TcpPunch::State::trying;
   tcp.punch.on_timeout(now);
   if (was_trying && tcp.punch.state() == TcpPunch::State::failed) {
-    step(peer.id, why_not_direct(peer));
-    tcp.round_gap = std::clamp(tcp.round_gap * 2, limits::tcp_round_first, limits::tcp_round_last);
+    step(peer.id, why_not_direct(peer), StepKind::not_found);
+    tcp.round_gap = std::clamp<Duration>(tcp.round_gap * limits::tcp_round_growth,
+                                         limits::tcp_round_first, limits::tcp_round_last);
     if (talk.called) tcp.next_round = now + random_.jittered(tcp.round_gap);
   }
   if (!tcp.next_round || now < *tcp.next_round) return;
@@ -395,7 +433,7 @@ void Overlay::Conductor::pump_tcp_talk(TimePoint now, Peer& peer) {
 }
 
 std::optional<TimePoint> Overlay::Conductor::next_tcp_timeout(const Peer& peer) const {
-  auto next = earlier(tcp_dial_due(peer), peer.try_udp_at);
+  auto next = earlier(tcp_dial_due(peer), earlier(peer.udp_trial.again, peer.udp_trial.judged_at));
   if (peer.talk && peer.talk->tcp)
     next = earlier(next, earlier(peer.talk->tcp->punch.next_timeout(), peer.talk->tcp->next_round));
   return next;
@@ -412,7 +450,7 @@ void Overlay::Conductor::on_tcp_path_proved(TimePoint now, Peer& peer, const Rou
   }
   if (talk.tcp) talk.tcp->round_gap = {}, talk.tcp->next_round.reset();
   if (!talk.direct_since) talk.direct_since = now;
-  step(peer.id, "a direct path is proved: TCP, " + route.endpoint.to_string());
+  step(peer.id, "a direct path is proved: TCP, " + route.endpoint.to_string(), StepKind::proved);
   if (const auto probe = peer.paths.probe_size(now, route, limits::probe_packet_size))
     send(peer, route, *probe);
   wants_to_send(peer);

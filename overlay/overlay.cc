@@ -141,6 +141,9 @@ OverlayStatus Overlay::status(TimePoint now) const {
 std::optional<PeerStatus> Overlay::peer(TimePoint now, const NodeId& peer) const {
   return conductor_->peer(now, peer);
 }
+const Story* Overlay::story(const NodeId& peer) const {
+  return conductor_->story(peer);
+}
 std::vector<Seed> Overlay::supernodes(std::size_t most) const {
   return conductor_->supernodes(most);
 }

@@ -29,6 +29,8 @@
 
 namespace byway {
 
+class Story;  // overlay/link/story.h
+
 class Archive;
 class Placement;
 class View;
@@ -198,6 +200,8 @@ class Overlay {
   std::optional<PeerStatus> peer(TimePoint now, const NodeId& peer) const;
   // Supernodes that others may join by, at most so many: ourselves if we serve, our homes, and
   // whomever else we know.
+  // How the conversation with it came about; null where none is remembered.
+  const Story* story(const NodeId& peer) const;
   std::vector<Seed> supernodes(std::size_t most) const;
 
   // --- what is to survive a restart ---

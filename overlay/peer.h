@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "overlay/core/alarms.h"
 #include "overlay/link/call.h"
 #include "overlay/link/hard_punch.h"
 #include "overlay/link/link.h"
@@ -29,6 +30,7 @@ struct SessionSlot {
   std::uint64_t ids_version = ~0ull;
   TimePoint born{};
   bool draining = false;  // takes no new streams; another session replaced it
+  Bytes first_flight;     // went by a home; again where a direct path is there before the answer
   std::optional<TimePoint> idle_since;
 };
 
@@ -89,6 +91,7 @@ struct Peer {
       : id(its_id), link(crypto, self, its_id), paths(std::move(random)) {}
 
   NodeId id;
+  AlarmPlace alarm;
   Link link;
   Paths paths;
   std::uint64_t boot = 0;  // of its process; 0: not known
@@ -104,8 +107,15 @@ struct Peer {
   std::optional<std::chrono::milliseconds> clock_offset;  // to ours, once it complained
   WallTime last_stamp{};                                  // by its clock
 
-  int tcp_dials = 0;                    // of this handshake, as UDP does not answer
-  std::optional<TimePoint> try_udp_at;  // a home that is reached by TCP
+  int tcp_dials = 0;  // of this handshake, as UDP does not answer
+  // A home that is reached by TCP is asked by UDP too, from time to time.
+  struct UdpTrial {
+    std::optional<TimePoint> again;
+    Duration gap{};
+    std::optional<TimePoint> judged_at;  // the first time: no answer by then
+    bool failed = false;
+  };
+  UdpTrial udp_trial;
 
   // A handshake that we answered and that is not confirmed yet.
   struct Pending {

@@ -189,6 +189,7 @@ Hello get(wire::Hello::Reader from) {
               .boot = from.getBoot(),
               .wall = get_wall(from.getWallMs()),
               .wish = {}};
+  require(!hello.id.is_nobody());
   switch (from.which()) {
     case wire::Hello::GREET:
       hello.wish = Greet{};

@@ -21,6 +21,12 @@ constexpr Key order_less_one{0xec, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd
                              0xa2, 0xde, 0xf9, 0xde, 0x14, 0,    0,    0,    0,    0,    0,
                              0,    0,    0,    0,    0,    0,    0,    0,    0,    0x10};
 
+// Whether the encoded y is below the field's prime, 2^255 - 19. The top bit is the sign of x.
+bool is_reduced(const Key& point) {
+  return (point[31] & 0x7f) != 0x7f || point[0] < 0xed ||
+         std::any_of(point.begin() + 1, point.end() - 1, [](auto byte) { return byte != 0xff; });
+}
+
 // Some versions of libsodium take points of twice the prime order for good ones (CVE-2025-69277).
 // Ask this one about such a point: the base point plus (0, -1).
 bool library_knows_the_subgroup() {
@@ -72,7 +78,10 @@ class SodiumCrypto final : public Crypto {
     return negative == ed_public;
   }
 
+  // The library's conversion makes its own test of the subgroup, but takes every encoding.
   Result<Key> x25519_from_ed25519(const Key& ed_public) const override {
+    if (knows_the_subgroup_ ? !is_reduced(ed_public) : !is_canonical_point(ed_public))
+      return Error::bad_key;
     Key pub;
     if (crypto_sign_ed25519_pk_to_curve25519(pub.data(), ed_public.data()) != 0)
       return Error::bad_key;

@@ -36,8 +36,9 @@ class Crypto {
   virtual bool is_canonical_point(const Key& ed_public) const = 0;
 
   // X25519 (RFC 7748), on the same secret as the Ed25519 key: the two curves are one curve in two
-  // shapes. The map from Ed25519 forgets a sign, so two NodeIds share each X25519 key.
-  virtual Result<Key> x25519_from_ed25519(const Key& ed_public) const = 0;  // bad_key
+  // shapes. The map from Ed25519 forgets a sign, so two NodeIds share each X25519 key. bad_key for
+  // everything that is_canonical_point() refuses: who has converted a key need not ask that too.
+  virtual Result<Key> x25519_from_ed25519(const Key& ed_public) const = 0;
   virtual Key x25519_secret_from_seed(const Key& seed) const = 0;
   virtual Key x25519_base(const Key& secret) const = 0;
   // bad_key where the result is all zero: the other side sent a point of small order.

@@ -28,19 +28,21 @@ void Random::refill() {
   constexpr std::uint64_t per_nonce = 4;
   ByteArray<crypto_stream_chacha20_ietf_NONCEBYTES> nonce{};
   store_be<std::uint64_t>(MutableBytes(nonce).first<8>(), block_ / per_nonce);
-  buffer_.fill(0);
-  crypto_stream_chacha20_ietf_xor_ic(buffer_.data(), buffer_.data(), buffer_.size(), nonce.data(),
-                                     static_cast<std::uint32_t>(block_ % per_nonce), seed_.data());
+  if (!buffer_) buffer_ = std::make_unique<Buffer>();
+  buffer_->fill(0);
+  crypto_stream_chacha20_ietf_xor_ic(buffer_->data(), buffer_->data(), buffer_->size(),
+                                     nonce.data(), static_cast<std::uint32_t>(block_ % per_nonce),
+                                     seed_.data());
   ++block_;
   used_ = 0;
 }
 
 void Random::fill(MutableBytes out) {
   while (!out.empty()) {
-    if (used_ == buffer_.size()) refill();
-    const std::size_t n = std::min(out.size(), buffer_.size() - used_);
-    std::memcpy(out.data(), buffer_.data() + used_, n);
-    sodium_memzero(buffer_.data() + used_, n);  // what was drawn cannot be read back later
+    if (used_ == sizeof(Buffer)) refill();
+    const std::size_t n = std::min(out.size(), sizeof(Buffer) - used_);
+    std::memcpy(out.data(), buffer_->data() + used_, n);
+    sodium_memzero(buffer_->data() + used_, n);  // what was drawn cannot be read back later
     used_ += n;
     out = out.subspan(n);
   }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include "protocol/bytes.h"
 #include "protocol/time.h"
@@ -39,12 +40,16 @@ class Random {
   Random fork();
 
  private:
+  using Buffer = ByteArray<64>;
+
   void refill();
 
   Seed seed_;
   std::uint64_t block_ = 0;
-  ByteArray<64> buffer_;  // small, for there is one of these for every node known
-  std::size_t used_ = sizeof(buffer_);
+  // There is one of these for every node known, and most never draw anything from theirs: made at
+  // the first draw.
+  std::unique_ptr<Buffer> buffer_;
+  std::size_t used_ = sizeof(Buffer);
 };
 
 }  // namespace byway

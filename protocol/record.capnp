@@ -12,6 +12,7 @@ struct NodeRecord {
   endpoints @3 :List(RecordEndpoint);  # at most 8
   homes @4 :List(Data);                # at most 3, 32 bytes each
   agent @5 :Text;                      # at most 32 characters
+  tcp @6 :List(RecordEndpoint);        # proved to be reached by TCP; at most 2
 
   enum Role { leaf @0; supernode @1; }
 }

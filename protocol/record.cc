@@ -42,6 +42,27 @@ Result<Endpoint> read_endpoint(wire::RecordEndpoint::Reader reader) {
   return Endpoint{*address, reader.getPort()};
 }
 
+using EndpointList = capnp::List<wire::RecordEndpoint>;
+
+// A list's size is only a claim until its elements are read, hence the limit before the loop.
+Result<std::vector<Endpoint>> read_endpoints(EndpointList::Reader list, std::size_t most) {
+  if (list.size() > most) return Error::too_large;
+  std::vector<Endpoint> endpoints;
+  for (const auto element : list) {
+    const auto endpoint = read_endpoint(element);
+    if (!endpoint) return endpoint.error();
+    endpoints.push_back(*endpoint);
+  }
+  return endpoints;
+}
+
+void write_endpoints(EndpointList::Builder list, const std::vector<Endpoint>& endpoints) {
+  for (unsigned i = 0; i < list.size(); ++i) {
+    list[i].setAddress(to_data(endpoints[i].address.bytes()));
+    list[i].setPort(endpoints[i].port);
+  }
+}
+
 Result<Record> read_record(wire::NodeRecord::Reader reader) {
   Record record;
   const auto id = unchecked_id(to_view(reader.getId()));
@@ -60,14 +81,9 @@ Result<Record> read_record(wire::NodeRecord::Reader reader) {
       return Error::malformed;
   }
 
-  // A list's size is only a claim until its elements are read, hence the limit before the loop.
-  const auto endpoints = reader.getEndpoints();
-  if (endpoints.size() > max_record_endpoints) return Error::too_large;
-  for (const auto element : endpoints) {
-    const auto endpoint = read_endpoint(element);
-    if (!endpoint) return endpoint.error();
-    record.endpoints.push_back(*endpoint);
-  }
+  auto endpoints = read_endpoints(reader.getEndpoints(), max_record_endpoints);
+  if (!endpoints) return endpoints.error();
+  record.endpoints = std::move(*endpoints);
 
   const auto homes = reader.getHomes();
   if (homes.size() > max_record_homes) return Error::too_large;
@@ -81,6 +97,10 @@ Result<Record> read_record(wire::NodeRecord::Reader reader) {
   if (agent.size() > max_record_agent) return Error::too_large;
   record.agent.assign(agent.begin(), agent.size());
   if (!printable(record.agent)) return Error::malformed;
+
+  auto tcp = read_endpoints(reader.getTcp(), max_record_tcp);
+  if (!tcp) return tcp.error();
+  record.tcp = std::move(*tcp);
   return record;
 }
 
@@ -110,14 +130,14 @@ Bytes encode(const Record& record) {
   root.setSequence(record.sequence);
   root.setRole(record.role == Record::Role::supernode ? wire::NodeRecord::Role::SUPERNODE
                                                       : wire::NodeRecord::Role::LEAF);
-  auto endpoints = root.initEndpoints(static_cast<unsigned>(record.endpoints.size()));
-  for (unsigned i = 0; i < endpoints.size(); ++i) {
-    endpoints[i].setAddress(to_data(record.endpoints[i].address.bytes()));
-    endpoints[i].setPort(record.endpoints[i].port);
-  }
+  write_endpoints(root.initEndpoints(static_cast<unsigned>(record.endpoints.size())),
+                  record.endpoints);
   auto homes = root.initHomes(static_cast<unsigned>(record.homes.size()));
   for (unsigned i = 0; i < homes.size(); ++i) homes.set(i, to_data(record.homes[i].key()));
   root.setAgent(record.agent);
+  // Where there is none the list is left out, and the record is as short as before there was one.
+  if (!record.tcp.empty())
+    write_endpoints(root.initTcp(static_cast<unsigned>(record.tcp.size())), record.tcp);
 
   const auto words = capnp::messageToFlatArray(message);
   const auto bytes = words.asBytes();
@@ -125,9 +145,12 @@ Bytes encode(const Record& record) {
 }
 
 bool keeps_limits(const Record& record) {
-  return record.endpoints.size() <= max_record_endpoints &&
-         std::all_of(record.endpoints.begin(), record.endpoints.end(),
-                     [](const Endpoint& endpoint) { return endpoint.is_set(); }) &&
+  const auto all_set = [](const std::vector<Endpoint>& endpoints) {
+    return std::all_of(endpoints.begin(), endpoints.end(),
+                       [](const Endpoint& endpoint) { return endpoint.is_set(); });
+  };
+  return record.endpoints.size() <= max_record_endpoints && all_set(record.endpoints) &&
+         record.tcp.size() <= max_record_tcp && all_set(record.tcp) &&
          record.homes.size() <= max_record_homes && record.agent.size() <= max_record_agent &&
          printable(record.agent);
 }
@@ -144,7 +167,8 @@ SignedRecord SignedRecord::sign(const Identity& identity, const Record& record) 
   return {record, std::move(exact_bytes)};
 }
 
-Result<SignedRecord> SignedRecord::parse(const Crypto& crypto, ByteView exact_bytes) {
+Result<SignedRecord> SignedRecord::parse(const Crypto& crypto, ByteView exact_bytes,
+                                         const NodeId& proper) {
   if (exact_bytes.size() > max_record_size) return Error::too_large;
   if (exact_bytes.size() <= sizeof(Signature)) return Error::truncated;
   Signature signature;
@@ -154,7 +178,8 @@ Result<SignedRecord> SignedRecord::parse(const Crypto& crypto, ByteView exact_by
 
   auto record = decode(content);
   if (!record) return record.error();
-  if (!crypto.is_canonical_point(record->id.key())) return Error::bad_key;
+  const bool known = !proper.is_nobody() && record->id == proper;
+  if (!known && !crypto.is_canonical_point(record->id.key())) return Error::bad_key;
   if (!verify(crypto, record->id, record_context, content, signature)) return Error::bad_signature;
   return SignedRecord(std::move(*record), to_bytes(exact_bytes));
 }

@@ -28,6 +28,7 @@ namespace byway {
 inline constexpr std::string_view record_context = "byway record 1";
 inline constexpr std::size_t max_record_size = 1024;  // so that one always fits a datagram
 inline constexpr std::size_t max_record_endpoints = 8;
+inline constexpr std::size_t max_record_tcp = 2;  // one by IPv4 and one by IPv6
 inline constexpr std::size_t max_record_homes = 3;
 inline constexpr std::size_t max_record_agent = 32;
 
@@ -40,6 +41,7 @@ struct Record {
   std::vector<Endpoint> endpoints;  // with a port each; where a supernode listens
   std::vector<NodeId> homes;        // not checked as points: a handshake with one would tell
   std::string agent;                // software and version, printable ASCII
+  std::vector<Endpoint> tcp;        // where strangers have reached a supernode by TCP
 
   bool operator==(const Record&) const = default;
 };
@@ -50,7 +52,10 @@ class SignedRecord {
   static SignedRecord sign(const Identity& identity, const Record& record);
   // too_large, truncated, malformed: not in our form. bad_key: the id is no proper point.
   // bad_signature: not said by that node.
-  static Result<SignedRecord> parse(const Crypto& crypto, ByteView exact_bytes);
+  // `proper`: an id whose key is known to be a good point, as after a handshake with it; testing
+  // that again would cost about as much as the signature.
+  static Result<SignedRecord> parse(const Crypto& crypto, ByteView exact_bytes,
+                                    const NodeId& proper = {});
 
   const Record& record() const { return record_; }
   ByteView exact_bytes() const { return exact_bytes_; }

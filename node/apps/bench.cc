@@ -7,7 +7,8 @@
 namespace byway {
 namespace {
 
-constexpr std::size_t max_served = 4;
+constexpr std::size_t max_served = 128;             // streams of contacts, as many as commands
+constexpr std::size_t max_served_to_strangers = 4;  // of all that are served
 constexpr std::uint32_t longest_s = 300;
 constexpr std::uint32_t longest_for_strangers_s = 30;
 constexpr std::size_t block_size = 64 * 1024;
@@ -322,7 +323,8 @@ Bench::Bench(AppContext context) : context_(context) {
     const bool known = context.contacts.knows(opened.peer);
     if (start->seconds > (known ? longest_s : longest_for_strangers_s))
       return refuse(apps::Refusal::unavailable);
-    if (*served >= max_served) return refuse(apps::Refusal::busy);
+    if (*served >= (known ? max_served : max_served_to_strangers))
+      return refuse(apps::Refusal::busy);
 
     auto bench = std::make_shared<Served>(context, opened, *start, served);
     context.streams.attach(opened.stream, opened.peer, bench);

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -18,6 +19,7 @@ namespace byway::cli {
 namespace {
 
 constexpr std::size_t buffer_size = 256 * 1024;
+constexpr int pipe_size = 1 << 20;  // what anybody may ask for; a fresh one has 64 KiB
 
 enum class Kind { socket, file, other };
 
@@ -65,15 +67,9 @@ class Direction {
     if (n < 0 && errno != EIO && errno != EBADF) fail(errno, true);
   }
 
-  // Poll said that there is room; how much, only a socket or a file can tell us without blocking.
-  // A pipe with room takes PIPE_BUF at once.
+  // Poll said that there is room; how much, the descriptor tells when it is asked not to block.
   void write_some() {
-    const std::size_t rest = end_ - begin_;
-    const ssize_t n =
-        to_kind_ == Kind::socket
-            ? send(to_, buffer_.data() + begin_, rest, MSG_DONTWAIT | MSG_NOSIGNAL)
-            : write(to_, buffer_.data() + begin_,
-                    to_kind_ == Kind::file ? rest : std::min<std::size_t>(rest, PIPE_BUF));
+    const ssize_t n = write_without_blocking(buffer_.data() + begin_, end_ - begin_);
     if (n < 0 && would_block(errno)) return;
     if (n < 0) return fail(errno, false);
     begin_ += static_cast<std::size_t>(n);
@@ -81,6 +77,21 @@ class Direction {
   }
 
  private:
+  // Its flags are not ours to change: others may share the descriptor. Where the kernel does not
+  // take the wish with the call (pipes before Linux 6.4, terminals), a pipe with room takes
+  // PIPE_BUF at once.
+  ssize_t write_without_blocking(const std::uint8_t* bytes, std::size_t size) {
+    if (to_kind_ == Kind::socket) return send(to_, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (to_kind_ == Kind::file) return write(to_, bytes, size);
+    if (can_ask_) {
+      const iovec all{const_cast<std::uint8_t*>(bytes), size};
+      const ssize_t n = pwritev2(to_, &all, 1, -1, RWF_NOWAIT);
+      can_ask_ = n >= 0 || errno == EAGAIN || errno == EINTR || errno == EPIPE;
+      if (can_ask_) return n;
+    }
+    return write(to_, bytes, std::min<std::size_t>(size, PIPE_BUF));
+  }
+
   void fail(int error, bool reading) {
     error_ = error;
     reading_failed_ = reading;
@@ -91,6 +102,7 @@ class Direction {
   Kind from_kind_, to_kind_;
   std::vector<std::uint8_t> buffer_;
   std::size_t begin_ = 0, end_ = 0;
+  bool can_ask_ = true;  // the kernel knows of writing to this without blocking
   bool done_ = false;
   bool reading_failed_ = false;
   int error_ = 0;
@@ -112,6 +124,7 @@ std::string reason(const Direction& up, const Direction& down) {
 }  // namespace
 
 CopyResult copy_both_ways(const CopyEnds& ends) {
+  for (const int fd : {ends.in, ends.out}) fcntl(fd, F_SETPIPE_SZ, pipe_size);  // if it is one
   Direction up{ends.in, ends.stream};
   Direction down{ends.stream, ends.out};
   bool told_end = false;

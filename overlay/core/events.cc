@@ -36,6 +36,36 @@ std::string_view to_string(PathKind kind) {
   return "unknown";
 }
 
+std::string_view to_string(StepKind kind) {
+  switch (kind) {
+    case StepKind::note:
+      return "note";
+    case StepKind::call:
+      return "call";
+    case StepKind::lan:
+      return "lan";
+    case StepKind::knock:
+      return "knock";
+    case StepKind::ports:
+      return "ports";
+    case StepKind::tcp:
+      return "tcp";
+    case StepKind::session:
+      return "session";
+    case StepKind::proved:
+      return "proved";
+    case StepKind::path:
+      return "path";
+    case StepKind::moved:
+      return "moved";
+    case StepKind::lost:
+      return "lost";
+    case StepKind::not_found:
+      return "not-found";
+  }
+  return "?";
+}
+
 std::string_view to_string(Method method) {
   switch (method) {
     case Method::none:

@@ -141,16 +141,33 @@ struct SurveyDone {
   Endpoint dialled_from;                  // a proof: whose dial-back arrived, if any did
 };
 
+// What a step of a connection's story is about.
+enum class StepKind : std::uint8_t {
+  note,
+  call,       // asked for, introduced, answered
+  lan,        // found in our own network
+  knock,      // knocks at addresses that are known
+  ports,      // NATs measured, ports foreseen or found by chance
+  tcp,        // connections
+  session,    // QUIC
+  proved,     // a path works both ways
+  path,       // what carries data from now on
+  moved,      // one of the two is elsewhere
+  lost,       // a path that worked
+  not_found,  // and why
+};
+std::string_view to_string(StepKind kind);
+
 // One step of a connection's story, for the log at debug level and for `overlay trace`.
 struct Step {
   NodeId peer;  // nobody: about this node itself
   std::string text;
+  StepKind kind = StepKind::note;
 };
 
-using Event =
-    std::variant<HomeGained, HomeLost, HomeUnreachable, Ready, PathChanged, PeerConnected, PeerLost,
-                 PeerUnreachable, StreamOpened, StreamReadable, StreamWritable, StreamClosed,
-                 RoleChanged, SupernodeGained, SupernodeLost, LookedUp, Moved, MappingDoubted,
-                 SurveyDone, Step>;
+using Event = std::variant<HomeGained, HomeLost, HomeUnreachable, Ready, PathChanged, PeerConnected,
+                           PeerLost, PeerUnreachable, StreamOpened, StreamReadable, StreamWritable,
+                           StreamClosed, RoleChanged, SupernodeGained, SupernodeLost, LookedUp,
+                           Moved, MappingDoubted, SurveyDone, Step>;
 
 }  // namespace byway

@@ -191,4 +191,13 @@ inline constexpr Duration stranded_at_most = 180s;
 inline constexpr std::size_t packets_per_poll = 40;
 inline constexpr Duration default_rtt = 100ms;
 
+// --- stories ---
+
+// What is remembered of how conversations came about (overlay/link/story.h): enough for the first
+// minute of a hard one and the last changes.
+inline constexpr std::size_t stories = 64;
+inline constexpr std::size_t story_beginning = 24;
+inline constexpr std::size_t story_latest = 24;
+inline constexpr std::size_t story_text = 240;
+
 }  // namespace byway::limits

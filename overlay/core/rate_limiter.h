@@ -21,6 +21,8 @@ class TokenBucket {
     tokens_ -= tokens;
     return true;
   }
+  // What it was taken for did not happen.
+  void give_back(double tokens = 1) { tokens_ = std::min(burst_, tokens_ + tokens); }
   // Whether as many could be taken now.
   bool has(TimePoint now, double tokens) {
     if (rate_ == 0) return true;
@@ -64,6 +66,9 @@ class RateLimiter {
       known = buckets_.emplace(key, TokenBucket{rate_, burst_}).first;
     }
     return known->second.take(now);
+  }
+  void give_back(const Key& key) {
+    if (const auto known = buckets_.find(key); known != buckets_.end()) known->second.give_back();
   }
   std::size_t size() const { return buckets_.size(); }
 

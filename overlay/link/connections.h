@@ -25,7 +25,8 @@ class Connections {
     accepted,  // somebody else's wish
     dial,      // a handshake with a supernode
     look,      // to be told how our TCP looks from outside
-    punch      // a peer who connects to us at the same moment
+    punch,     // a peer who connects to us at the same moment
+    proof      // to tell somebody whether strangers reach it by TCP
   };
   struct Connection {
     TcpId id = 0;

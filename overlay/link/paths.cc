@@ -345,7 +345,9 @@ bool Paths::is_worried() const {
 }
 
 const Path* Paths::best() const {
-  return best_ ? find(*best_) : nullptr;
+  const auto chosen =
+      std::find_if(paths_.begin(), paths_.end(), [](const Path& path) { return path.chosen; });
+  return chosen == paths_.end() ? nullptr : &*chosen;
 }
 
 const Path* Paths::best_of(PathKind kind) const {
@@ -362,7 +364,7 @@ void Paths::choose() {
     if (!path.proved || &path == chosen) continue;
     if (!chosen || better(path, *chosen)) chosen = &path;
   }
-  best_ = chosen ? std::optional(chosen->route) : std::nullopt;
+  for (Path& path : paths_) path.chosen = &path == chosen;
 }
 
 }  // namespace byway

@@ -37,6 +37,7 @@ struct Path {
   std::size_t packet_size = 0;         // largest datagram known to pass
 
   // Bookkeeping of Paths.
+  bool chosen = false;  // the best one
   std::optional<Duration> keepalive;
   std::optional<TimePoint> next_ping;
   std::optional<TimePoint> unanswered_since;
@@ -134,7 +135,6 @@ class Paths {
 
   Random random_;
   std::vector<Path> paths_;
-  std::optional<Route> best_;
   std::vector<Path> lost_;
 };
 

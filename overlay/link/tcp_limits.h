@@ -25,8 +25,13 @@ inline constexpr std::size_t tcp_strangers_per_address = 16;  // likewise; an of
 inline constexpr std::size_t tcp_connections_per_address = 256;
 inline constexpr std::size_t tcp_openings = 64;  // attempts of ours under way
 
-// While a home is reached by TCP, UDP is tried again this often: it is the better way.
-inline constexpr Duration udp_retry = 60s;
+// While a home is reached by TCP, UDP is tried again and again, ever more seldom: it is the better
+// way.
+inline constexpr Duration udp_retry_first = 2s;
+inline constexpr Duration udp_retry_last = 60s;
+// And until it has been silent for so long, the first time, nobody says that UDP is blocked: it has
+// been asked twice by then, 200 ms apart, and had as long to answer.
+inline constexpr Duration udp_patience = 400ms;
 // A connection that a better path has made needless is kept this long.
 inline constexpr Duration tcp_spare_kept = 60s;
 // What supernodes say of our TCP comes from this many of them: two show whether the NAT keeps a
@@ -39,14 +44,16 @@ inline constexpr std::size_t tcp_views = 2;
 // about to make it expect ours. Again after these, and then no more in this round.
 inline constexpr std::array<Duration, 4> tcp_refused_again{50ms, 100ms, 200ms, 400ms};
 // A round is over so long after its moment: time for the kernel's second SYN, and for proof.
-inline constexpr Duration tcp_punch_patience = 4s;
+inline constexpr Duration tcp_punch_patience = 2500ms;
 inline constexpr std::size_t max_tcp_candidates = 8;
 // An attempt ends before its third SYN. What it may send to somebody who does not answer is paid
 // from the knock budget, whose bucket of 16 is just enough for a peer whose port is guessed.
 inline constexpr Duration tcp_punch_attempt = 2500ms;
 inline constexpr int syns_per_attempt = 2;
-// Rounds after the first, while the pair stays relayed.
-inline constexpr Duration tcp_round_first = 10s;
+// Rounds after the first, while the pair stays relayed: soon, for a lost SYN may have been all that
+// was wrong, then each after five times as long.
+inline constexpr Duration tcp_round_first = 2s;
+inline constexpr int tcp_round_growth = 5;
 inline constexpr Duration tcp_round_last = 10min;
 // Two Meets closer together than this belong to one round.
 inline constexpr Duration tcp_meet_apart = 2s;

@@ -9,7 +9,7 @@
 // peer's came before is the same connection: it is accepted, not opened.
 //
 //   resting --start--> trying --a path is proved--> open
-//                         '----4 s-----------------> failed --start--> trying (the next round)
+//                         '----2.5 s---------------> failed --start--> trying (the next round)
 //
 // A public address of the peer's own needs no simultaneity and is tried at once. A port that is
 // only guessed is tried once.

@@ -48,8 +48,8 @@ class Archive {
   Archive(const Archive&) = delete;
   Archive& operator=(const Archive&) = delete;
 
-  // Errors as in SignedRecord::parse.
-  Result<RecordPtr> record(ByteView exact_bytes);
+  // `proper` and errors as in SignedRecord::parse.
+  Result<RecordPtr> record(ByteView exact_bytes, const NodeId& proper = {});
   // None where the voucher is a lie.
   VoucherPtr voucher(const NodeId& subject, const Voucher& voucher);
   // Whether the accusation is signed by whom it names. Those found true are remembered for a while.

@@ -153,6 +153,12 @@ void Membership::on_message(TimePoint now, const NodeId& from, const MeshMessage
   after_changes(now);
 }
 
+void Membership::on_leaf_record(TimePoint now, const RecordPtr& record) {
+  if (!own_ || leaving_ || !view_.find(record->record().id)) return;
+  hear_record(now, record->record().id, record);
+  after_changes(now);
+}
+
 // Somebody takes us for a fellow member, and we have never heard of it: one of us has missed
 // something. A newcomer, who says who it is, knows that we cannot know it.
 void Membership::on_stranger(const NodeId& from, const Gossip& gossip) {

@@ -126,6 +126,9 @@ class Membership {
   void leave(TimePoint now, RecordPtr farewell);
   // From an authenticated link.
   void on_message(TimePoint now, const NodeId& from, const MeshMessage& message);
+  // Registered here as a leaf. If it was a member, it was started anew and serves no more, and this
+  // record is its farewell: a link alone would keep it alive in everybody's eyes.
+  void on_leaf_record(TimePoint now, const RecordPtr& record);
   void on_probe_answer(TimePoint now, const NodeId& id);
   void on_probe_timeout(TimePoint now, const NodeId& id);
   void on_examined(TimePoint now, const NodeId& id, bool ok);

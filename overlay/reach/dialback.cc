@@ -81,7 +81,7 @@ void ProofHelper::on_request(TimePoint now, const Asker& asker, const ProveReque
   if (pending_.contains(key) || !per_target_.take(now, target.address))
     return answer(asker.id, refused);
   dials_.take(now);
-  pending_.emplace(key, Pending{asker.id, now + proof::helper_patience});
+  pending_.emplace(key, Pending{asker.id, target.address, now + proof::helper_patience});
   letters_.push_back({dialler->id, DialOrder{asker.id, request.nonce, target, request.proto}});
 }
 
@@ -124,6 +124,8 @@ std::optional<ProofHelper::Candidate> ProofHelper::draw(
 bool ProofHelper::on_result(const NodeId& dialler, const DialResult& result) {
   const auto pending = pending_.find(Key{dialler, result.nonce});
   if (pending == pending_.end()) return false;
+  // Not dialled by this one, so it may be by another.
+  if (result.outcome == ProofOutcome::refused) per_target_.give_back(pending->second.target);
   answer(pending->second.asker, {.nonce = result.nonce,
                                  .outcome = result.outcome,
                                  .attestation = result.attestation,
@@ -135,6 +137,7 @@ bool ProofHelper::on_result(const NodeId& dialler, const DialResult& result) {
 void ProofHelper::on_lost(const NodeId& dialler) {
   auto entry = pending_.lower_bound(Key{dialler, {}});
   while (entry != pending_.end() && entry->first.dialler == dialler) {
+    per_target_.give_back(entry->second.target);
     answer(entry->second.asker,
            {.nonce = entry->first.nonce, .outcome = ProofOutcome::no_dialler, .attestation = {}});
     entry = pending_.erase(entry);
@@ -148,6 +151,7 @@ void ProofHelper::on_timeout(TimePoint now) {
       continue;
     }
     // The dialler would have told us, had it dialled in vain.
+    per_target_.give_back(entry->second.target);
     answer(entry->second.asker,
            {.nonce = entry->first.nonce, .outcome = ProofOutcome::no_dialler, .attestation = {}});
     entry = pending_.erase(entry);

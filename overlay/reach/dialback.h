@@ -89,6 +89,7 @@ class ProofHelper {
   };
   struct Pending {
     NodeId asker;
+    IpAddress target;
     TimePoint deadline;
   };
   bool may_be_dialled(const Asker& asker, const ProveRequest& request) const;

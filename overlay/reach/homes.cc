@@ -31,6 +31,10 @@ void Homes::add_supernode(TimePoint now, const NodeId& id, const Endpoint& endpo
   supernodes_.push_back({.id = id, .endpoint = endpoint, .try_at = now});
 }
 
+void Homes::on_named(const NodeId& id) {
+  if (Supernode* s = find(id)) s->named = true;
+}
+
 void Homes::set_families(bool v4, bool v6) {
   v4_ = v4 || !v6;
   v6_ = v6 || !v4;
@@ -127,6 +131,8 @@ bool Homes::on_registered(const NodeId& id) {
   const bool gained = s->state != State::home;
   s->state = State::home;
   s->doubted = false;
+  s->named = true;
+  s->silent = false;
   s->back_off = {};
   s->told = false;
   if (gained) s->gained = ++gained_;
@@ -145,6 +151,7 @@ void Homes::on_refused(TimePoint now, const NodeId& id, const Refusal& refusal) 
   Supernode* s = find(id);
   if (!s) return;
   rest(now, *s);
+  s->silent = false;
   // As a second home it was too full for us; it may do as the first, if there is none.
   if (s->seeking > 1 && sound() == 0) return;
   // It may name a time, but not shut us out for good.
@@ -159,6 +166,7 @@ bool Homes::on_failed(TimePoint now, const NodeId& id) {
   if (!s || s->state == State::resting) return false;
   const bool was_home = s->state == State::home;
   rest(now, *s);
+  s->silent = true;
   if (was_home) {
     const bool together = lost_one_at_ && now - *lost_one_at_ < limits::lost_together;
     lost_one_at_ = now;
@@ -268,10 +276,14 @@ std::vector<NodeId> Homes::all() const {
   return all;
 }
 
-std::vector<Endpoint> Homes::endpoints() const {
-  std::vector<Endpoint> endpoints;
-  for (const Supernode& s : supernodes_) endpoints.push_back(s.endpoint);
-  return endpoints;
+std::vector<Homes::Known> Homes::living() const {
+  const bool somebody_named = std::any_of(
+      supernodes_.begin(), supernodes_.end(),
+      [](const Supernode& s) { return s.named && s.state != State::home && !s.silent; });
+  std::vector<Known> living;
+  for (const Supernode& s : supernodes_)
+    if (!s.silent && (s.named || !somebody_named)) living.push_back({s.id, s.endpoint});
+  return living;
 }
 
 std::optional<Endpoint> Homes::endpoint_of(const NodeId& id) const {

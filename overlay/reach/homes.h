@@ -36,6 +36,8 @@ class Homes {
   // One that has an address of each family may be added with both; the one that we cannot use, or
   // that did not answer, gives way to the other.
   void add_supernode(TimePoint now, const NodeId& id, const Endpoint& endpoint);
+  // A home has named it, so it was there lately; of those whom we only remember nobody knows.
+  void on_named(const NodeId& id);
   // These, and nobody else, are to remain strangers.
   void set_reserved(std::span<const NodeId> ids);
   // Which address families this host has; with none of them known any is tried.
@@ -76,8 +78,14 @@ class Homes {
   std::vector<NodeId> ids() const;
   std::size_t sound() const;  // homes that are not doubted
   std::optional<Endpoint> endpoint_of(const NodeId& id) const;
-  std::vector<Endpoint> endpoints() const;  // of all that are known
-  std::vector<NodeId> all() const;          // likewise
+  std::vector<NodeId> all() const;
+  // Who may be thought alive: those that answered or were named, and with none named yet whoever
+  // did not fail to answer.
+  struct Known {
+    NodeId id;
+    Endpoint endpoint;
+  };
+  std::vector<Known> living() const;
   std::size_t known() const { return supernodes_.size(); }
 
  private:
@@ -89,6 +97,8 @@ class Homes {
     State state = State::resting;
     bool doubted = false;
     bool reserved = false;
+    bool named = false;
+    bool silent = false;  // when it was last asked
     std::uint8_t seeking = 1;
     TimePoint try_at{};
     TimePoint dialled_at{};

@@ -115,7 +115,7 @@ void NatProbe::plan(TimePoint now) {
 void NatProbe::begin(TimePoint now) {
   begin_at_.reset();
   if (vantages_.empty()) return;
-  Measurement& m = measurement_.emplace();
+  Measurement& m = measurement_.emplace(Measurement{});
   asked_.clear();
   m.vantages = vantages_;
   std::rotate(m.vantages.begin(),

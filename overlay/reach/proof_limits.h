@@ -69,6 +69,10 @@ inline constexpr Duration nobody_yet = 30s;
 // In a small network each dial makes two acquaintances of two strangers, so those who are likely
 // to pass come first: where a NAT stands in front, the first request waits for this.
 inline constexpr Duration first_ask_behind_nat = 60s;
+// Where it was found out that the NAT lets in nobody whom we have not sent to, only a port that is
+// forwarded by hand could be reached: worth a try after an hour and then every six.
+inline constexpr Duration first_ask_in_vain = 1h;
+inline constexpr Duration unanswered_in_vain = 6h;
 // Where the address is no interface's own there is a NAT, and few of those let strangers in.
 inline constexpr Duration unanswered_behind_nat = 10min;
 // But a proof that begins to fail is decided within minutes.

@@ -1,6 +1,7 @@
 #include "overlay/reach/prover.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "overlay/core/timers.h"
@@ -30,7 +31,8 @@ Prover::Prover(const NodeId& self, const Crypto& crypto, Random random, int netg
       random_(std::move(random)),
       bits_v4_(netgroup_bits_v4),
       bits_v6_(netgroup_bits_v6),
-      contacted_(proof::silence, proof::contacted) {}
+      contacted_{Contacted(proof::silence, proof::contacted),
+                 Contacted(proof::silence, proof::contacted)} {}
 
 IpAddress Prover::netgroup(const IpAddress& address) const {
   return address.prefix(address.is_v4() ? bits_v4_ : bits_v6_);
@@ -42,14 +44,29 @@ std::size_t Prover::needed() const {
 
 // --- facts -------------------------------------------------------------------------------------
 
-void Prover::on_claim(TimePoint now, const Endpoint& endpoint, Proto proto, bool own) {
+Duration Prover::first_ask(Front front) {
+  switch (front) {
+    case Front::nothing:
+    case Front::open:
+      return {};
+    case Front::unknown:
+      return random_.jittered(proof::first_ask_behind_nat);
+    case Front::closed:
+      return random_.jittered(proof::first_ask_in_vain);
+  }
+  return {};
+}
+
+void Prover::on_claim(TimePoint now, const Endpoint& endpoint, Proto proto, Front front) {
   const Door door = door_of(endpoint, proto);
   Claim& claim = claims_[door];
-  claim.own = own;
-  if (claim.endpoint == endpoint) return;
-  lose(door, claim, true, "our address is now " + endpoint.to_string());
-  const Duration others_first = own ? Duration{} : random_.jittered(proof::first_ask_behind_nat);
-  claim = Claim{.endpoint = endpoint, .own = own, .next_ask = now + others_first};
+  const Front before = std::exchange(claim.front, front);
+  if (claim.endpoint != endpoint) {
+    lose(door, claim, true, "our address is now " + endpoint.to_string());
+    claim = Claim{.endpoint = endpoint, .front = front, .next_ask = now + first_ask(front)};
+  } else if (before != front && claim.reached.empty() && !claim.proved) {
+    claim.next_ask = now + first_ask(front);  // nothing was told by a dial so far
+  }
 }
 
 void Prover::on_claim_gone(Door door) {
@@ -101,17 +118,18 @@ bool Prover::on_dialback(TimePoint now, const Datagram& datagram) {
 
   if (!asking->dialled_by) {
     asking->dialled_by = datagram.from;
-    asking->counts = contacted_.is_quiet(now, datagram.from.address);
+    asking->counts = is_stranger(now, datagram.from.address, datagram.proto);
   }
   if (*asking->dialled_by != datagram.from || asking->echoes >= proof::dial_sends) return false;
   // An echo to one that cannot count would only make sure that it cannot count the next time.
   if (!asking->counts) return true;
   ++asking->echoes;
-  contacted_.on_sent(now, datagram.from.address);
+  on_sent(now, datagram.from.address, datagram.proto);
   transmits_.push_back({.to = datagram.from,
                         .bytes = make_dialback_echo(*nonce),
                         .socket = datagram.socket,
-                        .proto = datagram.proto});
+                        .proto = datagram.proto,
+                        .connection = datagram.connection});
   return true;
 }
 
@@ -216,9 +234,12 @@ void Prover::on_unanswered(TimePoint now, const Door& door, Claim& claim) {
              " were not answered");
     claim.successes.clear();
   }
-  const Duration first = claim.own ? proof::unanswered_first : proof::unanswered_behind_nat;
-  claim.next_ask = now + (claim.proved ? random_.jittered(proof::doubtful)
-                                       : back_off(claim, first, proof::unanswered_last));
+  const bool own = claim.front == Front::nothing;
+  const Duration first = own ? proof::unanswered_first : proof::unanswered_behind_nat;
+  const Duration last =
+      claim.front == Front::closed ? proof::unanswered_in_vain : proof::unanswered_last;
+  claim.next_ask =
+      now + (claim.proved ? random_.jittered(proof::doubtful) : back_off(claim, first, last));
 }
 
 void Prover::on_inconclusive(TimePoint now, Claim& claim) {
@@ -227,7 +248,8 @@ void Prover::on_inconclusive(TimePoint now, Claim& claim) {
       std::max(proof::inconclusive_last, std::min(claim.back_off, proof::unanswered_last));
   claim.next_ask = now + back_off(claim, proof::inconclusive_first, last);
   // Whoever comes next could dial us, and nobody tells us that he came.
-  if (claim.own && claim.nobody_to_dial && !claim.proved)
+  const bool likely = claim.front == Front::nothing || claim.front == Front::open;
+  if (likely && claim.nobody_to_dial && !claim.proved)
     claim.next_ask = std::min(claim.next_ask, now + random_.jittered(proof::nobody_yet));
 }
 
@@ -291,7 +313,7 @@ bool Prover::is_ask_due(TimePoint now) const {
 }
 
 // Those whom we sent to, and those who dialled us and whose netgroup would not count again.
-std::vector<std::uint64_t> Prover::met(TimePoint now, const Claim& claim) const {
+std::vector<std::uint64_t> Prover::met(TimePoint now, const Door& door, const Claim& claim) const {
   std::vector<std::uint64_t> met;
   const auto add = [&](const NodeId& id) {
     const auto already = std::find(met.begin(), met.end(), short_id(id));
@@ -301,9 +323,9 @@ std::vector<std::uint64_t> Prover::met(TimePoint now, const Claim& claim) const 
   for (const Success& success : claim.successes)
     if (wants_others || now - success.at < proof::silence) add(success.dialler);
   for (const Known& asker : dialled_)
-    if (!contacted_.is_quiet(now, asker.at)) add(asker.id);
+    if (!is_stranger(now, asker.at, door.proto)) add(asker.id);
   for (const Known& known : known_)
-    if (!contacted_.is_quiet(now, known.at)) add(known.id);
+    if (!is_stranger(now, known.at, door.proto)) add(known.id);
   return met;
 }
 
@@ -328,9 +350,9 @@ std::optional<Prover::Ask> Prover::poll_ask(TimePoint now) {
                           .nonce = random_.bytes<16>(),
                           .deadline = now + proof::ask_patience,
                           .dialled_by = std::nullopt};
-    return Ask{id,
-               ProveRequest{claim.asking->nonce, claim.endpoint, door.proto,
-                            static_cast<std::uint16_t>(proof::request_padding), met(now, claim)}};
+    return Ask{id, ProveRequest{claim.asking->nonce, claim.endpoint, door.proto,
+                                static_cast<std::uint16_t>(proof::request_padding),
+                                met(now, door, claim)}};
   }
   return {};
 }
@@ -369,8 +391,9 @@ bool Prover::is_proved(Door door) const {
 }
 
 bool Prover::is_proved() const {
-  return std::any_of(claims_.begin(), claims_.end(),
-                     [](const auto& entry) { return entry.second.proved; });
+  return std::any_of(claims_.begin(), claims_.end(), [](const auto& entry) {
+    return entry.first.proto == Proto::udp && entry.second.proved;
+  });
 }
 
 std::vector<Bytes> Prover::attestations(Door door) const {
@@ -380,28 +403,39 @@ std::vector<Bytes> Prover::attestations(Door door) const {
   return all;
 }
 
-std::vector<NodeId> Prover::reserved(std::span<const NodeId> known) const {
-  if (claims_.empty()) return {};
+std::vector<NodeId> Prover::reserved(TimePoint now, std::span<const Known> known) const {
+  const auto counts = [](const auto& entry) { return entry.second.front != Front::closed; };
+  if (std::none_of(claims_.begin(), claims_.end(), counts)) return {};
   const bool hopeless = std::all_of(claims_.begin(), claims_.end(), [](const auto& entry) {
     const Claim& claim = entry.second;
     const bool unanswered = !claim.reached.empty() && !claim.reached.back();
-    return !claim.proved && (claim.unreachable || (unanswered && !claim.own));
+    return !claim.proved && (claim.unreachable || (unanswered && claim.front != Front::nothing));
   });
   const std::size_t others_need = hopeless ? proof::left_for_homes : 1;
   if (known.size() <= others_need) return {};
   const std::size_t wanted = hopeless || is_proved() ? proof::reserved : proof::diallers;
   const std::size_t count = std::min(wanted, known.size() - others_need);
 
-  std::vector<NodeId> chosen;
-  const auto nearer = [&](const NodeId& a, const NodeId& b) {
-    return std::pair(distance(self_, a), a) < std::pair(distance(self_, b), b);
+  // Who dialled us already is worth more as a helper now.
+  const auto has_dialled = [&](const NodeId& id) {
+    return !is_proved() && std::any_of(claims_.begin(), claims_.end(), [&](const auto& entry) {
+      const auto& successes = entry.second.successes;
+      return std::any_of(successes.begin(), successes.end(),
+                         [&](const Success& success) { return success.dialler == id; });
+    });
   };
-  for (const NodeId& id : known) {
-    if (helpers_.contains(id)) continue;
-    chosen.insert(std::lower_bound(chosen.begin(), chosen.end(), id, nearer), id);
+  using Rank = std::tuple<bool, std::uint64_t, NodeId>;
+  std::vector<Rank> chosen;
+  for (const auto& [id, at] : known) {
+    if (helpers_.contains(id) || has_dialled(id)) continue;
+    // If need be whoever will be a stranger again in ten minutes.
+    const Rank rank{!is_stranger(now, at, Proto::udp), distance(self_, id), id};
+    chosen.insert(std::lower_bound(chosen.begin(), chosen.end(), rank), rank);
     if (chosen.size() > count) chosen.pop_back();
   }
-  return chosen;
+  std::vector<NodeId> ids;
+  for (const Rank& rank : chosen) ids.push_back(std::get<NodeId>(rank));
+  return ids;
 }
 
 std::string Prover::status(Door door) const {
@@ -412,9 +446,13 @@ std::string Prover::status(Door door) const {
   if (claim.proved)
     return "proved at " + where + " by " + counted(claim.successes.size(), "dialler");
   const bool unanswered = !claim.reached.empty() && !claim.reached.back();
-  if (claim.unreachable || (unanswered && !claim.own))
+  if (claim.unreachable || (unanswered && claim.front != Front::nothing))
     return "strangers cannot reach " + where + ": no dial was answered";
-  if (!claim.own && claim.reached.empty() && !claim.asking && !claim.nobody_to_dial)
+  if (claim.front == Front::closed && claim.reached.empty())
+    return "strangers cannot reach " + where +
+           ": the NAT in front lets in only whom it has sent to";
+  if (claim.front == Front::unknown && claim.reached.empty() && !claim.asking &&
+      !claim.nobody_to_dial)
     return "it is behind a NAT, and whether strangers can reach " + where + " is tried soon";
   if (claim.nobody_to_dial)
     return "nobody can dial " + where + " to prove it: " +

@@ -6,7 +6,8 @@
 // answered. Three diallers from three netgroups prove an endpoint, or as many as there are
 // netgroups in a smaller network.
 //
-// Each door (IPv4 or IPv6, UDP or TCP) is proved by itself:
+// Each door (IPv4 or IPv6, UDP or TCP) is proved by itself; what opens a NAT or a firewall to
+// somebody by UDP opens nothing by TCP, so a stranger by TCP is whom we have not sent to by TCP:
 //
 //               .--inconclusive: again, with back-off--.
 //               v                                      |
@@ -25,9 +26,15 @@
 // vain; two supernodes (three until we are proved) are left alone as long as we can (reserved());
 // and where nobody is left to dial us at all, a proof that was made stands, instead of growing old.
 //
+// Most nodes are behind a NAT that lets nobody in, and to ask again and again would only cost
+// others their strangers. So what is known of the NAT (nat_probe.h) says when we ask: at once for
+// an address of our own or behind a NAT that was seen to let strangers in, and hardly ever where
+// it was seen to let nobody in. It says nothing else: a port may be forwarded by hand.
+//
 // Sources: DESIGN §4; the filtering behaviours told apart here are those of RFC 4787, section 5.
 #pragma once
 
+#include <array>
 #include <deque>
 #include <map>
 #include <optional>
@@ -60,10 +67,16 @@ class Prover {
   }
 
   // --- facts ---
+  // What stands in front of an address that we are seen at.
+  enum class Front : std::uint8_t {
+    nothing,  // it is an interface's own
+    open,     // a NAT that lets strangers in: our router says so, or it was seen
+    unknown,  // a NAT
+    closed    // one that was seen to let nobody in
+  };
   // Supernodes see us at this endpoint, or our router mapped it. Another one than before for the
-  // same door: what was proved is forgotten, and proved anew at once. `own`: it is an interface's
-  // address, so no NAT changes it.
-  void on_claim(TimePoint now, const Endpoint& endpoint, Proto proto, bool own = true);
+  // same door: what was proved is forgotten, and proved anew at once.
+  void on_claim(TimePoint now, const Endpoint& endpoint, Proto proto, Front front = Front::nothing);
   void on_claim_gone(Door door);
   // A supernode that can be asked over its link, and the address it is linked at: it helps with
   // doors of that family. Those over the limit are not needed.
@@ -80,7 +93,9 @@ class Prover {
   // We dial somebody else, to help it prove its address: it is no stranger to us any more.
   void on_dialling(const NodeId& asker, const IpAddress& at);
   // Something of ours was sent there; all traffic counts, whatever socket it left from.
-  void on_sent(TimePoint now, const IpAddress& address) { contacted_.on_sent(now, address); }
+  void on_sent(TimePoint now, const IpAddress& address, Proto proto = Proto::udp) {
+    contacted(proto).on_sent(now, address);
+  }
   // True: it was asked for; the echo is ready to be sent, if it can prove anything.
   bool on_dialback(TimePoint now, const Datagram& datagram);
   // True: we waited for it.
@@ -112,13 +127,13 @@ class Prover {
 
   // --- what is known ---
   bool is_proved(Door door) const;
-  bool is_proved() const;  // some door is
+  bool is_proved() const;  // some door is by UDP, without which nobody serves
   // What to show to those who are to vouch for us: exact bytes, the newest first.
   std::vector<Bytes> attestations(Door door) const;
-  // Of the supernodes known, which to leave alone for now, so that they can dial us: the same
-  // ones for the same list, others for another node. Linear in `known`: call it when that
-  // changes, with a fixed part of it where it is long.
-  std::vector<NodeId> reserved(std::span<const NodeId> known) const;
+  // Of the supernodes known, which to leave alone for now, so that they can dial us: strangers
+  // first, the same ones for the same list, others for another node. Linear in `known`: call it
+  // when that changes, with a fixed part of it where it is long.
+  std::vector<NodeId> reserved(TimePoint now, std::span<const Known> known) const;
   // One sentence about the door that is furthest, without a full stop.
   std::string status() const;
   std::string status(Door door) const;
@@ -141,7 +156,7 @@ class Prover {
   };
   struct Claim {
     Endpoint endpoint;
-    bool own = true;
+    Front front = Front::nothing;
     std::optional<Asking> asking;
     TimePoint next_ask{};
     Duration back_off{};
@@ -157,11 +172,16 @@ class Prover {
     TimePoint ready_at{};
   };
 
+  Contacted& contacted(Proto proto) { return contacted_[static_cast<std::size_t>(proto)]; }
+  bool is_stranger(TimePoint now, const IpAddress& address, Proto proto) const {
+    return contacted_[static_cast<std::size_t>(proto)].is_quiet(now, address);
+  }
   IpAddress netgroup(const IpAddress& address) const;
   std::size_t needed() const;
   const Helper* helper_for(const Door& door) const;  // the one to be ready first
+  Duration first_ask(Front front);
   std::optional<TimePoint> ask_at(const Door& door, const Claim& claim) const;
-  std::vector<std::uint64_t> met(TimePoint now, const Claim& claim) const;
+  std::vector<std::uint64_t> met(TimePoint now, const Door& door, const Claim& claim) const;
   void on_reached(TimePoint now, const Door& door, Claim& claim, const Attestation& attestation);
   void on_unanswered(TimePoint now, const Door& door, Claim& claim);
   void on_inconclusive(TimePoint now, Claim& claim);
@@ -179,7 +199,7 @@ class Prover {
   std::vector<Known> known_;
   std::deque<Known> dialled_;
   std::size_t netgroups_ = 0;
-  Contacted contacted_;
+  std::array<Contacted, 2> contacted_;  // by protocol
   std::deque<Transmit> transmits_;
   std::deque<Event> events_;
 };

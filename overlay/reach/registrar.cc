@@ -1,5 +1,7 @@
 #include "overlay/reach/registrar.h"
 
+#include <utility>
+
 #include "overlay/core/limits.h"
 
 namespace byway {
@@ -27,49 +29,83 @@ std::variant<Registered, Refusal> Registrar::judge(const NodeId& leaf,
 }
 
 void Registrar::admit(TimePoint now, const NodeId& leaf, RecordPtr record) {
-  const auto [known, is_new] = leaves_.try_emplace(leaf, Leaf{record, now, ids_.size()});
-  if (is_new) ids_.push_back(leaf);
-  known->second.record = std::move(record);
-  known->second.heard = now;
-  leases_.set(leaf, now + limits::lease);
+  const auto [known, is_new] = places_.try_emplace(leaf, static_cast<Place>(leaves_.size()));
+  const Place place = known->second;
+  if (is_new) {
+    leaves_.push_back({.id = leaf, .record = {}, .heard = now});
+    link_last(place);
+  }
+  leaves_[place].record = std::move(record);
+  hear(now, place);
 }
 
 RecordPtr Registrar::record_of(const NodeId& leaf) const {
-  const auto known = leaves_.find(leaf);
-  return known == leaves_.end() ? nullptr : known->second.record;
+  const auto known = places_.find(leaf);
+  return known == places_.end() ? nullptr : leaves_[known->second].record;
 }
 
-void Registrar::erase(Leaves::iterator leaf) {
-  const std::size_t place = leaf->second.place;
-  ids_[place] = ids_.back();
-  leaves_.at(ids_[place]).place = place;
-  ids_.pop_back();
-  leaves_.erase(leaf);
+std::vector<NodeId> Registrar::ids() const {
+  std::vector<NodeId> ids;
+  ids.reserve(leaves_.size());
+  for (const Leaf& leaf : leaves_) ids.push_back(leaf.id);
+  return ids;
 }
 
 void Registrar::on_heard_from(TimePoint now, const NodeId& leaf) {
-  const auto known = leaves_.find(leaf);
-  if (known != leaves_.end()) known->second.heard = now;
+  if (const auto known = places_.find(leaf); known != places_.end()) hear(now, known->second);
 }
 
 void Registrar::remove(const NodeId& leaf) {
-  if (const auto known = leaves_.find(leaf); known != leaves_.end()) erase(known);
-  leases_.set(leaf, std::nullopt);
+  if (const auto known = places_.find(leaf); known != places_.end()) erase(known->second);
+}
+
+std::optional<TimePoint> Registrar::next_timeout() const {
+  if (first_ == nowhere) return {};
+  return leaves_[first_].heard + limits::lease;
 }
 
 std::optional<NodeId> Registrar::poll_expired(TimePoint now) {
-  while (const auto due = leases_.pop_due(now)) {
-    const auto leaf = leaves_.find(*due);
-    if (leaf == leaves_.end()) continue;
-    const TimePoint end = leaf->second.heard + limits::lease;
-    if (now < end) {
-      leases_.set(*due, end);
-      continue;
-    }
-    erase(leaf);
-    return *due;
+  const auto due = next_timeout();
+  if (!due || now < *due) return {};
+  const NodeId leaf = leaves_[first_].id;
+  erase(first_);
+  return leaf;
+}
+
+// --- the row -----------------------------------------------------------------------------------
+
+void Registrar::hear(TimePoint now, Place place) {
+  leaves_[place].heard = now;
+  if (place == last_) return;
+  unlink(place);
+  link_last(place);
+}
+
+void Registrar::link_last(Place place) {
+  leaves_[place].before = last_;
+  leaves_[place].after = nowhere;
+  (last_ == nowhere ? first_ : leaves_[last_].after) = place;
+  last_ = place;
+}
+
+void Registrar::unlink(Place place) {
+  const auto [before, after] = std::pair(leaves_[place].before, leaves_[place].after);
+  (before == nowhere ? first_ : leaves_[before].after) = after;
+  (after == nowhere ? last_ : leaves_[after].before) = before;
+}
+
+// The last in memory moves into the gap.
+void Registrar::erase(Place place) {
+  unlink(place);
+  places_.erase(leaves_[place].id);
+  const Place moved = static_cast<Place>(leaves_.size() - 1);
+  if (place != moved) {
+    Leaf& leaf = leaves_[place] = std::move(leaves_[moved]);
+    places_.at(leaf.id) = place;
+    (leaf.before == nowhere ? first_ : leaves_[leaf.before].after) = place;
+    (leaf.after == nowhere ? last_ : leaves_[leaf.after].before) = place;
   }
-  return {};
+  leaves_.pop_back();
 }
 
 }  // namespace byway

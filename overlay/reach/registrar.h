@@ -5,14 +5,18 @@
 // Three classes: a leaf without a home is taken in up to 1.3 times the limit, one that seeks its
 // second or third below 0.9 of it, and one that has three and wants to move (seeking its fourth)
 // below 0.7. So a full house stays open for those who have nowhere else to go.
+//
+// All leases are of one length, so whoever was heard of longest ago is the next to go: the leaves
+// stand in a row by that, and each that is heard of goes to its end. There may be 100,000 of them,
+// which are small therefore, lie in one piece of memory, and name their neighbours by number.
 #pragma once
 
-#include <map>
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <cstdint>
 #include <optional>
 #include <variant>
 #include <vector>
 
-#include "overlay/core/timers.h"
 #include "protocol/message.h"
 #include "protocol/record.h"
 
@@ -27,30 +31,40 @@ class Registrar {
   void admit(TimePoint now, const NodeId& leaf, RecordPtr record);
   void on_heard_from(TimePoint now, const NodeId& leaf);
   void remove(const NodeId& leaf);
-  bool has(const NodeId& leaf) const { return leaves_.contains(leaf); }
+  bool has(const NodeId& leaf) const { return places_.contains(leaf); }
 
   // A leaf whose lease ran out; it is forgotten with this.
   std::optional<NodeId> poll_expired(TimePoint now);
-  std::optional<TimePoint> next_timeout() const { return leases_.next(); }
+  std::optional<TimePoint> next_timeout() const;
   std::size_t size() const { return leaves_.size(); }
-  const std::vector<NodeId>& ids() const { return ids_; }  // in no order
+  // In no order; `place` < size(). Others have other places once one is removed.
+  const NodeId& at(std::size_t place) const { return leaves_[place].id; }
+  std::vector<NodeId> ids() const;
   RecordPtr record_of(const NodeId& leaf) const;
   // How many to take in at this moment.
   void set_limit(std::size_t max_leaves) { max_leaves_ = max_leaves; }
 
  private:
+  using Place = std::uint32_t;
+  static constexpr Place nowhere = ~Place{0};
   struct Leaf {
+    NodeId id;
     RecordPtr record;
     TimePoint heard;
-    std::size_t place;  // in ids_
+    Place before = nowhere;  // heard of earlier
+    Place after = nowhere;
   };
-  using Leaves = std::map<NodeId, Leaf>;
-  void erase(Leaves::iterator leaf);
+
+  void hear(TimePoint now, Place place);
+  void link_last(Place place);
+  void unlink(Place place);
+  void erase(Place place);
 
   std::size_t max_leaves_;
-  std::vector<NodeId> ids_;
-  Leaves leaves_;
-  Timers<NodeId> leases_;  // a deadline may be early; it is looked at again then
+  std::vector<Leaf> leaves_;
+  boost::unordered_flat_map<NodeId, Place, std::hash<NodeId>> places_;
+  Place first_ = nowhere;  // in the row
+  Place last_ = nowhere;
 };
 
 }  // namespace byway

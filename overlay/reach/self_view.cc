@@ -60,8 +60,13 @@ std::vector<Candidate> SelfView::candidates() const {
 }
 
 bool SelfView::has_family(bool v6) const {
-  return std::any_of(local_.begin(), local_.end(),
-                     [&](const Endpoint& endpoint) { return endpoint.address.is_v6() == v6; });
+  const auto leads_out = [](const Endpoint& endpoint) {
+    return endpoint.address.scope() != Scope::loopback;
+  };
+  const bool has_others = std::any_of(local_.begin(), local_.end(), leads_out);
+  return std::any_of(local_.begin(), local_.end(), [&](const Endpoint& endpoint) {
+    return endpoint.address.is_v6() == v6 && (leads_out(endpoint) || !has_others);
+  });
 }
 
 NatSummary SelfView::nat() const {

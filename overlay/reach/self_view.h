@@ -21,6 +21,7 @@ class SelfView {
   void set_mapped(Proto proto, std::optional<Endpoint> outside) { mapped_[slot(proto)] = outside; }
 
   Endpoint observed_by(const NodeId& supernode) const;
+  bool is_seen() const { return !seen_.empty(); }  // by any supernode
   const std::vector<Endpoint>& local() const { return local_; }
   // The router's word, where nobody contradicts it: a public address has to be one that a supernode
   // sees us at, for a router that is wrong or lies names a stranger's. An inner address is good for

@@ -7,7 +7,8 @@ import statistics
 import subprocess
 import time
 
-from machine import Unable, cpu_seconds, rss_bytes, wait_for
+import overlays
+from machine import Unable, cpu_seconds, rss_bytes
 
 RELAY_CORE, CLIENT_CORE = 0, 1
 
@@ -27,53 +28,80 @@ def median(values):
 SIZE = 1200
 
 
-def blast(machine, pid, to, seconds, burst, sockets, rate, lanes):
-    """Sends through the forwarder and counts what comes out of it."""
-    packets = machine.program("bench_packets")
-    sink = machine.start("client", CLIENT_CORE, packets, "sink", f"10.77.1.1:{20000 + sockets}", seconds + 1, SIZE)
-    time.sleep(0.2)
+WINDOW = 1024  # datagrams on the way: fewer than any buffer on it holds
+
+
+def first_port_after(sockets):
+    """The senders have the ports before it, so this is where what they send comes out."""
+    return f"10.77.1.1:{20000 + sockets}"
+
+
+def through(machine, pid, to, seconds, burst, sockets, frames=(), rate=0, size=SIZE):
+    """Sends through whatever forwards at `to`, and counts what comes out of it."""
     before = cpu_seconds(pid)
-    sent = json.loads(machine.run("client", CLIENT_CORE, packets, "send", to, seconds, SIZE, burst, sockets, rate,
-                                  *lanes))
-    got = json.loads(sink.communicate(timeout=seconds + 10)[0])
-    cpu = cpu_seconds(pid) - before
-    return {"per_second": got["received"] / sent["seconds"],
-            "loss": 1 - got["received"] / max(1, sent["sent"]),
-            "cpu_us": 1e6 * cpu / max(1, got["received"])}
+    got = json.loads(machine.run("client", CLIENT_CORE, machine.program("bench_packets"), "through", to,
+                                 first_port_after(sockets), seconds, size, burst, sockets, WINDOW, rate, *frames))
+    return {"per_second": got["per_second"], "loss": 1 - got["received"] / max(1, got["sent"]),
+            "cpu_us": 1e6 * (cpu_seconds(pid) - before) / max(1, got["received"])}
 
 
-def at_low_loss(measure, offered):
-    """The most that is carried with less than 1 % lost: offered ever less until so little is."""
-    best = None
-    for _ in range(6):
-        best = measure(offered)
-        if best["loss"] < 0.01:
-            return best
-        offered = 0.9 * min(offered, best["per_second"])
-    return best
+class Byway:
+    name = "Byway"
+
+    def __init__(self, machine):
+        self.machine = machine
+        self.node, self.identity, _ = machine.node("hub", RELAY_CORE, "relay", "10.77.1.2:7000", "--role", "supernode")
+
+    def measure(self, seconds, burst, sockets):
+        lanes = self.machine.run("client", CLIENT_CORE, self.machine.program("bench_lanes"),
+                                 f"{self.identity}@10.77.1.2:7000", sockets, 20000).split()
+        return through(self.machine, self.node.pid, "10.77.1.2:7000", seconds, burst, sockets, lanes)
 
 
-def relay(machine, options):
-    client_end, hub_end = machine.wire("client", "10.77.1.1", "hub", "10.77.1.2")
-    node, identity, _ = machine.node("hub", RELAY_CORE, "relay", "10.77.1.2:7000", "--role", "supernode")
-    packets = machine.program("bench_packets")
+class Bare:
+    name = "bare forwarder"
 
-    def byway(seconds, burst, sockets, rate):
-        lanes = machine.run("client", CLIENT_CORE, machine.program("bench_lanes"), f"{identity}@10.77.1.2:7000",
-                            sockets, 20000).split()
-        return blast(machine, node.pid, "10.77.1.2:7000", seconds, burst, sockets, rate, lanes)
+    def __init__(self, machine):
+        self.machine = machine
 
-    def bare(seconds, burst, sockets, rate):
-        words = ["trains"] if burst > 1 else []
-        child = machine.start("hub", RELAY_CORE, packets, "forward", "10.77.1.2:7001", f"10.77.1.1:{20000 + sockets}",
-                              *words)
+    def measure(self, seconds, burst, sockets):
+        child = self.machine.start("hub", RELAY_CORE, self.machine.program("bench_packets"), "forward",
+                                   "10.77.1.2:7001", first_port_after(sockets), *(["trains"] if burst > 1 else []))
         time.sleep(0.2)
         try:
-            return blast(machine, child.pid, "10.77.1.2:7001", seconds, burst, sockets, rate, [])
+            return through(self.machine, child.pid, "10.77.1.2:7001", seconds, burst, sockets)
         finally:
             child.kill()
             child.wait()
 
+
+class Coturn:
+    name = "coturn"
+
+    def __init__(self, machine):
+        self.machine = machine
+
+    def measure(self, seconds, burst, sockets):
+        folder = self.machine.folder("coturn")
+        server = self.machine.start(
+            "hub", RELAY_CORE, "turnserver", "-n", "--no-auth", "--no-tcp", "--no-tls", "--no-dtls", "--no-cli",
+            "--listening-ip", "10.77.1.2", "--relay-ip", "10.77.1.2", "--log-file", "stdout", "--pidfile",
+            os.path.join(folder, "pid"), "--userdb", os.path.join(folder, "db"), quiet=True)
+        try:
+            time.sleep(1.5)
+            self.machine.run("client", CLIENT_CORE, self.machine.program("bench_packets"), "turn", "10.77.1.2:3478",
+                             first_port_after(sockets), sockets)
+            # What it passes on is four bytes shorter, as ours would be by nine: both take 1,200 in.
+            return through(self.machine, server.pid, "10.77.1.2:3478", seconds, burst, sockets, ["turn"])
+        finally:
+            self.machine.stop(server)
+
+
+def relay(machine, options):
+    _, hub_end = machine.wire("client", "10.77.1.1", "hub", "10.77.1.2")
+    relays = [Byway(machine), Bare(machine)]
+    if shutil.which("turnserver"):
+        relays.append(Coturn(machine))
     for name, burst, sockets, hardware in (("one lane, bursts of 16", 16, 1, True),
                                            ("one lane, bursts of 16, software segmentation", 16, 1, False),
                                            ("100 senders, bursts of 4", 4, 100, True),
@@ -82,18 +110,15 @@ def relay(machine, options):
             continue
         if shutil.which("ethtool"):
             machine.run("hub", None, "ethtool", "-K", hub_end, "tx-udp-segmentation", "on" if hardware else "off")
-        ours, theirs = [], []
-        for _ in range(options.repeat):
-            ours.append(byway(options.seconds, burst, sockets, 0))
-            theirs.append(bare(options.seconds, burst, sockets, 0))
-        of = lambda runs, key: median([run[key] for run in runs])  # noqa: E731
-        yield row(f"relay: {name}, all it takes", of(ours, "per_second"), "datagrams/s", "bare forwarder",
-                  of(theirs, "per_second"))
-        yield row(f"relay: {name}, processor", of(ours, "cpu_us"), "us/datagram", "bare forwarder",
-                  of(theirs, "cpu_us"))
-        calm = at_low_loss(lambda rate: byway(options.seconds, burst, sockets, rate), of(ours, "per_second"))
-        yield row(f"relay: {name}, under 1 % lost", calm["per_second"], "datagrams/s",
-                  note=f"{100 * calm['loss']:.2f} % lost")
+        runs = {one.name: [one.measure(options.seconds, burst, sockets) for _ in range(options.repeat)]
+                for one in relays}
+        of = lambda who, key: median([run[key] for run in runs[who]])  # noqa: E731
+        for other in relays[1:]:
+            yield row(f"relay: {name}", of("Byway", "per_second"), "datagrams/s", other.name,
+                      of(other.name, "per_second"), f"{100 * of('Byway', 'loss'):.2f} % lost")
+        for other in relays[1:]:
+            yield row(f"relay: {name}, processor", of("Byway", "cpu_us"), "us/datagram", other.name,
+                      of(other.name, "cpu_us"))
 
 
 # --- supernode ------------------------------------------------------------------------------------
@@ -125,6 +150,25 @@ def supernode(machine, options):
               note=f"{(rss - base) / max(1, phase['registered']):.0f} bytes a leaf")
 
 
+def mixed(machine, options):
+    """A supernode that relays 100,000 datagrams a second while everybody comes to register."""
+    machine.wire("client", "10.77.1.1", "hub", "10.77.1.2")
+    byway = Byway(machine)
+    lanes = machine.run("client", CLIENT_CORE, machine.program("bench_lanes"), f"{byway.identity}@10.77.1.2:7000", 1,
+                        20000).split()
+    load = machine.start("client", CLIENT_CORE, machine.program("bench_load"), "--supernode",
+                         f"{byway.identity}@10.77.1.2:7000", "--leaves", options.leaves, "--seconds", 0, "--json")
+    relayed = []
+    while load.poll() is None:
+        relayed.append(through(machine, byway.node.pid, "10.77.1.2:7000", 5, 16, 1, lanes, rate=100000))
+    result = [json.loads(line) for line in load.stdout][-1]
+    yield row("mixed: registered while 100,000/s are relayed", result["registered"], "leaves",
+              note=f"{result['unanswered']} unanswered, {result['registrations_s']:.0f} a second")
+    yield row("mixed: keepalives lost", result["keepalives_lost"], f"of {result['keepalives']}")
+    yield row("mixed: relayed meanwhile", median([run["per_second"] for run in relayed]), "datagrams/s",
+              note=f"{100 * max(run['loss'] for run in relayed):.3f} % lost at worst")
+
+
 def bare_rate(machine):
     """Registrations a second that the cryptography alone would allow, from the microbenchmark."""
     try:
@@ -147,35 +191,77 @@ def micro(machine, options):
 # --- streams --------------------------------------------------------------------------------------
 
 
-def pair(machine, client_wire=(), far_wire=()):
+def pair(machine, wire=None):
     """Two leaves and their home, all on one wire's two ends; the leaves talk directly."""
-    client_end, far_end = machine.wire("client", "10.77.1.1", "far", "10.77.1.2")
-    hub, hub_id, _ = machine.node("far", None, "hub", "10.77.1.2:7000", "--role", "supernode")
+    (wire or machine.wire)("client", "10.77.1.1", "far", "10.77.1.2")
+    _, hub_id, _ = machine.node("far", None, "hub", "10.77.1.2:7000", "--role", "supernode")
     seed = f"{hub_id}@10.77.1.2:7000"
-    far, far_id, far_state = machine.node("far", 0, "far", "10.77.1.2:7001", "--seed", seed)
-    client, _, state = machine.node("client", 1, "client", "10.77.1.1:7002", "--seed", seed)
-    found = machine.ask("client", state, "ping", far_id, "-c", "1", "--until", "direct", "--timeout", "20")
-    if not str(found[-1].get("path", "")).startswith("direct"):
-        raise RuntimeError(f"no direct path: {found[-1]}")
-    if client_wire:
-        machine.shape("client", client_end, *client_wire)
-        machine.shape("far", far_end, *(far_wire or client_wire))
+    _, far_id, far_state = machine.node("far", 0, "far", "10.77.1.2:7001", "--seed", seed)
+    _, client_id, state = machine.node("client", 1, "client", "10.77.1.1:7002", "--seed", seed)
+    machine.ask("far", far_state, "contact", "add", "client", client_id)
+    reach(machine, state, far_id, "direct")
     return state, far_id, far_state
+
+
+def relayed_pair(machine):
+    """Two leaves with no network between them but their home."""
+    machine.wire("client", "10.77.1.1", "hub", "10.77.1.2")
+    machine.wire("hub", "10.77.2.1", "far", "10.77.2.2")
+    hub, hub_id, _ = machine.node("hub", 0, "hub", "10.77.1.2:7000", "--listen", "10.77.2.1:7000", "--role",
+                                  "supernode")
+    _, far_id, _ = machine.node("far", 0, "far", "10.77.2.2:7001", "--seed", f"{hub_id}@10.77.2.1:7000")
+    _, _, state = machine.node("client", 1, "client", "10.77.1.1:7002", "--seed", f"{hub_id}@10.77.1.2:7000")
+    reach(machine, state, far_id, "relay")
+    return state, far_id, hub
+
+
+def reach(machine, state, peer, kind):
+    found = machine.ask("client", state, "ping", peer, "-c", "1", "--until", kind, "--timeout", "20")
+    if not str(found[-1].get("path", "")).startswith(kind):
+        raise RuntimeError(f"no such path: {found[-1]}")
+
+
+def fill(machine, options, state, peer, streams=1):
+    """`byway bench`, so many streams together. Gbit/s, and seconds of processor for a GB at each end."""
+    seconds = str(max(1, int(options.seconds)))
+    words = machine.words("client", None, [machine.program("byway"), "bench", peer, "--seconds", seconds, "--json",
+                                           "--state-dir", state])
+    commands = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(streams)]
+    runs = [json.loads(command.communicate(timeout=120)[0]) for command in commands]
+    gb = sum(run["bytes"] for run in runs) / 1e9
+    # Each stream's processor time is the whole program's while it ran.
+    return {"gbit_s": 8 * gb / median([run["seconds"] for run in runs]),
+            "sender": median([run["cpu_s_local"] for run in runs]) / gb,
+            "receiver": median([run["cpu_s_remote"] for run in runs]) / gb}
 
 
 def stream(machine, options):
     state, far_id, _ = pair(machine)
-    runs = [machine.ask("client", state, "bench", far_id, "--seconds", str(int(options.seconds)))[-1]
-            for _ in range(options.repeat)]
-    rate = median([run["gbit_s"] for run in runs])
-    per_gb = lambda key: median([run[key] / (run["bytes"] / 1e9) for run in runs])  # noqa: E731
+    runs = [fill(machine, options, state, far_id) for _ in range(options.repeat)]
     bare = bare_quic(machine, options)
-    yield row("stream: one, direct", rate, "Gbit/s", "bare ngtcp2", bare["gbit_s"])
-    yield row("stream: one, direct", rate, "Gbit/s", "iperf3 TCP", iperf3(machine, options))
-    yield row("stream: processor of both sides", per_gb("cpu_s_local") + per_gb("cpu_s_remote"), "s/GB", "bare ngtcp2",
-              bare["cpu_per_gb"])
-    yield row("stream: processor of the sender", per_gb("cpu_s_local"), "s/GB")
-    yield row("stream: processor of the receiver", per_gb("cpu_s_remote"), "s/GB")
+    of = lambda key: median([run[key] for run in runs])  # noqa: E731
+    yield row("stream: one, direct", of("gbit_s"), "Gbit/s", "bare ngtcp2", bare["gbit_s"])
+    yield row("stream: one, direct", of("gbit_s"), "Gbit/s", "iperf3 TCP", iperf3(machine, options))
+    yield row("stream: processor of the sender", of("sender"), "s/GB", "bare ngtcp2", bare["sender"])
+    yield row("stream: processor of the receiver", of("receiver"), "s/GB", "bare ngtcp2", bare["receiver"])
+    many = [fill(machine, options, state, far_id, 100) for _ in range(options.repeat)]
+    yield row("stream: 100 together", median([run["gbit_s"] for run in many]), "Gbit/s", "one", of("gbit_s"))
+
+
+def relayed(machine, options):
+    """A stream over a relay. Three programs share two cores here, so the processor time tells more than the rate."""
+    with type(machine)(machine.build) as other:
+        state, far_id, _ = pair(other)
+        direct = median([fill(other, options, state, far_id)["gbit_s"] for _ in range(options.repeat)])
+    state, far_id, hub = relayed_pair(machine)
+    runs, relay_cpu = [], []
+    for _ in range(options.repeat):
+        before = cpu_seconds(hub.pid)
+        runs.append(fill(machine, options, state, far_id))
+        gb = runs[-1]["gbit_s"] * max(1, int(options.seconds)) / 8
+        relay_cpu.append((cpu_seconds(hub.pid) - before) / gb)
+    yield row("relayed: one stream", median([run["gbit_s"] for run in runs]), "Gbit/s", "direct", direct)
+    yield row("relayed: processor of the relay", median(relay_cpu), "s/GB")
 
 
 def local(machine, options):
@@ -213,31 +299,43 @@ def bare_quic(machine, options):
         time.sleep(0.3)
         sent = json.loads(machine.run("client", 1, program, "send", "10.77.1.2:7100", options.seconds, 1400))
         got = json.loads(server.communicate(timeout=30)[0])
-        got["cpu_per_gb"] = (sent["cpu_s"] + got["cpu_s"]) / max(1e-9, got["bytes"] / 1e9)
-        runs.append(got)
-    return {key: median([run[key] for run in runs]) for key in ("gbit_s", "cpu_per_gb")}
+        gb = max(1e-9, got["bytes"] / 1e9)
+        runs.append({"gbit_s": got["gbit_s"], "sender": sent["cpu_s"] / gb, "receiver": got["cpu_s"] / gb})
+    return {key: median([run[key] for run in runs]) for key in runs[0]}
 
 
-def iperf3(machine, options):
+def iperf3(machine, options, to="10.77.1.2"):
     if not shutil.which("iperf3"):
         return None
-    server = machine.start("far", 0, "iperf3", "-s", "-1")
+    server = machine.start("far", 0, "iperf3", "-s", "-1", "-B", to)
     time.sleep(0.3)
-    out = json.loads(machine.run("client", 1, "iperf3", "-c", "10.77.1.2", "-J", "-t", int(options.seconds)))
+    out = json.loads(machine.run("client", 1, "iperf3", "-c", to, "-J", "-t", int(options.seconds)))
     server.wait(10)
     return out["end"]["sum_received"]["bits_per_second"] / 1e9
 
 
 def links(machine, options):
     """Links that are slow, long or lossy."""
-    for name, mbit, netem in (
-            ("50 ms, 400 Mbit/s", 400, ("delay", "25ms", "rate", "400mbit", "limit", "4000")),
-            ("20 ms, 100 Mbit/s, 1 % lost", 100, ("delay", "10ms", "loss", "1%", "rate", "100mbit", "limit", "1000"))):
+    for name, mbit, delay_ms, loss in (("50 ms, 400 Mbit/s", 400, 25, 0),
+                                       ("20 ms, 100 Mbit/s, 1 % lost", 100, 10, 0.01)):
         with type(machine)(machine.build) as other:
-            state, far_id, _ = pair(other, netem)
+            state, far_id, _ = pair(other, lambda *ends: other.long_wire(*ends, delay_ms, loss, mbit))
             runs = [other.ask("client", state, "bench", far_id, "--seconds", str(max(8, int(options.seconds))))[-1]
                     for _ in range(options.repeat)]
             yield row(f"stream: {name}", 1000 * median([run["gbit_s"] for run in runs]), "Mbit/s", "the link", mbit)
+
+
+def tunnels(machine, options):
+    """A stream beside TCP through what others offer as tunnels, between the same two hosts."""
+    state, far_id, _ = pair(machine)
+    ours = median([fill(machine, options, state, far_id)["gbit_s"] for _ in range(options.repeat)])
+    yield row("tunnels: a stream of Byway's", ours, "Gbit/s", "iperf3 with no tunnel", iperf3(machine, options))
+    for name, start in overlays.ALL.items():
+        address = start(machine)
+        if address is None:
+            continue
+        theirs = median([iperf3(machine, options, address) for _ in range(options.repeat)])
+        yield row("tunnels: a stream of Byway's", ours, "Gbit/s", name, theirs)
 
 
 # --- latency --------------------------------------------------------------------------------------
@@ -245,39 +343,70 @@ def links(machine, options):
 
 def latency(machine, options):
     del options
-    state, far_id, _ = pair(machine)
-    count = 40
-    lines = machine.ask("client", state, "ping", far_id, "-c", str(count), "-i", "0.05")
+    with type(machine)(machine.build) as other:
+        state, far_id, _ = pair(other)
+        yield compared(other, "a direct path", state, far_id, [("far", "10.77.1.2:7200")])
+    state, far_id, _ = relayed_pair(machine)
+    yield compared(machine, "the relay", state, far_id, [("hub", "10.77.1.2:7200"), ("far", "10.77.2.2:7200")])
+
+
+def compared(machine, name, state, far_id, hops):
+    """Beside it UDP echoes by plain sockets over the same wires; over several, one after another."""
+    count = 100
+    lines = machine.ask("client", state, "ping", far_id, "-c", str(count), "-i", "0.02")
     ours = median([line["rtt_ms"] for line in lines if line.get("seq") is not None and line.get("rtt_ms")])
     packets = machine.program("bench_packets")
-    echo = machine.start("far", 0, packets, "echo", "10.77.1.2:7200")
-    time.sleep(0.2)
-    reference = json.loads(machine.run("client", 1, packets, "ping", "10.77.1.2:7200", count, 50))["rtt_ms"]
-    echo.kill()
-    yield row("latency: ping over a direct path", 1000 * ours, "us", "bare UDP echo", 1000 * reference,
-              note=f"{1000 * (ours - reference):.0f} us more")
+    plain, before = 0, "client"
+    for host, at in hops:
+        echo = machine.start(host, 0, packets, "echo", at)
+        time.sleep(0.2)
+        plain += json.loads(machine.run(before, 1, packets, "ping", at, count, 20))["rtt_ms"]
+        echo.kill()
+        before = host
+    return row(f"latency: ping over {name}", 1000 * ours, "us", "bare UDP echo", 1000 * plain,
+               note=f"{1000 * (ours - plain):.0f} us more")
 
 
-def memory(machine, options):
-    """What each kind of thing costs a supernode: the growth of its memory over how many there are."""
+# --- growth ---------------------------------------------------------------------------------------
+
+
+def growth(machine, options):
+    """Memory and processor time against how many leaves and lanes there are; tests/bench/plot draws it."""
     machine.wire("client", "10.77.1.1", "hub", "10.77.1.2")
     for leaves in sorted({1000, 10000, options.leaves}):
-        node, identity, state = machine.node("hub", RELAY_CORE, f"hub{leaves}", "10.77.1.2:7000", "--role", "supernode",
-                                             "--max-leaves", str(max(100000, leaves)))
-        base = rss_bytes(node.pid)
-        load = machine.start("client", CLIENT_CORE, machine.program("bench_load"), "--supernode",
-                             f"{identity}@10.77.1.2:7000", "--leaves", leaves, "--seconds", 0, "--json", "--hold", 2)
-        load.stdout.readline()
-        result = json.loads(load.stdout.readline())
-        rss = rss_bytes(node.pid)
-        cpu = cpu_seconds(node.pid)
-        load.wait(60)
-        machine.stop(node)
-        yield row(f"memory: {leaves} leaves", rss / 1e6, "MB",
-                  note=f"{(rss - base) / max(1, result['registered']):.0f} bytes a leaf, "
-                       f"{1e6 * cpu / max(1, result['registered']):.0f} us of processor to register one")
+        found = grown(machine, leaves, 0, options.seconds)
+        yield row(f"growth: memory, {leaves} leaves", found["bytes"] / 1e6, "MB",
+                  note=f"{found['bytes'] / leaves:.0f} bytes a leaf")
+        for phase in ("register", "keepalives", "lookups"):
+            yield row(f"growth: {phase}, {leaves} leaves", found[phase], "us")
+    for lanes in (10, 1000, 10000):
+        found = grown(machine, 2 * lanes, lanes, options.seconds)
+        yield row(f"growth: memory, {lanes} lanes", found["lane_bytes"] / 1e6, "MB",
+                  note=f"{found['lane_bytes'] / lanes:.0f} bytes a lane")
+        yield row(f"growth: lanes, {lanes} lanes", found["lanes"], "us")
 
 
-ALL = {"relay": relay, "supernode": supernode, "memory": memory, "stream": stream, "links": links,
-       "local": local,
-       "latency": latency, "micro": micro}
+def grown(machine, leaves, lanes, seconds):
+    """Microseconds of the supernode's processor for one of each, and its growth in bytes."""
+    node, identity, _ = machine.node("hub", RELAY_CORE, f"hub{leaves}-{lanes}", "10.77.1.2:7000", "--role", "supernode")
+    base, cpu, found = rss_bytes(node.pid), cpu_seconds(node.pid), {}
+    load = machine.start("client", CLIENT_CORE, machine.program("bench_load"), "--supernode",
+                         f"{identity}@10.77.1.2:7000", "--leaves", leaves, "--lanes", lanes, "--seconds", seconds,
+                         "--json", "--hold", 2)
+    for line in load.stdout:
+        phase = json.loads(line)
+        if "phase" not in phase:
+            break
+        before, cpu = cpu, cpu_seconds(node.pid)
+        found[phase["phase"]] = 1e6 * (cpu - before) / max(1, phase["count"])
+        if phase["phase"] == "lookups":
+            found["bytes"] = rss_bytes(node.pid) - base
+        if phase["phase"] == "open":
+            found["lane_bytes"] = rss_bytes(node.pid) - base - found["bytes"]
+    load.wait(60)
+    machine.stop(node)
+    return found
+
+
+ALL = {"relay": relay, "supernode": supernode, "mixed": mixed, "growth": growth, "stream": stream,
+       "relayed": relayed, "tunnels": tunnels, "links": links, "local": local, "latency": latency, "micro": micro}

@@ -64,14 +64,35 @@ class Machine:
         sh("ip", "link", "add", ends[0], "netns", spaces[0], "mtu", "1500", "type", "veth",
            "peer", "name", ends[1], "netns", spaces[1], "mtu", "1500")
         for space, end, address in zip(spaces, ends, (a_address, b_address)):
-            sh("ip", "-n", space, "addr", "add", f"{address}/24", "dev", end)
+            if address:
+                sh("ip", "-n", space, "addr", "add", f"{address}/24", "dev", end)
             sh("ip", "-n", space, "link", "set", end, "up")
         return ends
 
-    def shape(self, host, interface, *netem):
-        words = ["ip", "netns", "exec", self.host(host), "tc", "qdisc", "replace", "dev", interface, "root", "netem"]
-        if subprocess.run([*words, *netem], check=False, stderr=subprocess.DEVNULL).returncode != 0:
-            raise Unable("this kernel has no netem, so there are no slow links to be had")
+    def long_wire(self, a, a_address, b, b_address, delay_ms, loss, mbit):
+        """A wire that takes its time, loses, and carries so much each way: the lab's delay box, with tbf before it."""
+        near, near_box = self.wire(a, a_address, "box", None)
+        far, far_box = self.wire(b, b_address, "box", None)
+        for host, end in ((a, near), (b, far)):
+            for offload in ("tx", "gso", "tso", "gro", "tx-udp-segmentation"):  # the box takes single frames only
+                sh("ip", "netns", "exec", self.host(host), "ethtool", "-K", end, offload, "off")
+            sh("ip", "netns", "exec", self.host(host), "tc", "qdisc", "replace", "dev", end, "root", "tbf", "rate",
+               f"{mbit}mbit", "burst", str(max(mbit * 500, 3100)), "latency", "50ms")
+        conf = os.path.join(self.folder("box"), "conf")
+        with open(conf, "w") as file:
+            file.write(f"{delay_ms * 1000} 0 0 {loss * 1e6:.0f}\n")
+        source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lab/natlab/delaybox.c")
+        program = os.path.join(self.folder("box"), "delaybox")
+        sh("cc", "-O2", "-o", program, source)
+        box = self.start("box", None, program, near_box, far_box, conf)
+        if box.stdout.readline().strip() != "ready":
+            raise Unable("the delay box did not start")
+        return near, far
+
+    def folder(self, name):
+        path = os.path.join(self.dir, name)
+        os.makedirs(path, exist_ok=True)
+        return path
 
     # --- programs ---
 
@@ -82,8 +103,11 @@ class Machine:
                 return path
         raise Unable(f"{name} is not in {self.build}; build it first")
 
-    def start(self, host, core, *command, **how):
-        child = subprocess.Popen(self.words(host, core, command), stdout=subprocess.PIPE, text=True, **how)
+    def start(self, host, core, *command, quiet=False, **how):
+        """`quiet`: what it prints is of no interest."""
+        if quiet:
+            how |= {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        child = subprocess.Popen(self.words(host, core, command), **{"stdout": subprocess.PIPE, "text": True} | how)
         self.children.append(child)
         return child
 
@@ -135,12 +159,3 @@ def rss_bytes(pid):
             if line.startswith("VmRSS:"):
                 return int(line.split()[1]) * 1024
     return 0
-
-
-def wait_for(condition, seconds):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return False

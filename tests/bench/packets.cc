@@ -3,23 +3,25 @@
 //
 //   bench_packets forward LISTEN TO [trains]
 //       a bare forwarder: recvmmsg, sendmmsg
-//   bench_packets send TO SECONDS SIZE BURST SOCKETS RATE [LANE…]
-//       each socket into a lane of its own
-//   bench_packets sink LISTEN SECONDS SIZE
-//       counts what arrives
+//   bench_packets through TO LISTEN SECONDS SIZE BURST SOCKETS WINDOW RATE [FRAME…]
+//       sends to TO and counts what arrives at LISTEN, with at most WINDOW datagrams on the way
+//   bench_packets turn SERVER PEER COUNT
+//       opens TURN allocations towards PEER for the ports that `through` sends from
 //   bench_packets echo LISTEN
 //       sends everything back
 //   bench_packets ping TO COUNT INTERVAL_MS
 //       the median round trip to an echo
 //
-// LISTEN and TO are ADDRESS:PORT of IPv4. A lane of 0 sends datagrams with no frame around them.
-// RATE is datagrams a second over all; 0: as fast as it goes. Each prints one JSON object.
+// LISTEN, TO, SERVER and PEER are ADDRESS:PORT of IPv4. FRAME, of each socket in turn: a lane,
+// "turn", or 0 for none. RATE is datagrams a second over all; 0: as fast as it goes. Each prints
+// one JSON object.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -149,94 +151,180 @@ int forward(const std::string& listen, const std::string& target, bool trains) {
   }
 }
 
-int send(int argc, char** argv) {
-  const sockaddr_in to = address(argv[2]);
-  const double seconds = std::stod(argv[3]);
-  const auto size = static_cast<std::size_t>(std::stoul(argv[4]));
-  const auto burst = static_cast<std::size_t>(std::stoul(argv[5]));
-  const auto sockets = static_cast<std::size_t>(std::stoul(argv[6]));
-  const double per_second = std::stod(argv[7]);
-  std::vector<std::vector<std::uint8_t>> trains;
-  std::vector<int> fds;
-  for (std::size_t i = 0; i < sockets; ++i) {
-    sockaddr_in any{};
-    any.sin_family = AF_INET;
-    // The ports in order, so that whoever bound the lanes' ends knows them.
-    any.sin_port = htons(static_cast<std::uint16_t>(20'000 + i));
-    fds.push_back(open_socket(any));
-    const std::uint64_t lane =
-        argc > 8 ? std::stoull(argv[8 + i % static_cast<std::size_t>(argc - 8)]) : 0;
-    std::vector<std::uint8_t> datagram(size, 0x5a);
-    if (lane != 0) {
-      datagram[0] = 0x14;
-      for (std::size_t k = 0; k < 8; ++k)
-        datagram[1 + k] = static_cast<std::uint8_t>(lane >> (56 - 8 * k));
-    }
-    std::vector<std::uint8_t> train;
-    for (std::size_t k = 0; k < burst; ++k)
-      train.insert(train.end(), datagram.begin(), datagram.end());
-    trains.push_back(std::move(train));
+// One socket of those that send, and the train that it sends again and again.
+struct Sender {
+  int fd;
+  std::vector<std::uint8_t> train;
+};
+
+constexpr std::uint16_t first_port = 20'000;  // whoever opened lanes or channels used the same
+
+int open_sender(std::size_t number) {
+  sockaddr_in any{};
+  any.sin_family = AF_INET;
+  any.sin_port = htons(static_cast<std::uint16_t>(first_port + number));
+  return open_socket(any);
+}
+
+// `frame`: a lane's number, "turn" for data in the first TURN channel (RFC 8656), or "0" for none.
+std::vector<std::uint8_t> make_datagram(std::size_t size, const std::string& frame) {
+  std::vector<std::uint8_t> datagram(size, 0x5a);
+  if (frame == "turn") {
+    const auto length = static_cast<std::uint16_t>(size - 4);
+    datagram[0] = 0x40, datagram[1] = 0x00;
+    datagram[2] = static_cast<std::uint8_t>(length >> 8);
+    datagram[3] = static_cast<std::uint8_t>(length);
+  } else if (const std::uint64_t lane = std::stoull(frame); lane != 0) {
+    datagram[0] = 0x14;
+    for (std::size_t k = 0; k < 8; ++k)
+      datagram[1 + k] = static_cast<std::uint8_t>(lane >> (56 - 8 * k));
   }
-  const auto begun = Clock::now();
-  std::uint64_t sent = 0, failed = 0;
+  return datagram;
+}
+
+void send_train(const Sender& sender, const sockaddr_in& to, std::size_t size) {
   Control control;
-  double elapsed = 0;
-  for (std::size_t next = 0;; next = next + 1 < sockets ? next + 1 : 0) {
-    if (next == 0 || sent % 256 == 0) {
-      elapsed = std::chrono::duration<double>(Clock::now() - begun).count();
-      if (elapsed >= seconds) break;
+  iovec vector{const_cast<std::uint8_t*>(sender.train.data()), sender.train.size()};
+  msghdr header{};
+  header.msg_name = const_cast<sockaddr_in*>(&to);
+  header.msg_namelen = sizeof(to);
+  header.msg_iov = &vector;
+  header.msg_iovlen = 1;
+  if (sender.train.size() > size) set_segment(header, control, size);
+  ::sendmsg(sender.fd, &header, 0);  // what fails is counted as lost
+}
+
+// What waits at the socket, counted without copying it (MSG_TRUNC with no room).
+std::uint64_t take_arrived(int fd, Batch& b) {
+  std::uint64_t datagrams = 0;
+  for (;;) {
+    for (std::size_t i = 0; i < batch; ++i) {
+      b.vectors[i] = {b.bytes.data() + i, 1};
+      msghdr& header = b.messages[i].msg_hdr;
+      header = {};
+      header.msg_iov = &b.vectors[i];
+      header.msg_iovlen = 1;
+      header.msg_control = &b.control[i];
+      header.msg_controllen = sizeof(b.control[i]);
     }
-    while (per_second > 0 && static_cast<double>(sent) > elapsed * per_second && elapsed < seconds)
-      elapsed = std::chrono::duration<double>(Clock::now() - begun).count();
-    iovec vector{trains[next].data(), trains[next].size()};
-    msghdr header{};
-    header.msg_name = const_cast<sockaddr_in*>(&to);
-    header.msg_namelen = sizeof(to);
-    header.msg_iov = &vector;
-    header.msg_iovlen = 1;
-    if (burst > 1) set_segment(header, control, size);
-    if (::sendmsg(fds[next], &header, 0) >= 0)
-      sent += burst;
-    else
-      ++failed;
+    const int count = ::recvmmsg(fd, b.messages.data(), batch, MSG_DONTWAIT | MSG_TRUNC, nullptr);
+    if (count <= 0) return datagrams;
+    for (int i = 0; i < count; ++i) {
+      auto& message = b.messages[static_cast<std::size_t>(i)];
+      const std::size_t segment = segment_of(message.msg_hdr);
+      datagrams += segment == 0 ? 1 : (message.msg_len + segment - 1) / segment;
+    }
+    if (static_cast<std::size_t>(count) < batch) return datagrams;
   }
-  std::printf("{\"sent\":%llu,\"failed\":%llu,\"seconds\":%.3f,\"cpu_s\":%.3f}\n",
-              static_cast<unsigned long long>(sent), static_cast<unsigned long long>(failed),
-              elapsed, cpu_seconds());
+}
+
+// Both ends in one loop, so that on one core neither starves the other; and never more on the way
+// than the window, so that what is measured is what the middle carries and not what it drops.
+int through(int argc, char** argv) {
+  const sockaddr_in to = address(argv[2]);
+  const int sink = open_socket(address(argv[3]));
+  const double seconds = std::stod(argv[4]);
+  const auto size = static_cast<std::size_t>(std::stoul(argv[5]));
+  const auto burst = static_cast<std::size_t>(std::stoul(argv[6]));
+  const auto sockets = static_cast<std::size_t>(std::stoul(argv[7]));
+  const auto window = static_cast<std::uint64_t>(std::stoull(argv[8]));
+  const double per_second = std::stod(argv[9]);
+  const int on = 1;
+  ::setsockopt(sink, SOL_UDP, UDP_GRO, &on, sizeof(on));
+  std::vector<Sender> senders;
+  for (std::size_t i = 0; i < sockets; ++i) {
+    const auto datagram =
+        make_datagram(size, argc > 10 ? argv[10 + i % static_cast<std::size_t>(argc - 10)] : "0");
+    Sender sender{open_sender(i), {}};
+    for (std::size_t k = 0; k < burst; ++k)
+      sender.train.insert(sender.train.end(), datagram.begin(), datagram.end());
+    senders.push_back(std::move(sender));
+  }
+
+  Batch b;
+  std::uint64_t sent = 0, received = 0, given_up = 0;
+  const auto begun = Clock::now();
+  auto last_heard = begun;
+  const auto since = [](Clock::time_point then) {
+    return std::chrono::duration<double>(Clock::now() - then).count();
+  };
+  double elapsed = 0;
+  for (std::size_t next = 0; elapsed < seconds; elapsed = since(begun)) {
+    const double due = per_second > 0 ? elapsed * per_second : 1e18;
+    for (std::uint64_t turns = 0; turns < batch; ++turns) {
+      if (sent - received - given_up + burst > window || static_cast<double>(sent) >= due) break;
+      send_train(senders[next], to, size);
+      sent += burst;
+      next = next + 1 < sockets ? next + 1 : 0;
+    }
+    if (const auto count = take_arrived(sink, b); count > 0) {
+      received += count;
+      given_up = std::min(given_up, sent - received);
+      last_heard = Clock::now();
+    } else if (since(last_heard) > 0.02) {  // what is missing will not come
+      given_up = sent - received;
+      last_heard = Clock::now();
+    } else {
+      pollfd wait{sink, POLLIN, 0};
+      const timespec a_moment{0, 100'000};
+      ::ppoll(&wait, 1, &a_moment, nullptr);
+    }
+  }
+  const std::uint64_t in_time = received;
+  for (const auto end = Clock::now(); since(end) < 0.2;) received += take_arrived(sink, b);
+  std::printf(
+      "{\"sent\":%llu,\"received\":%llu,\"seconds\":%.3f,\"per_second\":%.0f,"
+      "\"cpu_s\":%.3f}\n",
+      static_cast<unsigned long long>(sent), static_cast<unsigned long long>(received), elapsed,
+      static_cast<double>(in_time) / elapsed, cpu_seconds());
   return 0;
 }
 
-// Counts bytes without copying them (MSG_TRUNC with no room), so that it is not what is measured.
-int sink(const std::string& listen, double seconds, std::size_t size) {
-  const int fd = open_socket(address(listen));
-  const int on = 1;
-  ::setsockopt(fd, SOL_UDP, UDP_GRO, &on, sizeof(on));
-  Batch b;
-  std::uint64_t bytes = 0, first_bytes = 0;
-  Clock::time_point first{}, last{};
-  const auto end = Clock::now() + std::chrono::duration<double>(seconds);
-  while (Clock::now() < end) {
+// --- TURN, for the relay that is held against ours ----------------------------------------------
+
+void append16(std::vector<std::uint8_t>& bytes, unsigned value) {
+  bytes.push_back(static_cast<std::uint8_t>(value >> 8));
+  bytes.push_back(static_cast<std::uint8_t>(value));
+}
+
+// Sends a request (RFC 8656 without credentials) and waits for its success.
+bool turn_request(int fd, const sockaddr_in& server, unsigned type,
+                  const std::vector<std::uint8_t>& attributes) {
+  std::vector<std::uint8_t> request;
+  append16(request, type);
+  append16(request, static_cast<unsigned>(attributes.size()));
+  for (const unsigned half : {0x2112u, 0xa442u}) append16(request, half);
+  for (unsigned i = 0; i < 6; ++i) append16(request, type * 7 + i + static_cast<unsigned>(fd));
+  request.insert(request.end(), attributes.begin(), attributes.end());
+  for (int tries = 0; tries < 5; ++tries) {
+    ::sendto(fd, request.data(), request.size(), 0, reinterpret_cast<const sockaddr*>(&server),
+             sizeof(server));
     pollfd wait{fd, POLLIN, 0};
-    if (::poll(&wait, 1, 50) <= 0) continue;
-    for (std::size_t i = 0; i < batch; ++i) {
-      b.vectors[i] = {b.bytes.data() + i, 1};
-      b.messages[i].msg_hdr = {};
-      b.messages[i].msg_hdr.msg_iov = &b.vectors[i];
-      b.messages[i].msg_hdr.msg_iovlen = 1;
-    }
-    const int count = ::recvmmsg(fd, b.messages.data(), batch, MSG_DONTWAIT | MSG_TRUNC, nullptr);
-    std::uint64_t now_bytes = 0;
-    for (int i = 0; i < count; ++i) now_bytes += b.messages[static_cast<std::size_t>(i)].msg_len;
-    if (count <= 0) continue;
-    last = Clock::now();
-    if (bytes == 0) first = last, first_bytes = now_bytes;
-    bytes += now_bytes;
+    std::array<std::uint8_t, 2048> answer;
+    if (::poll(&wait, 1, 500) <= 0) continue;
+    const auto size = ::recv(fd, answer.data(), answer.size(), 0);
+    if (size >= 20) return (unsigned{answer[0]} << 8 | answer[1]) == (type | 0x100);
   }
-  const double span = std::chrono::duration<double>(last - first).count();
-  const double count = static_cast<double>(bytes) / static_cast<double>(size);
-  const double later = static_cast<double>(bytes - first_bytes) / static_cast<double>(size);
-  std::printf("{\"received\":%.0f,\"seconds\":%.3f,\"per_second\":%.0f,\"cpu_s\":%.3f}\n", count,
-              span, span > 0 ? later / span : 0, cpu_seconds());
+  return false;
+}
+
+// An allocation for each of the senders' ports, with its first channel bound to one peer.
+int turn(const std::string& server_text, const std::string& peer_text, std::size_t count) {
+  const sockaddr_in server = address(server_text), peer = address(peer_text);
+  const std::vector<std::uint8_t> allocate{0, 0x19, 0, 4, 17, 0, 0, 0};  // REQUESTED-TRANSPORT: UDP
+  std::vector<std::uint8_t> bind{0, 0x0c, 0, 4, 0x40, 0, 0, 0, 0, 0x12, 0, 8, 0, 1};
+  append16(bind, ntohs(peer.sin_port) ^ 0x2112u);
+  const std::uint32_t host = ntohl(peer.sin_addr.s_addr) ^ 0x2112a442u;
+  append16(bind, host >> 16);
+  append16(bind, host & 0xffff);
+  for (std::size_t i = 0; i < count; ++i) {
+    const int fd = open_sender(i);
+    if (!turn_request(fd, server, 0x003, allocate) || !turn_request(fd, server, 0x009, bind)) {
+      std::fprintf(stderr, "bench_packets: the TURN server refused allocation %zu\n", i);
+      return 1;
+    }
+    ::close(fd);
+  }
   return 0;
 }
 
@@ -280,14 +368,15 @@ int ping(const std::string& target, int count, int interval_ms) {
 int main(int argc, char** argv) {
   const std::string what = argc > 1 ? argv[1] : "";
   if (what == "forward" && argc >= 4) return forward(argv[2], argv[3], argc > 4);
-  if (what == "send" && argc >= 8) return send(argc, argv);
+  if (what == "through" && argc >= 10) return through(argc, argv);
+  if (what == "turn" && argc == 5) return turn(argv[2], argv[3], std::stoul(argv[4]));
   if (what == "echo" && argc >= 3) return echo(argv[2]);
   if (what == "ping" && argc >= 5) return ping(argv[2], std::stoi(argv[3]), std::stoi(argv[4]));
-  if (what == "sink" && argc >= 5) return sink(argv[2], std::stod(argv[3]), std::stoul(argv[4]));
   std::fprintf(stderr,
                "usage: bench_packets forward LISTEN TO [trains]\n"
-               "       bench_packets send TO SECONDS SIZE BURST SOCKETS RATE [LANE…]\n"
-               "       bench_packets sink LISTEN SECONDS SIZE\n"
+               "       bench_packets through TO LISTEN SECONDS SIZE BURST SOCKETS WINDOW RATE "
+               "[FRAME…]\n"
+               "       bench_packets turn SERVER PEER COUNT\n"
                "       bench_packets echo LISTEN\n"
                "       bench_packets ping TO COUNT INTERVAL_MS\n");
   return 2;

@@ -10,7 +10,14 @@
 #include "overlay/core/limits.h"
 #include "overlay/link/link.h"
 #include "protocol/codec.h"
+#include "protocol/directory_message.h"
+#include "protocol/mesh_message.h"
+#include "protocol/nat_message.h"
+#include "protocol/proof_message.h"
+#include "protocol/punch_message.h"
 #include "protocol/record.h"
+#include "protocol/survey_message.h"
+#include "protocol/tcp_message.h"
 #include "tests/fuzz/change.h"
 
 using namespace byway;
@@ -22,13 +29,29 @@ const Endpoint eve_at = *Endpoint::parse("198.51.100.66:7000");
 const Endpoint stranger_at = *Endpoint::parse("203.0.113.99:9");
 constexpr WallTime wall{std::chrono::hours{24 * 365 * 50}};
 
+// What is sealed: the area, then the message.
+Bytes plaintext(Area area, const Bytes& message) {
+  Bytes bytes{static_cast<std::uint8_t>(area)};
+  append(bytes, message);
+  return bytes;
+}
+
 struct World {
   const Crypto& crypto = sodium_crypto();
   Identity self = Identity::from_seed(Key{1}), eve = Identity::from_seed(Key{2}),
            ana = Identity::from_seed(Key{3});
-  std::vector<Bytes> messages;
+  std::vector<Bytes> messages;  // one of everything, ready to be sealed
 
   World() {
+    about_links();
+    about_the_mesh();
+    about_nats();
+  }
+
+ private:
+  void add(Area area, const auto& message) { messages.push_back(plaintext(area, encode(message))); }
+
+  void about_links() {
     Talk talk;
     for (const char* where : {"198.51.100.66:7001", "[2001:db8::7]:7000", "192.168.1.7:7000"})
       talk.candidates.push_back({*Endpoint::parse(where), Proto::udp, How::observed});
@@ -44,8 +67,58 @@ struct World {
           Message(IntroduceResult{ana.id(), 77, IntroduceOutcome::busy, 5}),
           Message(Introduction{77, call, eve_at, 10'000, 20'000}),
           Message(Reach{.round = 2, .talk = talk}), Message(Bye{ByeReason::idle}),
-          Message(Bye{ByeReason::leaving}), Message(Refusal{RefusalReason::busy, 30})})
-      messages.push_back(encode(message));
+          Message(Bye{ByeReason::leaving}), Message(Refusal{RefusalReason::busy, 30}),
+          Message(Samples{})})
+      add(Area::link, message);
+  }
+
+  void about_the_mesh() {
+    const auto record = to_bytes(
+        SignedRecord::sign(eve, {.id = eve.id(), .sequence = 9, .agent = "eve"}).exact_bytes());
+    const Gone gone{eve.id(), 9, {}};
+    for (const MeshMessage& message :
+         {MeshMessage(Gossip{77, 3, {News{eve.id(), record, {}, {gone}}}}),
+          MeshMessage(Compare{1000, {Sums{2, 255, {1, 2, 3}}}, {Bucket{0xabc, {{7, 8}}}}}),
+          MeshMessage(Want{{1, 2, 3}}), MeshMessage(Pull{1, 99}),
+          MeshMessage(Page{1, 9, true, {News{eve.id(), record, {}, {}}}}),
+          MeshMessage(ProbeFor{ana.id()}), MeshMessage(ProbeFound{ana.id(), true}),
+          MeshMessage(Suspect{ana.id(), 77})})
+      add(Area::mesh, message);
+    for (const DirectoryMessage& message :
+         {DirectoryMessage(Place{1, eve.id(), record}),
+          DirectoryMessage(Placed{1, PlaceOutcome::kept}), DirectoryMessage(Find{2, ana.id()}),
+          DirectoryMessage(Found{2, FindOutcome::known, record}),
+          DirectoryMessage(Locate{3, ana.id()}), DirectoryMessage(Located{3, true})})
+      add(Area::directory, message);
+    for (const ProofMessage& message :
+         {ProofMessage(ProveRequest{.nonce = {7}, .endpoint = eve_at, .padding = 300}),
+          ProofMessage(DialOrder{ana.id(), {8}, stranger_at, Proto::udp}),
+          ProofMessage(DialResult{{8}, ProofOutcome::proved, Bytes(150, 3)}),
+          ProofMessage(ProveResult{{7}, ProofOutcome::no_dialler, {}, 10})})
+      add(Area::proof, message);
+    for (const SurveyMessage& message :
+         {SurveyMessage(StateRequest{5}), SurveyMessage(MembersRequest{6}),
+          SurveyMessage(SupernodeState{.number = 5}), SurveyMessage(MembersPage{.number = 6})})
+      add(Area::survey, message);
+  }
+
+  void about_nats() {
+    for (const NatMessage& message :
+         {NatMessage(Look{1, 100}), NatMessage(TryFilter{2, {5}, 100}),
+          NatMessage(TryLate{3, {6}, stranger_at, {}}), NatMessage(Sighting{1, node_at, 7001, {}}),
+          NatMessage(StrangerTried{2, true}), NatMessage(StrangerOrder{{5}, stranger_at}),
+          NatMessage(StrangerDone{{5}, true})})
+      add(Area::nat, message);
+    for (const PunchMessage& message :
+         {PunchMessage(
+              PunchPlan{.round = 1, .kind = NatKind::sequential, .endpoint = eve_at, .delta = 2}),
+          PunchMessage(PunchPlan{.round = 1, .answer = true, .endpoint = eve_at}),
+          PunchMessage(PunchPorts{1, {40'001, 40'003}}), PunchMessage(Witness{ana.id(), {}}),
+          PunchMessage(Testimony{eve.id(), self.id(), eve_at.address})})
+      add(Area::punch, message);
+    add(Area::tcp, Meet{.endpoints = {{eve_at, Proto::tcp, How::observed}},
+                        .mapping = Behaviour::endpoint_independent,
+                        .outlet = Outlet::tcp});
   }
 };
 
@@ -113,7 +186,7 @@ class Siege {
                                  encode(hello, limits::hello_size), random_);
     deliver(eve_at, *call);
     for (const Bytes& answer : std::exchange(genuine_, {})) link_.on_handshake2(now_, answer);
-    deliver(eve_at, *link_.seal(encode(Ping{1, 0, 28})));
+    deliver(eve_at, *link_.seal(plaintext(Area::link, encode(Ping{1, 0, 28}))));
     ensure(node_.status(now_).leaves == 1);
   }
   // As a home does: the answer, and a pong to each ping.
@@ -128,9 +201,9 @@ class Siege {
           link_.on_answered(now_, std::move(index), reply.keys);
           deliver(eve_at, reply.datagram);
         } else if (const auto opened = link_.open(now_, bytes)) {
-          const auto message = decode_message(opened->plaintext);
+          const auto message = decode_message(ByteView(opened->plaintext).subspan(1));
           if (const auto* ping = message ? std::get_if<Ping>(&*message) : nullptr)
-            deliver(eve_at, *link_.seal(encode(Pong{ping->nonce, node_at})));
+            deliver(eve_at, *link_.seal(plaintext(Area::link, encode(Pong{ping->nonce, node_at}))));
         }
       }
     ensure(node_.status(now_).homes.size() == 1);

@@ -45,6 +45,7 @@ class Node:
     """One byway process in one host, with a state directory of its own."""
 
     def __init__(self, nodes, host, role, seeds, options=()):
+        """role: "supernode", or None for the default: what it can be, it finds out."""
         self.place, self.byway, self.host = nodes.place, nodes.byway, host
         self.role, self.seeds, self.options = role, list(seeds), list(options)
         nodes.started += 1
@@ -60,7 +61,8 @@ class Node:
     def start(self):
         """Starts the process and returns at once; ready() waits for it."""
         self.told_to_leave = False
-        words = [self.byway, "run", "--state-dir", self.state_dir, "--listen", self.listen, "--role", self.role]
+        words = [self.byway, "run", "--state-dir", self.state_dir, "--listen", self.listen]
+        words += ["--role", self.role] if self.role else []
         for seed in self.seeds:
             words += ["--seed", seed]
         with open(self.log, "ab") as log, open(self.out, "wb") as out:
@@ -209,12 +211,8 @@ class Nodes:
         return self._start(host, "supernode", seeds, options).ready()
 
     def leaf(self, host, seeds, options=()):
-        """Started; call ready() on it, after starting others beside it."""
-        return self._start(host, "leaf", [s.seed if isinstance(s, Node) else s for s in seeds], options)
-
-    def start_auto(self, host, seeds, options=()):
-        """Started; it finds out by itself what it can be."""
-        return self._start(host, "auto", seeds, options)
+        """Started, as everybody starts it, so a leaf at first; call ready() on it, after starting others beside it."""
+        return self._start(host, None, seeds, options)
 
     def leaves(self, *hosts, seeds):
         """Starts one leaf in each host, all at once, and waits for all of them."""

@@ -53,6 +53,17 @@ TEST(Lan, TheLocalNetworkIsQuickerThanAnyIntroduction) {
   EXPECT_EQ(house.ana.path_to(house.bo).method, Method::lan);
 }
 
+// The session's first flight left by the home, and its answer does not wait for that.
+TEST(Lan, TheFirstWordDoesNotGoByTheSupernode) {
+  for (const std::uint64_t seed : {14, 15, 16}) {
+    Household house{Seed{seed}};
+    ASSERT_TRUE(
+        house.world.run_until([&] { return house.ana.is_ready() && house.bo.is_ready(); }, 5s));
+    house.ana.say(house.bo, "dinner");
+    EXPECT_TRUE(house.world.run_until([&] { return !house.bo.inbox().empty(); }, 20ms));
+  }
+}
+
 TEST(Lan, NobodyIsToldWhoIsLookedFor) {
   Household house{Seed{3}};
   Host& cy = house.world.leaf("cy").behind(house.home);

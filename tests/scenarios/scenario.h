@@ -12,6 +12,7 @@
 
 namespace byway::scenarios {
 
+using sim::direct_by_any_means;
 using sim::direct_by_knocking;
 using sim::direct_possible;
 using sim::Fate;

@@ -11,6 +11,13 @@ bool both_direct_by_tcp(World& world, const Host& a, const Host& b, Duration lim
   return world.run_until([&] { return is_direct_by_tcp(a, b) && is_direct_by_tcp(b, a); }, limit);
 }
 
+bool both_direct_by_udp(World& world, const Host& a, const Host& b, Duration limit) {
+  const auto by_udp = [](const Host& from, const Host& to) {
+    return from.path_to(to).path == PathKind::direct_udp;
+  };
+  return world.run_until([&] { return by_udp(a, b) && by_udp(b, a); }, limit);
+}
+
 // Every site 20 ms from the core, the hub next to it, as in the lab.
 struct Blocked : Meeting {
   Blocked(Seed seed, const Nat& ana_nat, const Nat& bo_nat) : Meeting(seed, ana_nat, bo_nat) {
@@ -24,7 +31,8 @@ TEST(TcpRegistration, WhereUdpIsBlockedALeafFindsItsHomeByTcpInHalfASecond) {
   World world{Seed{301}};
   auto& hub = world.supernode("hub");
   auto& ana = world.leaf("ana").behind(Nat::udp_blocked());
-  ASSERT_TRUE(world.run_until([&] { return ana.is_ready(); }, 500ms));
+  EXPECT_TRUE(world.run_until([&] { return ana.status().homes.size() == 1; }, 500ms));
+  ASSERT_TRUE(world.run_until([&] { return ana.is_ready(); }, 500ms)) << "UDP had its chance";
   const auto status = ana.status();
   ASSERT_EQ(status.homes.size(), 1u);
   EXPECT_EQ(status.homes[0].proto, Proto::tcp);
@@ -39,7 +47,7 @@ TEST(TcpRegistration, WhereOnlyPort443IsOpenItIsFoundToo) {
   World world{Seed{302}};
   auto& hub = world.supernode("hub");
   auto& ana = world.leaf("ana").behind(Nat::tcp_443_only());
-  ASSERT_TRUE(world.run_until([&] { return ana.is_ready(); }, 1s));
+  ASSERT_TRUE(world.run_until([&] { return ana.is_ready(); }, 1500ms));
   EXPECT_EQ(ana.status().homes[0].endpoint, (Endpoint{hub.endpoint().address, 443}));
 }
 
@@ -180,11 +188,34 @@ TEST(TcpReach, WhereUdpIsBlockedNobodyMeasuresWithIt) {
   for (const bool blocked_calls : {true, false}) {
     Meeting meeting(Seed{328}, Nat::udp_blocked(), Nat::symmetric_sequential(), 3);
     auto& [world, hub, ana, bo] = meeting;
-    ASSERT_TRUE(meeting.registered_at(3));
+    ASSERT_TRUE(meeting.registered_at(3) && meeting.registered());
     blocked_calls ? ana.say(bo, "hello") : bo.say(ana, "hello");
     EXPECT_TRUE(both_direct_by_tcp(world, ana, bo, 2s));
     world.run_for(5s);
     for (const Host& host : world.hosts()) EXPECT_EQ(host.counters().stun_answered, 0u);
+  }
+}
+
+// Seven ports are guessed, at two packets each, of the sixteen that a stranger's address may be
+// sent.
+TEST(TcpReach, WhatMayBeSentToAStrangerIsKeptForThePortsThatAreGuessed) {
+  for (const bool blocked_calls : {true, false}) {
+    Meeting meeting(Seed{329}, Nat::udp_blocked(), Nat::symmetric_sequential(), 3);
+    auto& [world, hub, ana, bo] = meeting;
+    ASSERT_TRUE(meeting.registered_at(3) && meeting.registered());
+    const auto outside = [](const Host& host) { return host.status().homes[0].observed.address; };
+    const IpAddress hers = outside(ana), his = outside(bo);
+    std::size_t knocks = 0, syns = 0;
+    world.watch([&](const PacketLine& line, ByteView) {
+      if (line.to.address != hers && line.to.address != his) return;
+      const bool from_them = line.origin == ana.station() || line.origin == bo.station();
+      knocks += from_them && !line.tcp;
+      syns += from_them && line.tcp == sim::TcpStack::syn && line.to.address == his;
+    });
+    blocked_calls ? ana.say(bo, "hello") : bo.say(ana, "hello");
+    EXPECT_TRUE(both_direct_by_tcp(world, ana, bo, 2s));
+    EXPECT_EQ(knocks, 0u);
+    EXPECT_GE(syns, 7u);
   }
 }
 
@@ -232,18 +263,47 @@ TEST(TcpReach, WhenUdpComesThroughAgainEverythingMovesBackToIt) {
 
   world.network().set_nat(*world.network().router_of(ana.station()), Nat::port_restricted());
   EXPECT_TRUE(world.run_until([&] { return ana.status().homes[0].proto == Proto::udp; }, 80s));
-  EXPECT_TRUE(world.run_until(
-      [&] {
-        return ana.path_to(bo).path == PathKind::direct_udp &&
-               bo.path_to(ana).path == PathKind::direct_udp;
-      },
-      10s));
+  EXPECT_TRUE(both_direct_by_udp(world, ana, bo, 10s));
   ana.say(bo, "by UDP");
   world.run_for(3min);
   EXPECT_THAT(bo.inbox(), ElementsAre("by TCP", "by UDP"));
   EXPECT_THAT(ana.undelivered(), IsEmpty());
   EXPECT_THAT(ana.events_of<HomeLost>(), IsEmpty());
   (void)hub;
+}
+
+// The first datagrams of both were lost, so TCP was the quicker way to the hub.
+TEST(TcpReach, ALostDatagramDoesNotMakeABlockedNetwork) {
+  for (const std::uint64_t seed : {330, 331, 332}) {
+    World world{Seed{seed}};
+    world.supernode("hub");
+    auto& ana = world.leaf("ana").behind(Nat::port_restricted());
+    auto& bo = world.leaf("bo").behind(Nat::port_restricted());
+    for (Host* host : {&ana, &bo}) host->wire({.delay = 20ms, .loss = 1.0});
+    world.run_for(200ms);
+    for (Host* host : {&ana, &bo}) host->wire({.delay = 20ms});
+    ASSERT_TRUE(world.run_until([&] { return ana.is_ready() && bo.is_ready(); }, 10s));
+    EXPECT_GT(ana.counters().tcp_opened, 0u);
+    ana.say(bo, "hello");
+    EXPECT_TRUE(both_direct_by_udp(world, ana, bo, 500ms));
+    EXPECT_EQ(ana.counters().tcp_attempts + bo.counters().tcp_attempts, 0u);
+  }
+}
+
+TEST(TcpReach, UdpTakesOverFromTheConnectionThatWasProvedFirst) {
+  for (const std::uint64_t seed : {333, 334, 335}) {
+    Blocked meeting(Seed{seed}, Nat::udp_blocked(), Nat::port_restricted());
+    auto& [world, hub, ana, bo] = static_cast<Meeting&>(meeting);
+    ASSERT_TRUE(meeting.registered());
+    ana.say(bo, "by TCP");
+    ASSERT_TRUE(both_direct_by_tcp(world, ana, bo, 2s));
+    world.network().set_nat(*world.network().router_of(ana.station()), Nat::port_restricted());
+    EXPECT_TRUE(both_direct_by_udp(world, ana, bo, 8s));
+    ana.say(bo, "by UDP");
+    world.run_for(1min);
+    EXPECT_THAT(bo.inbox(), ElementsAre("by TCP", "by UDP"));
+    EXPECT_TRUE(both_direct_by_udp(world, ana, bo, 0s));
+  }
 }
 
 TEST(TcpReach, WhenUdpIsBlockedInMidConversationItGoesOnByTcp) {

@@ -206,7 +206,7 @@ Figures measure(LoadLeaves& leaves, const Options& options, const PhaseOver& pha
   figures.lookups_s = timed("lookups", tally.answers, tally.answers_lost,
                             [&] { leaves.look_up(span, options.in_flight); });
   if (options.lanes > 0) {
-    leaves.open_lanes(options.lanes);
+    timed("open", tally.lanes_opened, tally.refused, [&] { leaves.open_lanes(options.lanes); });
     figures.frames_s = timed("lanes", tally.frames_in, tally.answers_lost, [&] {
       figures.frames_sent = leaves.fill_lanes(span, options.burst, options.size);
     });

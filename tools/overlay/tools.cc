@@ -42,21 +42,23 @@ Command nat_tool() {
 }  // namespace
 
 Command overlay_command() {
-  return {.name = "overlay",
-          .synopsis = "TOOL …",
-          .summary = "look at the network itself: its supernodes, and who is where",
-          .details =
-              "Tools that diagnose the network. Each joins it as a guest for as long as it\n"
-              "runs, beginning with --seed, or with what the node running here knows.\n",
-          .describe = {},
-          .family = {
-              ping_tool(),
-              lookup_tool(),
-              map_tool(),
-              nat_tool(),
-              by_itself("sim", "simulate a network of thousands, and what befalls it", overlay_sim),
-              by_itself("load", "fill a supernode with synthetic leaves, and measure it", overlay_load),
-          }};
+  return {
+      .name = "overlay",
+      .synopsis = "TOOL …",
+      .summary = "look at the network itself: its supernodes, and who is where",
+      .details =
+          "Tools that diagnose the network. Each joins it as a guest for as long as it\n"
+          "runs, beginning with --seed, or with what the node running here knows.\n",
+      .describe = {},
+      .family = {
+          ping_tool(),
+          lookup_tool(),
+          map_tool(),
+          trace_tool(),
+          nat_tool(),
+          by_itself("sim", "simulate a network of thousands, and what befalls it", overlay_sim),
+          by_itself("load", "fill a supernode with synthetic leaves, and measure it", overlay_load),
+      }};
 }
 
 }  // namespace byway::tools

@@ -12,5 +12,6 @@ cli::Command overlay_command();  // the family
 cli::Command ping_tool();    // ping.cc
 cli::Command lookup_tool();  // lookup.cc
 cli::Command map_tool();     // map.cc
+cli::Command trace_tool();   // trace.cc
 
 }  // namespace byway::tools

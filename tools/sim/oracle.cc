@@ -44,4 +44,12 @@ bool tcp_possible(const Nat& a, const Nat& b) {
   return direct_by_knocking(a.for_tcp(), b.for_tcp());
 }
 
+bool direct_by_any_means(const Nat& a, const Nat& b) {
+  if (!is_blocked(a) && !is_blocked(b)) return direct_possible(a, b);
+  if (a.only_tcp_port || b.only_tcp_port) return false;
+  const Nat &tcp_a = a.for_tcp(), &tcp_b = b.for_tcp();
+  return tcp_possible(a, b) || (is_easy(tcp_a) && counts(tcp_b)) ||
+         (counts(tcp_a) && is_easy(tcp_b));
+}
+
 }  // namespace byway::sim

@@ -16,5 +16,7 @@ bool direct_by_knocking(const Nat& a, const Nat& b);
 bool direct_possible(const Nat& a, const Nat& b);
 // The same by TCP, where both listen on some port other than 443.
 bool tcp_possible(const Nat& a, const Nat& b);
+// By UDP, or where a side has none by TCP, also to a port that is foreseen.
+bool direct_by_any_means(const Nat& a, const Nat& b);
 
 }  // namespace byway::sim

@@ -27,7 +27,7 @@ std::string sentence(const std::vector<std::string>& arguments) {
 TEST(RunConfig, SaysNothingAndIsALeafOnAnyPort) {
   const auto config = parse_run_config({}, "/tmp/unused");
   ASSERT_TRUE(config);
-  EXPECT_EQ(config->role, Role::leaf);
+  EXPECT_EQ(config->role, std::nullopt) << "it finds out by itself";
   ASSERT_EQ(config->listen.size(), 1u);
   EXPECT_EQ(config->listen[0], Endpoint{});
   EXPECT_TRUE(config->relay);

@@ -28,6 +28,7 @@ const std::vector<ControlRequest>& requests() {
       Stop{},
       control::Outcome{17},
       Supernodes{3},
+      Trace{"bob"},
   };
   return all;
 }

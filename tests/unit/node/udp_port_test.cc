@@ -228,6 +228,12 @@ TEST(LocalEndpoints, AWildcardStandsForTheHostsAddressesButNotForLoopback) {
   EXPECT_THAT(local_endpoints(bound, host), ElementsAre(bound[0]));
   const std::vector<IpAddress> alone{*IpAddress::parse("127.0.0.1")};
   EXPECT_THAT(local_endpoints(any, alone), ElementsAre(*Endpoint::parse("127.0.0.1:7000")));
+
+  // Where IPv4 has nothing but loopback there is no IPv4.
+  const std::vector<Endpoint> both{any[0], *Endpoint::parse("[::]:7000")};
+  const std::vector<IpAddress> v6_host{*IpAddress::parse("127.0.0.1"), *IpAddress::parse("::1"),
+                                       *IpAddress::parse("2001:db8::5")};
+  EXPECT_THAT(local_endpoints(both, v6_host), ElementsAre(*Endpoint::parse("[2001:db8::5]:7000")));
 }
 
 }  // namespace

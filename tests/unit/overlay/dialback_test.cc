@@ -87,6 +87,17 @@ TEST_F(HelperStory, NoPortOfAnOldServiceIsDialled) {
   EXPECT_TRUE(as<DialOrder>(ask(noon, request("203.0.113.5:443"))));
 }
 
+TEST_F(HelperStory, WhereTheDiallerWouldNotDialAnotherMayAtOnce) {
+  const auto first = request(), second = request();
+  ASSERT_TRUE(as<DialOrder>(ask(noon, first)));
+  helper.on_result(dora, {first.nonce, ProofOutcome::refused, {}});
+  ASSERT_TRUE(helper.poll_letter());
+  ASSERT_TRUE(as<DialOrder>(ask(noon + 1s, second)));
+  helper.on_lost(dora);
+  ASSERT_TRUE(helper.poll_letter());
+  EXPECT_TRUE(as<DialOrder>(ask(noon + 2s, request())));
+}
+
 TEST_F(HelperStory, ARequestSmallerThanWhatItSetsOffIsRefused) {
   auto wish = request();
   wish.padding = proof::request_padding - 1;

@@ -45,6 +45,25 @@ TEST_F(HomesStory, ThreeAreWantedAndNoMore) {
   EXPECT_EQ(homes.next_timeout(), std::nullopt);
 }
 
+TEST_F(HomesStory, WhoNeitherAnsweredNorWasNamedIsNotCountedAmongTheLiving) {
+  const auto living = [&] {
+    std::vector<NodeId> ids;
+    for (const Homes::Known& known : homes.living()) ids.push_back(known.id);
+    return ids;
+  };
+  know(hub, "198.51.100.1:7000");
+  know(mill, "203.0.113.1:7000");
+  know(inn, "192.0.2.1:7000");
+  EXPECT_THAT(living(), ElementsAre(hub, mill, inn)) << "nobody has told yet";
+  dialled(noon);
+  homes.on_registered(hub);
+  homes.on_failed(noon + 6s, mill);
+  EXPECT_THAT(living(), ElementsAre(hub, inn));
+  know(barn, "100.65.0.1:7000");
+  homes.on_named(barn);
+  EXPECT_THAT(living(), ElementsAre(hub, barn)) << "of the inn nobody has heard";
+}
+
 TEST_F(HomesStory, WithoutAnyHomeOneMoreIsDialledEvery150Ms) {
   for (std::uint64_t i = 0; i < 12; ++i)
     know(node(10 + i), "198." + std::to_string(i) + ".1.1:7000");

@@ -109,9 +109,9 @@ TEST(PeerBook, AnchorsCannotBePushedOutAndAreTriedFirstAfterARestart) {
   PeerBook book = honest_book(250);
   flood_with(book, true);
   for (std::uint64_t i = 0; i < flood; i += 100) book.steady(node(i));
-  const auto restarted = PeerBook::load(book.save(), sodium_crypto(), Random(9), 16, 32);
+  auto restarted = PeerBook::load(book.save(), sodium_crypto(), Random(9), 16, 32);
   ASSERT_TRUE(restarted);
-  PeerBook again = *restarted;
+  PeerBook& again = *restarted;
   EXPECT_THAT(again.anchors(),
               ElementsAre(PeerBook::Candidate{honest(0), honest_at(0), Kind::anchor},
                           PeerBook::Candidate{honest(1), honest_at(1), Kind::anchor}));

@@ -62,6 +62,13 @@ class ProverStory : public testing::Test {
   }
   Neighbour& stranger(std::string_view where) { return neighbour(where, true); }
   void leaf(std::string_view where) { neighbour(where, false); }
+  // Supernodes that she has only heard of.
+  std::vector<Prover::Known> strangers(int count) {
+    std::vector<Prover::Known> all;
+    for (int i = 0; i < count; ++i)
+      all.push_back({Identity::generate(random).id(), address("9.0.0." + std::to_string(i))});
+    return all;
+  }
   void the_usual_street() {
     home("198.51.100.1:7000");
     home("192.0.2.1:7000");
@@ -615,17 +622,16 @@ TEST(Contacted, WhatHadToBeForgottenIsNotTakenForSilence) {
 }
 
 TEST_F(ProverStory, AsManyAsAProofTakesAreLeftUncontactedAndTheSameOnesEachTime) {
-  std::vector<NodeId> known;
-  for (int i = 0; i < 20; ++i) known.push_back(Identity::generate(random).id());
-  EXPECT_THAT(prover.reserved(known), IsEmpty()) << "with nothing to prove";
+  auto known = strangers(20);
+  EXPECT_THAT(prover.reserved(now, known), IsEmpty()) << "with nothing to prove";
   prover.on_claim(now, at("203.0.113.5:7000"), Proto::udp);
-  const auto reserved = prover.reserved(known);
+  const auto reserved = prover.reserved(now, known);
   ASSERT_THAT(reserved, SizeIs(3));
   std::reverse(known.begin(), known.end());
-  EXPECT_EQ(prover.reserved(known), reserved) << "in whatever order they are listed";
+  EXPECT_EQ(prover.reserved(now, known), reserved) << "in whatever order they are listed";
 
   prover.on_linked(reserved[0], address("198.51.100.1"));
-  const auto others = prover.reserved(known);
+  const auto others = prover.reserved(now, known);
   EXPECT_THAT(others, SizeIs(3));
   EXPECT_THAT(others, testing::Not(testing::Contains(reserved[0]))) << "too late for that one";
 
@@ -633,16 +639,16 @@ TEST_F(ProverStory, AsManyAsAProofTakesAreLeftUncontactedAndTheSameOnesEachTime)
   for (std::uint64_t i = 0; i < 20; ++i) {
     Prover other(Identity::generate(random).id(), sodium_crypto(), Random(i), 16, 32);
     other.on_claim(now, at("203.0.113.5:7000"), Proto::udp);
-    choices.insert(other.reserved(known));
+    choices.insert(other.reserved(now, known));
   }
   EXPECT_GT(choices.size(), 5u) << "the diallers' work is spread";
 }
 
 TEST_F(ProverStory, WhereFewAreKnownAHomeComesFirst) {
   prover.on_claim(now, at("203.0.113.5:7000"), Proto::udp);
-  const std::vector<NodeId> known{node(1), node(2), node(3), node(4)};
+  const auto known = strangers(4);
   const auto reserved_of = [&](std::size_t n) {
-    return prover.reserved(std::span(known).first(n)).size();
+    return prover.reserved(now, std::span(known).first(n)).size();
   };
   EXPECT_EQ(reserved_of(0), 0u);
   EXPECT_EQ(reserved_of(1), 0u);
@@ -651,14 +657,47 @@ TEST_F(ProverStory, WhereFewAreKnownAHomeComesFirst) {
   EXPECT_EQ(reserved_of(4), 3u);
 }
 
+TEST_F(ProverStory, BehindANatSeenToBeClosedNobodyIsAskedForAnHourNorKeptAStranger) {
+  the_usual_street();
+  prover.on_claim(now, at("203.0.113.5:7000"), Proto::udp, Prover::Front::unknown);
+  run_for(5s);
+  prover.on_claim(now, at("203.0.113.5:7000"), Proto::udp, Prover::Front::closed);
+  EXPECT_THAT(prover.reserved(now, strangers(10)), IsEmpty());
+  EXPECT_THAT(prover.status(), HasSubstr("lets in only whom it has sent to"));
+  run_for(30min);
+  EXPECT_THAT(asks, IsEmpty());
+  run_for(1h);
+  EXPECT_TRUE(prover.is_proved()) << "the port was forwarded by hand";
+}
+
+TEST_F(ProverStory, BehindANatSeenToBeOpenItIsAskedAtOnce) {
+  the_usual_street();
+  prover.on_claim(now, at("203.0.113.5:7000"), Proto::udp, Prover::Front::closed);
+  prover.on_claim(now, at("203.0.113.5:7000"), Proto::udp, Prover::Front::open);
+  run_for(1s);
+  EXPECT_THAT(asks, testing::Not(IsEmpty()));
+}
+
+TEST_F(ProverStory, WhoHasDialledUsIsNoStrangerToKeepUntilWeAreProved) {
+  home("198.51.100.1:7000");
+  Neighbour& dialler = stranger("8.1.0.1:7000");
+  prover.on_netgroups(now, 3);
+  prover.on_claim(now, at("203.0.113.5:7000"), Proto::udp);
+  auto known = strangers(2);
+  known.push_back({dialler.identity.id(), dialler.at.address});
+  EXPECT_THAT(prover.reserved(now, known), SizeIs(2));
+  run_for(5s);
+  ASSERT_THAT(prover.attestations(udp4), SizeIs(1));
+  EXPECT_THAT(prover.reserved(now, known), testing::Not(testing::Contains(dialler.identity.id())));
+}
+
 TEST_F(ProverStory, OnceProvedTwoStrangersAreEnough) {
   the_usual_street();
   prover.on_claim(now, at("203.0.113.5:7000"), Proto::udp);
   run_for(30min);
   ASSERT_TRUE(prover.is_proved());
-  std::vector<NodeId> known;
-  for (int i = 0; i < 20; ++i) known.push_back(Identity::generate(random).id());
-  EXPECT_THAT(prover.reserved(known), SizeIs(2));
+  auto known = strangers(20);
+  EXPECT_THAT(prover.reserved(now, known), SizeIs(2));
 }
 
 TEST_F(ProverStory, WhomWeMetIsToldSoThatNobodyDialsInVain) {
@@ -695,11 +734,9 @@ TEST_F(ProverStory, OnceItIsClearThatANatStandsInTheWayAllThreeHomesAreTaken) {
   the_usual_street();
   prover.on_claim(now, at("203.0.113.5:7000"), Proto::udp);
   run_for(2h);
-  std::vector<NodeId> known;
-  for (auto& n : street) known.push_back(n->identity.id());
-  const auto strangers = std::span(known).last(3);
-  EXPECT_THAT(prover.reserved(strangers), IsEmpty());
-  EXPECT_THAT(prover.reserved(known), SizeIs(2)) << "with plenty it costs nothing";
+  const auto known = strangers(10);
+  EXPECT_THAT(prover.reserved(now, std::span(known).first(3)), IsEmpty());
+  EXPECT_THAT(prover.reserved(now, known), SizeIs(2)) << "with plenty it costs nothing";
 }
 
 }  // namespace

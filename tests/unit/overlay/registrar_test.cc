@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <map>
+#include <utility>
+
 #include "overlay/core/limits.h"
 #include "tests/unit/overlay/cast.h"
 
@@ -70,6 +74,43 @@ TEST(Registrar, RegisteringAgainRenewsTheLeaseAndCountsOnce) {
   EXPECT_EQ(registrar.size(), 1u);
   EXPECT_EQ(registrar.poll_expired(noon + limits::lease), std::nullopt);
   EXPECT_EQ(registrar.poll_expired(noon + 80s + limits::lease), node(0));
+}
+
+// The row of leaves, beside a list that is searched.
+TEST(Registrar, WhoeverWasSilentLongestGoesFirstWhateverHappenedBefore) {
+  Random random{7};
+  Registrar registrar(1000);
+  std::map<NodeId, TimePoint> heard;
+  TimePoint now = noon;
+  for (int i = 0; i < 5000; ++i) {
+    now += 1ms;
+    const NodeId leaf = node(random.below(40));
+    if (random.chance(0.4)) {
+      registrar.admit(now, leaf, nullptr);
+      heard[leaf] = now;
+    } else if (random.chance(0.5)) {
+      registrar.on_heard_from(now, leaf);
+      if (const auto known = heard.find(leaf); known != heard.end()) known->second = now;
+    } else {
+      registrar.remove(leaf);
+      heard.erase(leaf);
+    }
+    ASSERT_EQ(registrar.size(), heard.size());
+    const auto first =
+        std::min_element(heard.begin(), heard.end(),
+                         [](const auto& a, const auto& b) { return a.second < b.second; });
+    ASSERT_EQ(registrar.next_timeout(),
+              first == heard.end() ? std::nullopt : std::optional(first->second + limits::lease));
+  }
+  std::vector<NodeId> ids = registrar.ids();
+  std::sort(ids.begin(), ids.end());
+  ASSERT_TRUE(std::equal(ids.begin(), ids.end(), heard.begin(), heard.end(),
+                         [](const NodeId& id, const auto& known) { return id == known.first; }));
+  for (TimePoint last{}; const auto gone = registrar.poll_expired(now + limits::lease);) {
+    EXPECT_GE(heard.at(*gone), std::exchange(last, heard.at(*gone)));
+    heard.erase(*gone);
+  }
+  EXPECT_TRUE(heard.empty());
 }
 
 TEST(Registrar, WhoLeftIsGoneAndExpiresNoMore) {

@@ -79,6 +79,7 @@ TEST(Crypto, AKeyShiftedByATorsionPointIsNotASecondNameForItsOwner) {
   for (std::uint64_t i = 0; i < 20; ++i) {
     const Key shifted = with_torsion(person(i).id().key());
     EXPECT_FALSE(crypto.is_canonical_point(shifted)) << i;
+    EXPECT_EQ(crypto.x25519_from_ed25519(shifted).error(), Error::bad_key) << i;
     EXPECT_EQ(with_torsion(shifted), person(i).id().key());  // the shift itself is right
   }
 }
@@ -91,6 +92,7 @@ TEST(Crypto, EncodingsBeyondTheFieldAndSmallPointsAreNoKeys) {
       beyond[0] = static_cast<std::uint8_t>(low);
       beyond[31] = static_cast<std::uint8_t>(high);
       EXPECT_FALSE(crypto.is_canonical_point(beyond)) << low;
+      EXPECT_EQ(crypto.x25519_from_ed25519(beyond).error(), Error::bad_key) << low;
     }
   EXPECT_FALSE(crypto.is_canonical_point(Key{}));   // order 4
   EXPECT_FALSE(crypto.is_canonical_point(Key{1}));  // the neutral element

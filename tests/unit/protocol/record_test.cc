@@ -31,6 +31,7 @@ Record largest_record() {
   for (std::size_t i = 0; i < max_record_endpoints; ++i)
     record.endpoints.push_back(*Endpoint::parse("[2001:db8::" + std::to_string(i) + "]:7000"));
   record.homes.push_back(person(4).id());
+  record.tcp = {record.endpoints[0], record.endpoints[1]};
   record.agent = std::string(max_record_agent, '~');
   return record;
 }
@@ -149,6 +150,21 @@ TEST(Record, TheLimitsHoldForWhateverItsAuthorSigned) {
             Error::malformed);
   EXPECT_EQ(outcome([&](Builder root) { root.setId(blank(32)); }), Error::bad_key);
   EXPECT_EQ(outcome([&](Builder root) { root.setId(blank(31)); }), Error::malformed);
+}
+
+TEST(Record, AnIdKnownToBeProperSparesOnlyTheTestOfItsOwnKey) {
+  const SignedRecord record = SignedRecord::sign(ana, largest_record());
+  EXPECT_TRUE(SignedRecord::parse(crypto, record.exact_bytes(), ana.id()));
+
+  Bytes forged = to_bytes(record.exact_bytes());
+  forged.front() ^= 1;
+  EXPECT_EQ(SignedRecord::parse(crypto, forged, ana.id()).error(), Error::bad_signature);
+
+  const Bytes nobodys = signed_content(encoded([](wire::NodeRecord::Builder root) {
+    const ByteArray<32> zeros{};
+    root.setId(capnp::Data::Reader(zeros.data(), zeros.size()));
+  }));
+  EXPECT_EQ(SignedRecord::parse(crypto, nobodys, ana.id()).error(), Error::bad_key);
 }
 
 TEST(Record, TooLargeIsRefusedBeforeItIsRead) {
