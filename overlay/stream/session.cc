@@ -231,35 +231,42 @@ void Session::Impl::settle() {
 
 // --- the public face --------------------------------------------------------------------------
 
-Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+// Whoever was gone for nearly the idle timeout is let go by the other side too.
+static SessionClock clock_of(const SessionConfig& config, TimePoint now) {
+  return {now, config.idle_timeout * 9 / 10};
+}
+
+Session::Session(std::unique_ptr<Impl> impl, SessionClock clock)
+    : impl_(std::move(impl)), clock_(clock) {}
 Session::~Session() = default;
 
 Result<std::unique_ptr<Session>> Session::connect(const SessionConfig& config, TimePoint now,
                                                   Random& random) {
   auto impl = std::make_unique<Impl>(config, now, random, true);
   if (auto made = impl->connect(now); !made) return made.error();
-  return std::unique_ptr<Session>{new Session{std::move(impl)}};
+  return std::unique_ptr<Session>{new Session{std::move(impl), clock_of(config, now)}};
 }
 
 Result<std::unique_ptr<Session>> Session::accept(const SessionConfig& config, TimePoint now,
                                                  Random& random, ByteView first_packet) {
   auto impl = std::make_unique<Impl>(config, now, random, false);
   if (auto made = impl->accept(now, first_packet); !made) return made.error();
-  return std::unique_ptr<Session>{new Session{std::move(impl)}};
+  return std::unique_ptr<Session>{new Session{std::move(impl), clock_of(config, now)}};
 }
 
 void Session::on_packet(TimePoint now, ByteView packet) {
-  impl_->on_packet(now, packet);
+  impl_->on_packet(clock_.at(now, impl_->next_timeout()), packet);
 }
 void Session::on_timeout(TimePoint now) {
-  impl_->on_timeout(now);
+  impl_->on_timeout(clock_.at(now, impl_->next_timeout()));
 }
 std::optional<TimePoint> Session::next_timeout() const {
-  return impl_->next_timeout();
+  const auto next = impl_->next_timeout();
+  return next ? std::optional(clock_.outside(*next)) : std::nullopt;
 }
 std::optional<Session::Packets> Session::poll_packets(TimePoint now, std::size_t max_packet_size,
                                                       std::size_t max_packets) {
-  return impl_->poll_packets(now, max_packet_size, max_packets);
+  return impl_->poll_packets(clock_.at(now, impl_->next_timeout()), max_packet_size, max_packets);
 }
 std::optional<SessionEvent> Session::poll_event() {
   return impl_->poll_event();

@@ -17,7 +17,8 @@
 // when the application reads. A frame that we would never send ends the session (frame_filter.h).
 //
 // After every input drain poll_packets() and poll_event(), then wake the session at
-// next_timeout(). Bidirectional streams only (RFC 9000); raw Ed25519 keys (RFC 7250) pinned both
+// next_timeout(). Where that was impossible for a while (session_clock.h) it goes on as if there
+// had been no pause. Bidirectional streams only (RFC 9000); raw Ed25519 keys (RFC 7250) pinned both
 // ways (tls.h). ngtcp2 and GnuTLS stay behind this header.
 #pragma once
 
@@ -30,6 +31,7 @@
 #include <vector>
 
 #include "overlay/stream/connection_id.h"
+#include "overlay/stream/session_clock.h"
 #include "protocol/bytes.h"
 #include "protocol/random.h"
 #include "protocol/result.h"
@@ -179,8 +181,9 @@ class Session {
 
  private:
   class Impl;
-  explicit Session(std::unique_ptr<Impl> impl);
+  Session(std::unique_ptr<Impl> impl, SessionClock clock);
   std::unique_ptr<Impl> impl_;
+  SessionClock clock_;
 };
 
 }  // namespace byway

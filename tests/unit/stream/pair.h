@@ -2,6 +2,7 @@
 // reorder. Time is virtual; one seed tells one story.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <set>
@@ -34,6 +35,7 @@ class Person {
   bool reads = true;
   bool echoes = false;  // and ends when the other ends
   bool polite = false;  // ends when the other ends
+  bool asleep = false;  // does nothing; what arrives waits
   std::map<QuicStreamId, Bytes> heard;
   std::set<QuicStreamId> ended;
   std::vector<SessionEvent> events;
@@ -124,8 +126,8 @@ class Pair {
   }
 
   void settle() {
-    collect(ana, true);
-    if (bo.session) collect(bo, false);
+    if (!ana.asleep) collect(ana, true);
+    if (bo.session && !bo.asleep) collect(bo, false);
   }
   bool run_until(const std::function<bool()>& done, Duration limit) {
     const auto deadline = now + limit;
@@ -139,7 +141,7 @@ class Pair {
       now = std::max(now, *next);
       deliver();
       for (auto* person : {&ana, &bo})
-        if (person->session) {
+        if (person->session && !person->asleep) {
           if (auto wake = person->session->next_timeout(); wake && *wake <= now)
             person->session->on_timeout(now);
         }
@@ -199,10 +201,18 @@ class Pair {
     if (wire.jitter > 0ns) arrival += random.upto(wire.jitter);
     flying_.emplace(arrival, Flying{from_ana, std::move(packet)});
   }
+  Person& to(const Flying& flying) { return flying.to_bo ? bo : ana; }
+  const Person& to(const Flying& flying) const { return flying.to_bo ? bo : ana; }
+
   void deliver() {
-    while (!flying_.empty() && flying_.begin()->first <= now) {
-      const auto flying = std::move(flying_.extract(flying_.begin()).mapped());
-      auto& to = flying.to_bo ? bo : ana;
+    for (auto next = flying_.begin(); next != flying_.end() && next->first <= now;) {
+      if (to(next->second).asleep) {
+        ++next;
+        continue;
+      }
+      const auto flying = std::move(next->second);
+      next = flying_.erase(next);
+      Person& to = this->to(flying);
       if (to.session) {
         to.session->on_packet(now, flying.packet);
       } else if (auto session = Session::accept(bo_config, now, random, flying.packet)) {
@@ -213,9 +223,11 @@ class Pair {
   std::optional<TimePoint> next_moment() const {
     std::optional<TimePoint> next;
     const auto consider = [&](TimePoint t) { next = next ? std::min(*next, t) : t; };
-    if (!flying_.empty()) consider(flying_.begin()->first);
+    const auto first = std::find_if(flying_.begin(), flying_.end(),
+                                    [&](const auto& entry) { return !to(entry.second).asleep; });
+    if (first != flying_.end()) consider(first->first);
     for (const auto* person : {&ana, &bo})
-      if (person->session)
+      if (person->session && !person->asleep)
         if (auto wake = person->session->next_timeout()) consider(*wake);
     return next;
   }

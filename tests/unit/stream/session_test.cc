@@ -129,6 +129,41 @@ TEST(Session, TenMegabytesSurviveLossAndReorderingBothWays) {
   }
 }
 
+// One machine sleeps, the other has no way to it; afterwards the NAT has forgotten them for a
+// moment.
+TEST(Session, AfterASleepBothGoOnAtOnce) {
+  for (const bool cubic : {false, true}) {
+    Pair pair{{.delay = 40ms}, 3};
+    pair.ana_config.cubic = pair.bo_config.cubic = cubic;
+    ASSERT_TRUE(pair.meet());
+    const auto id = *pair.ana.session->open_stream();
+    pair.ana.say(id, "x");
+    ASSERT_TRUE(pair.run_until([&] { return !pair.bo.heard[id].empty(); }, 1s));
+
+    const auto chat = [&](Duration time) {
+      for (const auto end = pair.now + time; pair.now < end; pair.run_for(20ms))
+        for (Person* person : {&pair.ana, &pair.bo})
+          if (!person->asleep) person->say(id, noise(1250, 1));
+    };
+    chat(2s);
+    pair.ana.asleep = true;
+    chat(4s);
+    pair.bo.asleep = true;
+    pair.run_for(26s);
+    pair.ana.asleep = false;
+    pair.meddle = [](bool, Bytes&) { return false; };
+    chat(700ms);
+    pair.meddle = {};
+    pair.bo.asleep = false;
+    const auto heard_by_ana = pair.ana.heard[id].size(), heard_by_bo = pair.bo.heard[id].size();
+    chat(2s);
+    EXPECT_GT(pair.ana.heard[id].size(), heard_by_ana + 100'000) << "cubic: " << cubic;
+    EXPECT_GT(pair.bo.heard[id].size(), heard_by_bo + 100'000) << "cubic: " << cubic;
+    EXPECT_LT(pair.ana.session->stats().smoothed_rtt, 1s);
+    EXPECT_LT(pair.bo.session->stats().smoothed_rtt, 1s);
+  }
+}
+
 TEST(Session, PacketsFitThePathAndFollowItWhenItShrinks) {
   Pair pair;
   ASSERT_TRUE(pair.meet());
