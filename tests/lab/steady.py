@@ -19,6 +19,8 @@ class SteadyPipe:
         self.sent, self.got = hashlib.sha256(), hashlib.sha256()
         self.bytes_sent = self.bytes_got = 0
         self.ended, self.error = threading.Event(), None
+        self.flowing = threading.Event()
+        self.flowing.set()
         self.arrivals = [time.monotonic()]   # moments at which anything came
         self.threads = [threading.Thread(target=t, daemon=True) for t in (self._tell, self._hear)]
         for thread in self.threads:
@@ -27,6 +29,8 @@ class SteadyPipe:
     def _tell(self):
         try:
             while not self.ended.wait(EVERY):
+                if not self.flowing.wait(EVERY):
+                    continue
                 piece = os.urandom(PIECE)
                 self.outlet.stdin.write(piece)
                 self.outlet.stdin.flush()
@@ -41,6 +45,13 @@ class SteadyPipe:
             self.arrivals.append(time.monotonic())
             self.got.update(piece)
             self.bytes_got += len(piece)
+
+    def pause(self):
+        """Nothing is sent until resume()."""
+        self.flowing.clear()
+
+    def resume(self):
+        self.flowing.set()
 
     def flows(self):
         return time.monotonic() - self.arrivals[-1] < 0.5
