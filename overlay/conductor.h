@@ -291,6 +291,8 @@ class Overlay::Conductor {
   void remember_heard(TimePoint now, const Record& supernode, const IpAddress& from);
   void remember_answer(TimePoint now, const NodeId& supernode, const Endpoint& at);
   void remember_silence(TimePoint now, const NodeId& supernode);
+  void remember_serving(TimePoint now);
+  void resume_serving(TimePoint now);
   bool ask_book(TimePoint now);
   void pump_book(TimePoint now);
 

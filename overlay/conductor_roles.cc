@@ -279,6 +279,8 @@ void Overlay::Conductor::hand_over(TimePoint now) {
 
 void Overlay::Conductor::become_leaf(TimePoint now) {
   if (!std::exchange(serving_, false)) return;
+  book_.we_serve_no_more();
+  ++book_version_;
   const std::vector<NodeId> leaves = registrar_.ids();
   for (const NodeId& leaf_id : leaves)
     if (Peer* leaf = find(leaf_id)) lose_leaf(now, *leaf);

@@ -53,6 +53,10 @@ class Promotion {
   void on_proof_lost(TimePoint now);
   // Seen from outside we are somewhere else: not proved until on_proved, not stable until later.
   void on_address_changed(TimePoint now);
+  // Before anything else, and unless told what to be: it was serving at an address that it still
+  // has when it was stopped. It goes on at once, and has to be proved again within a while, since
+  // where all were started anew in one moment nobody else could begin to prove anybody.
+  void resume(TimePoint now);
   void on_capacity(TimePoint now, std::size_t leaves);
   void on_volunteers(TimePoint now, bool volunteers);
   struct Needs {
@@ -103,6 +107,7 @@ class Promotion {
   std::string needed_for_;  // the need that was seen, until it is relieved
   std::optional<TimePoint> step_up_at_;
   std::optional<TimePoint> prove_by_;  // as supernode, at an address not proved yet
+  bool resumed_ = false;               // and it is the one we had before we were started anew
   TimePoint served_since_{};
   TimePoint hand_over_until_{};
   TimePoint not_before_{};

@@ -150,6 +150,42 @@ TEST(Roles, AfterMostSupernodesHaveDiedANewcomerIsProvedWithinHalfAMinute) {
       << newcomer.status().role_why;
 }
 
+TEST(Roles, WhereAllAreStartedAnewAtOnceTheyServeOnAndAreProvedAgain) {
+  Remnant remnant{Seed{109}};
+  ASSERT_TRUE(remnant.everybody_serves());
+  remnant.world.run_for(2min);
+  remnant.first.crash();  // the only one that was told to serve; it stays away
+  for (Host* host : remnant.open) host->crash();
+  remnant.world.run_for(20s);
+  for (Host* host : remnant.open) host->restart_with_peer_book();
+  EXPECT_TRUE(remnant.world.run_until(
+      [&] {
+        return std::all_of(remnant.open.begin(), remnant.open.end(),
+                           [](const Host* host) { return host->status().supernodes_known == 8; });
+      },
+      90s));
+  remnant.world.run_for(10min);
+  for (const Host* host : remnant.open) {
+    EXPECT_EQ(host->status().role, "supernode") << host->name();
+    EXPECT_THAT(host->status().role_why, ::testing::StartsWith("proved reachable")) << host->name();
+  }
+}
+
+TEST(Roles, WhoServedIsALeafAtAnotherAddress) {
+  Remnant remnant{Seed{110}};
+  ASSERT_TRUE(remnant.everybody_serves());
+  remnant.world.run_for(2min);
+  Host& mover = *remnant.open[0];
+  mover.crash();
+  mover.configured([](OverlayConfig& config) {
+    config.role.reset();
+    config.promote_after = 3s;
+    for (Endpoint& endpoint : config.local_endpoints) ++endpoint.port;
+  });
+  mover.restart_with_peer_book();
+  EXPECT_EQ(mover.status().role, "leaf");
+}
+
 TEST(Roles, WhoIsStartedAnewAsALeafIsNoMemberAnyMore) {
   Village village{Seed{108}};
   Role told = Role::supernode;
