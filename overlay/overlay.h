@@ -198,10 +198,10 @@ class Overlay {
   const Counters& counters() const;
   OverlayStatus status(TimePoint now) const;
   std::optional<PeerStatus> peer(TimePoint now, const NodeId& peer) const;
-  // Supernodes that others may join by, at most so many: ourselves if we serve, our homes, and
-  // whomever else we know.
   // How the conversation with it came about; null where none is remembered.
   const Story* story(const NodeId& peer) const;
+  // Supernodes that others may join by, at most so many: ourselves if we serve, our homes, and
+  // whomever else we know.
   std::vector<Seed> supernodes(std::size_t most) const;
 
   // --- what is to survive a restart ---

@@ -56,6 +56,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   (void)PeerBook::load(input, sodium_crypto(), Random(2), 16, 32);
   Bytes forged = change(good, input);
   append(forged, sodium_crypto().hash(forged));
-  if (auto book = PeerBook::load(forged, sodium_crypto(), Random(2), 16, 32)) live_with(std::move(*book));
+  if (auto book = PeerBook::load(forged, sodium_crypto(), Random(2), 16, 32))
+    live_with(std::move(*book));
   return 0;
 }
