@@ -114,6 +114,8 @@ class Overlay::Conductor {
   Bytes peer_book() const { return book_.save(); }
   std::uint64_t peer_book_version() const { return book_version_; }
   std::size_t supernodes_remembered() const { return book_.size(); }
+  Bytes kept_proof() const;
+  std::uint64_t kept_proof_version() const { return proof_version_; }
 
  private:
   // What became of a datagram: used, or dropped for this reason.
@@ -224,6 +226,7 @@ class Overlay::Conductor {
 
   // --- conductor_roles.cc ---
   bool seeks_proof() const;
+  void start_anew(TimePoint now);
   Outcome on_dialback(TimePoint now, const Datagram& datagram);
   Outcome on_proof(TimePoint now, Peer& from, const Route& route, ByteView body);
   void help_to_prove(TimePoint now, Peer& asker, const Route& route, const ProveRequest& request);
@@ -291,8 +294,6 @@ class Overlay::Conductor {
   void remember_heard(TimePoint now, const Record& supernode, const IpAddress& from);
   void remember_answer(TimePoint now, const NodeId& supernode, const Endpoint& at);
   void remember_silence(TimePoint now, const NodeId& supernode);
-  void remember_serving(TimePoint now);
-  void resume_serving(TimePoint now);
   bool ask_book(TimePoint now);
   void pump_book(TimePoint now);
 
@@ -509,6 +510,7 @@ class Overlay::Conductor {
   RateLimiter<IpAddress> survey_rate_;
   TokenBucket survey_load_;
   std::set<Endpoint> proved_;
+  std::uint64_t proof_version_ = 0;  // of what kept_proof() gives
   std::set<Endpoint> proved_by_tcp_;
   std::map<TcpId, Bytes> tcp_dials_;  // what is to be said when the connection stands
   NodeId seen_by_;                    // the supernode whose view of our address counts

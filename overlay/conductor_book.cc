@@ -1,6 +1,4 @@
 // Supernodes remembered: who was heard of, who answered, and whom to ask when nobody else is left.
-#include <algorithm>
-
 #include "overlay/conductor.h"
 
 namespace byway {
@@ -25,22 +23,6 @@ void Overlay::Conductor::remember_answer(TimePoint now, const NodeId& supernode,
 void Overlay::Conductor::remember_silence(TimePoint now, const NodeId& supernode) {
   if (answered_at_ && now - *answered_at_ < limits::book_witness)
     book_.failed(wall(now), supernode);
-}
-
-// Only an address of this host's own: a router's may be somebody else's by then.
-void Overlay::Conductor::remember_serving(TimePoint now) {
-  for (const Endpoint& endpoint : self_.local())
-    if (proved_.contains(endpoint) && book_.we_serve(wall(now), endpoint)) {
-      ++book_version_;
-      return;
-    }
-}
-
-void Overlay::Conductor::resume_serving(TimePoint now) {
-  const auto served = book_.served_lately(wall(now));
-  const auto& local = self_.local();
-  if (!served || std::find(local.begin(), local.end(), *served) == local.end()) return;
-  promotion_.resume(now);
 }
 
 // One more supernode to try, out of the book. False: it has nobody whom we do not try already.

@@ -248,7 +248,6 @@ void Overlay::Conductor::assess_needs(TimePoint now) {
   Promotion::Needs needs;
   if (is_supernode()) {
     const std::size_t all = membership_.view().size();
-    remember_serving(now);
     needs.supernodes = all - (membership_.view().is_admitted(id()) ? 1 : 0);
     needs.mean_load = membership_.mean_load_nearby().value_or(0);
     registrar_.set_limit(promotion_.admission_limit(now));

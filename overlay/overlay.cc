@@ -154,6 +154,12 @@ Bytes Overlay::peer_book() const {
 std::uint64_t Overlay::peer_book_version() const {
   return conductor_->peer_book_version();
 }
+Bytes Overlay::kept_proof() const {
+  return conductor_->kept_proof();
+}
+std::uint64_t Overlay::kept_proof_version() const {
+  return conductor_->kept_proof_version();
+}
 std::size_t Overlay::supernodes_remembered() const {
   return conductor_->supernodes_remembered();
 }

@@ -6,7 +6,7 @@
 namespace byway {
 namespace {
 
-constexpr std::string_view magic = "byway book 2";
+constexpr std::string_view magic = "byway book 1";
 constexpr std::size_t saved_entry_size = 1 + 32 + 16 + 2 + 16 + 8 + 8 + 1;
 constexpr std::size_t max_entries = 2 * limits::book_buckets * limits::book_bucket_size;
 constexpr std::uint64_t last_wall_ms = 253'402'300'799'999;  // the end of the year 9999
@@ -212,18 +212,6 @@ PeerBook::Candidate PeerBook::candidate(const Entry& entry) const {
   return {entry.id, entry.endpoint, kind};
 }
 
-bool PeerBook::we_serve(WallTime wall, const Endpoint& endpoint) {
-  if (served_at_ == endpoint && wall - served_until_ < limits::book_served_again) return false;
-  served_at_ = endpoint;
-  served_until_ = wall;
-  return true;
-}
-
-std::optional<Endpoint> PeerBook::served_lately(WallTime wall) const {
-  if (!served_at_.is_set() || wall - served_until_ >= limits::book_served) return {};
-  return served_at_;
-}
-
 std::vector<PeerBook::Candidate> PeerBook::anchors() const {
   std::vector<Candidate> out;
   for (const NodeId& id : anchors_) out.push_back(candidate(*find(id)));
@@ -363,9 +351,8 @@ void PeerBook::drop(Slot slot) {
 
 // --- over a restart ------------------------------------------------------------------------------
 //
-//   magic 12 | secret 32 | where we served 18 | when 8 | count 2 | entries, 84 bytes each | SHA-256
-//   of all that 32 entry: flags 1 | id 32 | address 16, port 2 | source 16 | heard 8, succeeded 8
-//   (Unix ms) |
+//   magic 12 | secret 32 | count 2 | entries, 84 bytes each | SHA-256 of all that 32
+//   entry: flags 1 | id 32 | address 16, port 2 | source 16 | heard 8, succeeded 8 (Unix ms) |
 //          failures 1
 
 Bytes PeerBook::save() const {
@@ -377,9 +364,6 @@ Bytes PeerBook::save() const {
 
   Bytes saved = to_bytes(bytes_of(magic));
   append(saved, secret_);
-  append(saved, served_at_.address.mapped());
-  append_be<std::uint16_t>(saved, served_at_.port);
-  append_be<std::uint64_t>(saved, unix_ms(served_until_));
   append_be<std::uint16_t>(saved, static_cast<std::uint16_t>(kept.size()));
   for (const Entry* entry : kept) {
     saved.push_back(static_cast<std::uint8_t>((entry->is_tried ? flag_tried : 0) |
@@ -398,7 +382,7 @@ Bytes PeerBook::save() const {
 
 Result<PeerBook> PeerBook::load(ByteView saved, const Crypto& crypto, Random random,
                                 int netgroup_bits_v4, int netgroup_bits_v6) {
-  constexpr std::size_t head = magic.size() + 32 + 18 + 8 + 2;
+  constexpr std::size_t head = magic.size() + 32 + 2;
   if (saved.size() < head + 32) return Error::truncated;
   const ByteView content = saved.first(saved.size() - 32);
   if (!std::ranges::equal(saved.last(32), crypto.hash(content))) return Error::malformed;
@@ -407,11 +391,6 @@ Result<PeerBook> PeerBook::load(ByteView saved, const Crypto& crypto, Random ran
   if (text_of(in.take(magic.size())) != magic) return Error::malformed;
   PeerBook book(crypto, std::move(random), netgroup_bits_v4, netgroup_bits_v6);
   book.secret_ = in.array<32>();
-  book.served_at_.address = IpAddress::v6(in.array<16>());
-  book.served_at_.port = in.number<std::uint16_t>();
-  const auto served = in.number<std::uint64_t>();
-  if (served > last_wall_ms) return Error::malformed;
-  book.served_until_ = wall_from_unix_ms(served);
   const std::size_t count = in.number<std::uint16_t>();
   if (count > max_entries || content.size() != head + count * saved_entry_size)
     return Error::malformed;

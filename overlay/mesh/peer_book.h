@@ -26,8 +26,6 @@
 //      ^                    |
 //      '--its place went to one that answers
 //
-// It also keeps where we served others ourselves, so that we can go on there.
-//
 // Times are wall times, for they have to survive a restart; a clock that was set back only makes
 // entries look fresh. An entry takes 104 bytes.
 #pragma once
@@ -71,10 +69,6 @@ inline constexpr Duration feeler_patience = 15s;
 inline constexpr Duration book_steady = 30min;
 // That somebody does not answer says something about him only while others do answer.
 inline constexpr Duration book_witness = 10min;
-// Whoever served at an address a day ago may begin again without asking; attestations are good for
-// as long. Noted every ten minutes.
-inline constexpr auto book_served = 24h;
-inline constexpr auto book_served_again = 10min;
 
 }  // namespace limits
 
@@ -106,12 +100,6 @@ class PeerBook {
   std::optional<Candidate> poll_feeler(TimePoint now, WallTime wall,
                                        Duration interval = limits::feeler_interval);
   std::optional<TimePoint> next_feeler() const { return next_feeler_; }
-
-  // We ourselves serve, at this address of ours. True when that is worth keeping.
-  bool we_serve(WallTime wall, const Endpoint& endpoint);
-  void we_serve_no_more() { served_at_ = {}; }
-  // Where we did less than limits::book_served ago.
-  std::optional<Endpoint> served_lately(WallTime wall) const;
 
   std::vector<Candidate> anchors() const;
   std::size_t size() const { return index_.size(); }
@@ -182,8 +170,6 @@ class PeerBook {
   std::vector<NodeId> anchors_;             // the first gained first
   std::vector<Dispute> disputes_;           // one for a place at most
   std::optional<TimePoint> next_feeler_;
-  Endpoint served_at_;
-  WallTime served_until_{};
 };
 
 }  // namespace byway

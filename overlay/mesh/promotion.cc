@@ -58,15 +58,12 @@ void Promotion::on_address_changed(TimePoint now) {
   if (config_.told == Told::supernode) return;
   if (state_ == State::reserve) become(now, State::leaf);
   if (state_ == State::supernode) prove_by_ = now + figures::unproved_grace;
-  resumed_ = false;
 }
 
-void Promotion::resume(TimePoint now) {
-  if (!may_serve() || state_ != State::leaf) return;
-  needed_for_ = "it had been serving here before it was started anew";
-  resumed_ = true;
+void Promotion::on_served_before(TimePoint now) {
+  if (state_ != State::reserve) return;
+  needed_for_ = "it had served here until it was started anew";
   become(now, State::supernode);
-  prove_by_ = now + figures::unproved_grace;
 }
 
 void Promotion::on_capacity(TimePoint now, std::size_t leaves) {
@@ -106,8 +103,7 @@ void Promotion::on_timeout(TimePoint now) {
   if (prove_by_ && now >= *prove_by_) {
     prove_by_.reset();
     if (state_ == State::supernode)
-      begin_hand_over(now, std::string(resumed_ ? "this" : "the new") +
-                               " address was not proved reachable in time");
+      begin_hand_over(now, "the new address was not proved reachable in time");
   }
   if (state_ == State::handing_over && now >= hand_over_until_) become(now, State::leaf);
   settle(now);
@@ -252,8 +248,6 @@ std::string Promotion::why(TimePoint now, std::string_view proof) const {
     case State::supernode:
       if (config_.told == Told::supernode)
         return "told to be a supernode (--role supernode); " + std::string(proof);
-      if (prove_by_ && resumed_)
-        return "it was serving here before it was started anew, and is being proved again";
       if (prove_by_) return "its address has changed and is being proved again";
       return "proved reachable and needed: when it stepped up, " + because_;
     case State::handing_over:

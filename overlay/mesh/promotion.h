@@ -15,6 +15,9 @@
 // them vanished, or none of them offers what we can (TCP 443, IPv6). Everybody who could sees the
 // need at the same moment, so each waits for a random while and looks again.
 //
+// Who served until it was started anew, and is still proved, serves on at once: its wait was that
+// of the run before, and where all were started anew together the others wait for it.
+//
 // Nobody steps down because he is not needed any more: an idle supernode costs the others a line
 // in their view, its leaving would cost its leaves a move. So only lost reachability makes a leaf
 // of it, and before its leaves lose their home they are told of other ones. Who had to step down
@@ -53,10 +56,8 @@ class Promotion {
   void on_proof_lost(TimePoint now);
   // Seen from outside we are somewhere else: not proved until on_proved, not stable until later.
   void on_address_changed(TimePoint now);
-  // Before anything else, and unless told what to be: it was serving at an address that it still
-  // has when it was stopped. It goes on at once, and has to be proved again within a while, since
-  // where all were started anew in one moment nobody else could begin to prove anybody.
-  void resume(TimePoint now);
+  // Right after the start, where the proof was kept: it served here until it was started anew.
+  void on_served_before(TimePoint now);
   void on_capacity(TimePoint now, std::size_t leaves);
   void on_volunteers(TimePoint now, bool volunteers);
   struct Needs {
@@ -107,7 +108,6 @@ class Promotion {
   std::string needed_for_;  // the need that was seen, until it is relieved
   std::optional<TimePoint> step_up_at_;
   std::optional<TimePoint> prove_by_;  // as supernode, at an address not proved yet
-  bool resumed_ = false;               // and it is the one we had before we were started anew
   TimePoint served_since_{};
   TimePoint hand_over_until_{};
   TimePoint not_before_{};

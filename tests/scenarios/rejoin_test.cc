@@ -69,7 +69,7 @@ TEST(Rejoin, ALeafFindsItsNetworkAgainWithNoSeedAlive) {
   town.seed.crash();
   town.world.run_for(5min);
 
-  ana.restart_with_peer_book();
+  ana.restart_with_state();
   EXPECT_TRUE(town.world.run_until([&] { return ana.is_ready(); }, 3s));
   EXPECT_TRUE(town.has_homes(ana, 3, 60s));
 
@@ -86,7 +86,7 @@ TEST(Rejoin, ASupernodeFindsItsNetworkAgainWithNoSeedAlive) {
   town.seed.crash();
   town.world.run_for(75min);  // after an hour the others have forgotten it, and seek it no more
 
-  inn.restart_with_peer_book();
+  inn.restart_with_state();
   EXPECT_TRUE(town.world.run_until([&] { return inn.status().supernodes_known == 5; }, 20s));
   inn.crash();
   town.world.run_for(75min);
