@@ -186,6 +186,7 @@ class Overlay::Conductor {
   void on_registered(TimePoint now, Peer& peer, const Route& route, const Endpoint& observed);
   void on_home_pong(TimePoint now, Peer& peer, const Route& route, const Pong& pong);
   void dismiss_home(TimePoint now, Peer& peer);
+  Duration home_watch(Duration keepalive) const;
   void spread_keepalives(TimePoint now, Peer& peer, const Route& route);
   void lose_home(TimePoint now, Peer& peer, const std::string& why);
   void lose_leaf(TimePoint now, Peer& peer);
@@ -306,6 +307,7 @@ class Overlay::Conductor {
   void on_directory_message(TimePoint now, const NodeId& from, const DirectoryMessage& message);
   void pump_directory(TimePoint now);
   void seek(TimePoint now, const NodeId& caller, const Introduce& introduce);
+  void introduce_those_waiting(TimePoint now, const NodeId& leaf);
   void on_own_finding(TimePoint now, const Lookup::Finding& finding);
   void on_finding(TimePoint now, const Lookup::Finding& finding);
   void forward(TimePoint now, const NodeId& caller, const Introduce& introduce, const NodeId& home);

@@ -129,13 +129,14 @@ Overlay::Conductor::Outcome Overlay::Conductor::accept_session(TimePoint now, co
   return used;
 }
 
-// Time stands still for sessions that have no way out. QUIC would wait twice as long after each
-// question into the dark, and go on waiting when there is a way again; so what was overdue is then
-// sent at once. Not for ever: a session that has stood still for its idle timeout ends.
+// Time stands still for sessions that have no way out, or none yet: until the peer has answered,
+// all that can be done is done by the introduction. QUIC would wait twice as long after each
+// question into the dark, and go on waiting when there is a way; so what was overdue is then sent
+// at once. Not for ever: a session that has stood still for its idle timeout ends.
 bool Overlay::Conductor::is_stranded(TimePoint now, Peer& peer) {
   Conversation& talk = *peer.talk;
   const Path* path = peer.paths.best();
-  const bool way = path ? !path->doubted() : talk.provisional.has_value();
+  const bool way = path && !path->doubted();
   if (way || talk.sessions.empty())
     talk.stranded_since.reset();
   else if (!talk.stranded_since)
