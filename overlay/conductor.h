@@ -107,7 +107,7 @@ class Overlay::Conductor {
   const NodeId& id() const { return identity_.id(); }
   const Counters& counters() const { return counters_; }
   OverlayStatus status(TimePoint now) const;
-  std::optional<PeerStatus> peer(TimePoint now, const NodeId& id) const;
+  std::optional<PeerStatus> peer(const NodeId& id) const;
   const Story* story(const NodeId& id) const { return stories_.find(id); }
   std::vector<Seed> supernodes(std::size_t most) const;
 
@@ -342,7 +342,7 @@ class Overlay::Conductor {
   void knock(TimePoint now, Peer& peer);
   void pump_talk(TimePoint now, Peer& peer);
   void recall(TimePoint now, Peer& peer);
-  void announce_path(TimePoint now, Peer& peer);
+  void announce_path(Peer& peer);
   void end_talk(TimePoint now, Peer& peer, const std::string& why);
   Paths::Traits traits_of(const Peer& peer, const Route& route) const;
   Method method_of(const Peer& peer, const Endpoint& endpoint) const;
@@ -388,7 +388,7 @@ class Overlay::Conductor {
   void pump_events(TimePoint now, Peer& peer, SessionSlot& slot);
   void index_ids(Peer& peer, SessionSlot& slot);
   void unindex(SessionSlot& slot);
-  void try_header(TimePoint now, StreamId number, Stream& stream);
+  void try_header(StreamId number, Stream& stream);
   void close_stream(StreamId number, const std::string& why);
   void close_slot(TimePoint now, SessionSlot& slot, const std::string& why);
   void drop_open_sessions(TimePoint now, Peer& peer, TimePoint since);

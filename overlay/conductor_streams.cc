@@ -197,7 +197,7 @@ void Overlay::Conductor::pump_events(TimePoint now, Peer& peer, SessionSlot& slo
                      if (stream->second.announced)
                        events_.push_back(StreamReadable{number});
                      else
-                       try_header(now, number, stream->second);
+                       try_header(number, stream->second);
                    },
                    [&](const session_event::Writable& writable) {
                      if (const StreamId number = number_of(writable.id))
@@ -336,7 +336,7 @@ Result<StreamId> Overlay::Conductor::open_stream(TimePoint now, const NodeId& id
 }
 
 // A stream that the peer opened says first what it is for.
-void Overlay::Conductor::try_header(TimePoint now, StreamId number, Stream& stream) {
+void Overlay::Conductor::try_header(StreamId number, Stream& stream) {
   auto chunk = stream.slot->session->read(stream.id, most_head - stream.head.size());
   append(stream.head, chunk.bytes);
   const auto parsed = decode_stream_header(stream.head);
@@ -353,7 +353,6 @@ void Overlay::Conductor::try_header(TimePoint now, StreamId number, Stream& stre
   stream.at_end = chunk.fin;
   events_.push_back(StreamOpened{number, stream.peer, std::move((*parsed)->header)});
   events_.push_back(StreamReadable{number});
-  (void)now;
 }
 
 void Overlay::Conductor::after_stream_call(TimePoint now, const NodeId& id) {

@@ -138,8 +138,8 @@ const Counters& Overlay::counters() const {
 OverlayStatus Overlay::status(TimePoint now) const {
   return conductor_->status(now);
 }
-std::optional<PeerStatus> Overlay::peer(TimePoint now, const NodeId& peer) const {
-  return conductor_->peer(now, peer);
+std::optional<PeerStatus> Overlay::peer(const NodeId& peer) const {
+  return conductor_->peer(peer);
 }
 const Story* Overlay::story(const NodeId& peer) const {
   return conductor_->story(peer);

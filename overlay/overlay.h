@@ -198,7 +198,7 @@ class Overlay {
   const NodeId& id() const;
   const Counters& counters() const;
   OverlayStatus status(TimePoint now) const;
-  std::optional<PeerStatus> peer(TimePoint now, const NodeId& peer) const;
+  std::optional<PeerStatus> peer(const NodeId& peer) const;
   // How the conversation with it came about; null where none is remembered.
   const Story* story(const NodeId& peer) const;
   // Supernodes that others may join by, at most so many: ourselves if we serve, our homes, and

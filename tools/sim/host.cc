@@ -539,7 +539,7 @@ std::vector<std::string> Host::inbox() const {
 }
 
 PeerStatus Host::path_to(const Host& peer) const {
-  const auto status = overlay_ ? overlay_->peer(now(), peer.id()) : std::nullopt;
+  const auto status = overlay_ ? overlay_->peer(peer.id()) : std::nullopt;
   return status ? *status : PeerStatus{};
 }
 
