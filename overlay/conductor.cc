@@ -94,6 +94,7 @@ Overlay::Conductor::Conductor(OverlayConfig config, const Identity& identity, co
   nat_probe_.on_local_endpoints(config_.local_endpoints);
   for (const Seed& seed : config_.seeds)
     if (seed.id != id()) homes_.add_supernode(now, seed.id, seed.endpoint);
+  start_anew(now);
   pump_book(now);
   pump_roles(now);
   settle(now);

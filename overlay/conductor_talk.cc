@@ -404,7 +404,7 @@ void Overlay::Conductor::pump_talk(TimePoint now, Peer& peer) {
   if (talk.next_round && now >= *talk.next_round) start_round(now, peer);
 
   recall(now, peer);
-  announce_path(now, peer);
+  announce_path(peer);
 
   const bool in_use = std::any_of(talk.sessions.begin(), talk.sessions.end(), [](const auto& slot) {
     return slot->session->open_streams() > 0;
@@ -440,8 +440,7 @@ void Overlay::Conductor::recall(TimePoint now, Peer& peer) {
   while (const auto home = talk.call.poll_ask(now)) ask_home(now, peer, *home);
 }
 
-void Overlay::Conductor::announce_path(TimePoint now, Peer& peer) {
-  (void)now;
+void Overlay::Conductor::announce_path(Peer& peer) {
   Conversation& talk = *peer.talk;
   if (!talk.connected) return;
   const Path* best = peer.paths.best();

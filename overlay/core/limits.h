@@ -133,6 +133,9 @@ inline constexpr double introductions_address_burst = 16;
 inline constexpr std::size_t homes_per_leaf = 3;
 inline constexpr std::size_t known_supernodes = 64;  // a leaf keeps in mind to choose homes from
 inline constexpr std::size_t samples = 16;           // supernodes a home tells its leaves of
+// Until it is known how long the NAT remembers, one home or another is asked so often: that is how
+// long it takes to notice that all of them died. Afterwards a third of a keepalive is.
+inline constexpr Duration home_watch = 5s;
 inline constexpr Duration lease = 90s;  // a leaf not heard of for this long is forgotten
 inline constexpr Duration home_retry_first = 1s;
 inline constexpr Duration home_retry_last = 5min;

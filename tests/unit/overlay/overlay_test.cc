@@ -168,7 +168,7 @@ TEST_F(OverlayStory, AnAnswerBroughtFromElsewhereProvesNoPathThither) {
   ASSERT_FALSE(answers.empty());
   for (const Bytes& answer : answers) leaf.hear(noon, elsewhere, answer);
   EXPECT_THAT(leaf.told<PathChanged>(), IsEmpty());
-  const auto peer = leaf->peer(noon, hub->id());
+  const auto peer = leaf->peer(hub->id());
   ASSERT_TRUE(peer);
   EXPECT_EQ(peer->path, PathKind::none);
 }
