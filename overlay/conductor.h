@@ -402,7 +402,7 @@ class Overlay::Conductor {
   };
   void use(TimePoint now, const Connections::Connection& connection);
   TcpId connect_to(TimePoint now, const Endpoint& to, Connections::Purpose purpose,
-                   const NodeId& peer);
+                   const NodeId& peer, TcpFrom from = TcpFrom::listening);
   void on_connection_gone(TimePoint now, const Connections::Connection& was, TcpEnd why);
   void pump_connections(TimePoint now);
   bool lives_by_tcp() const;
@@ -421,6 +421,7 @@ class Overlay::Conductor {
   void add_tcp(Talk& talk) const;
   TcpTalk& tcp_talk(Peer& peer);
   void hear_of_tcp(TimePoint now, Peer& peer, const Talk& talk);
+  bool may_have_udp(const Peer& peer) const;
   bool wants_tcp(const Peer& peer) const;
   void look_by_tcp(TimePoint now);
   void consider_tcp(TimePoint now, Peer& peer);
@@ -428,6 +429,7 @@ class Overlay::Conductor {
   Outcome on_tcp_message(TimePoint now, Peer& peer, ByteView body);
   void connect_at(TimePoint now, TimePoint moment, Peer& peer);
   void pump_tcp_talk(TimePoint now, Peer& peer);
+  void start_tcp_round(TimePoint now, Peer& peer);
   std::optional<TimePoint> next_tcp_timeout(const Peer& peer) const;
   void on_tcp_path_proved(TimePoint now, Peer& peer, const Route& route);
   void on_tcp_paths_lost(TimePoint now, Peer& peer, const std::vector<Path>& lost);

@@ -30,14 +30,15 @@ void Connections::erase(TcpId id) {
   connections_.erase(found);
 }
 
-TcpId Connections::open(TimePoint now, const Endpoint& to, Purpose purpose, const NodeId& peer) {
+TcpId Connections::open(TimePoint now, const Endpoint& to, Purpose purpose, const NodeId& peer,
+                        TcpFrom from) {
   const auto is_opening = [this](TcpId id) { return !connections_.at(id).open; };
   const auto opening = std::count_if(unproved_.begin(), unproved_.end(), is_opening);
   if (static_cast<std::size_t>(opening) >= limits::tcp_openings ||
       connections_.size() >= limits::tcp_connections)
     return 0;
   const TcpId id = add({.remote = to, .purpose = purpose, .peer = peer, .since = now});
-  orders_.push_back(OpenTcp{id, to, purpose == Purpose::punch});
+  orders_.push_back(OpenTcp{id, to, from});
   return id;
 }
 

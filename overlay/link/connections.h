@@ -39,8 +39,9 @@ class Connections {
     TimePoint since{};  // asked for, or accepted
   };
 
-  // Asks for a connection; in punching only from the port that the peer was told. 0: too many.
-  TcpId open(TimePoint now, const Endpoint& to, Purpose purpose, const NodeId& peer);
+  // Asks for a connection. 0: too many.
+  TcpId open(TimePoint now, const Endpoint& to, Purpose purpose, const NodeId& peer,
+             TcpFrom from = TcpFrom::listening);
   // 0: it is one too many.
   TcpId on_accepted(TimePoint now, const Endpoint& local, const Endpoint& remote);
   // Nothing: it is not waited for any more.

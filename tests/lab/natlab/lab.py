@@ -280,6 +280,17 @@ class Lab:
                      udp_timeout=udp_timeout, is_cgn=True, next_cust=9)
             return self._router(s, "cgn", self.nodes["core"], ip or self._alloc("site"), as_link(link))
 
+    def add_customer(self, name, cgn, link=None):
+        """A host right behind a carrier's NAT, without a router of its own, as phones are."""
+        with self._lock:
+            s = self.sites[cgn]
+            s.next_cust += 1
+            node = self._node(name, "host", site=cgn)
+            self._attach(node, self.nodes[s.gw], str(ipaddress.ip_network(s.lan).network_address + s.next_cust), as_link(link))
+            s.hosts.append(name)
+            self._save()
+            return node
+
     def add_site(self, name, nat="port-restricted", hosts=1, hairpin=False, upstream=None, lan=None,
                  udp_timeout=0, ipv6=None, v6_open=False, wan_reject=False, wan_accept=False, block="drop",
                  upnp="", link=None, ip=None):
