@@ -377,6 +377,7 @@ class Overlay::Conductor {
   SessionSlot* session_for_new_stream(TimePoint now, Peer& peer);
   SessionConfig session_config(const Peer& peer) const;
   Outcome on_quic(TimePoint now, const Route& route, ByteView bytes);
+  void notice_move(TimePoint now, Peer& peer, const Route& route);
   Outcome accept_session(TimePoint now, const Route& route, ByteView bytes);
   bool is_stranded(TimePoint now, Peer& peer);
   void pump_sessions(TimePoint now, Peer& peer);

@@ -233,6 +233,10 @@ void Overlay::Conductor::on_path_proved(TimePoint now, Peer& peer, const Route& 
   if (talk.hard) talk.hard->on_open();
   if (!talk.direct_since) talk.direct_since = now;
   talk.last_direct = route.endpoint;
+  if (talk.moved_to == route) {
+    peer.paths.follow(now, route);
+    talk.moved_to.reset();
+  }
   talk.next_round.reset();
   talk.round_gap = {};
   step(peer.id, "a direct path is proved: " + route.endpoint.to_string(), StepKind::proved);
