@@ -56,6 +56,7 @@
 #include "overlay/reach/prover.h"
 #include "overlay/reach/registrar.h"
 #include "overlay/reach/self_view.h"
+#include "overlay/reach/tcp_probe.h"
 #include "overlay/reach/tcp_view.h"
 #include "overlay/survey/survey.h"
 #include "protocol/cookie.h"
@@ -211,7 +212,7 @@ class Overlay::Conductor {
   void claim_door(TimePoint now);
   Prover::Front front(const Endpoint& seen, bool mapped) const;
   void claim_tcp_door(TimePoint now);
-  void dial_to_prove(TimePoint now, Transmit dial);
+  void dial_to_prove(TimePoint now, Transmit dial, TcpFrom from = TcpFrom::listening);
   void on_proved(TimePoint now, const Prover::Proved& proved);
   void on_proof_lost(TimePoint now, const Prover::Lost& lost);
   bool can_dial(const DialOrder& order) const;
@@ -253,6 +254,8 @@ class Overlay::Conductor {
   void look_after_lifetime(TimePoint now);
   void ask_about_nat(const NatAsk& ask);
   bool on_nat_arrival(TimePoint now, const Datagram& datagram);
+  void study_tcp(TimePoint now);
+  bool on_tcp_arrival(const Datagram& datagram);
   void serve_nat();
   void stop_serving_nat();
   std::optional<NodeId> stranger_to(const Peer& asker, const Endpoint& from);
@@ -523,6 +526,7 @@ class Overlay::Conductor {
   NatProbe nat_probe_;
   Behaviour filtering_ = Behaviour::unknown;  // what was known of it when we last looked
   LifetimeProbe lifetime_probe_;
+  std::optional<TcpProbe> tcp_probe_;
   NatService nat_service_;
   std::optional<SocketId> other_port_;  // as a supernode: asked for, if not yet open
   std::optional<TimePoint> ready_by_;   // with a NAT that is known or not

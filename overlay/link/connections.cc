@@ -157,6 +157,12 @@ const Connections::Connection* Connections::find(const NodeId& peer, const Endpo
   return nullptr;
 }
 
+bool Connections::has_gone_to(const IpAddress& address) const {
+  return std::any_of(connections_.begin(), connections_.end(), [&](const auto& entry) {
+    return entry.second.purpose != Purpose::accepted && entry.second.remote.address == address;
+  });
+}
+
 std::size_t Connections::looking(const NodeId& peer) const {
   std::size_t count = 0;
   for (auto entry = by_peer_.lower_bound({peer, 0});

@@ -63,6 +63,8 @@ class Connections {
   const Connection* find(TcpId id) const;
   // The one with this node at this endpoint, opening or open; nothing where there is none.
   const Connection* find(const NodeId& peer, const Endpoint& remote) const;
+  // We have connected to that address, or are about to.
+  bool has_gone_to(const IpAddress& address) const;
   // Attempts to have this node tell how we look.
   std::size_t looking(const NodeId& peer) const;
   std::size_t size() const { return connections_.size(); }
