@@ -92,6 +92,7 @@ Overlay::Conductor::Conductor(OverlayConfig config, const Identity& identity, co
   homes_.set_families(self_.has_family(false), self_.has_family(true));
   tcp_view_.set_local(config_.local_tcp_endpoints);
   nat_probe_.on_local_endpoints(config_.local_endpoints);
+  if (config_.study_tcp) tcp_probe_.emplace(random_.fork());
   for (const Seed& seed : config_.seeds)
     if (seed.id != id()) homes_.add_supernode(now, seed.id, seed.endpoint);
   start_anew(now);

@@ -77,9 +77,10 @@ void Overlay::Conductor::use(TimePoint now, const Connections::Connection& conne
 }
 
 TcpId Overlay::Conductor::connect_to(TimePoint now, const Endpoint& to,
-                                     Connections::Purpose purpose, const NodeId& peer) {
+                                     Connections::Purpose purpose, const NodeId& peer,
+                                     TcpFrom from) {
   prover_.on_sent(now, to.address, Proto::tcp);
-  return connections_.open(now, to, purpose, peer);
+  return connections_.open(now, to, purpose, peer, from);
 }
 
 void Overlay::Conductor::on_tcp_closed(TimePoint now, TcpId id, TcpEnd why) {
@@ -323,6 +324,11 @@ void Overlay::Conductor::hear_of_tcp(TimePoint now, Peer& peer, const Talk& talk
   consider_tcp(now, peer);
 }
 
+bool Overlay::Conductor::may_have_udp(const Peer& peer) const {
+  return !is_udp_blocked() && peer.talk->nat.mapping != Behaviour::blocked &&
+         !peer.paths.best_of(PathKind::direct_udp);
+}
+
 bool Overlay::Conductor::wants_tcp(const Peer& peer) const {
   if (!peer.talk || !peer.talk->connected || leaving_ || has_direct(peer.paths)) return false;
   const Conversation& talk = *peer.talk;
@@ -335,11 +341,13 @@ bool Overlay::Conductor::wants_tcp(const Peer& peer) const {
 
 // Has supernodes tell how our TCP looks from outside, where that is not known. One that is looked
 // at twice, at both of its ports, shows at least whether every connection gets a port of its own.
+// Where these are counted and what was foreseen is used up, one look more tells the next ones.
 void Overlay::Conductor::look_by_tcp(TimePoint now) {
   if (is_supernode() || tcp_view_.has_public() || tcp_view_.local().empty()) return;
-  std::size_t views = tcp_view_.views();
+  const bool once_more = tcp_view_.is_used_up();
+  std::size_t views = once_more ? limits::tcp_views - 1 : tcp_view_.views();
   const auto look = [&](const NodeId& home_id, const Endpoint& at) {
-    if (views >= limits::tcp_views || connections_.find(home_id, at)) return;
+    if (views >= limits::tcp_views || (!once_more && connections_.find(home_id, at))) return;
     if (connect_to(now, at, Connections::Purpose::look, home_id)) ++views;
   };
   const auto homes = homes_.ids();
@@ -366,6 +374,7 @@ void Overlay::Conductor::send_meet(TimePoint now, Peer& peer) {
   Meet meet{tcp_view_.candidates(), nat.mapping, nat.ports, outlet()};
   if (meet.endpoints.size() > max_meet_endpoints) meet.endpoints.resize(max_meet_endpoints);
   if (!send_body(peer, path->route, Area::tcp, encode(meet))) return;
+  tcp_view_.on_told();
   tcp_talk(peer).met = now;
   step(peer.id, "telling it where to connect to by TCP", StepKind::tcp);
   const Duration rtt = path->rtt > Duration{} ? path->rtt : peer.rtt_hint;
@@ -414,7 +423,9 @@ void Overlay::Conductor::pump_tcp_talk(TimePoint now, Peer& peer) {
     bool paid = true;
     for (int i = 0; i < limits::syns_per_attempt; ++i)
       paid = paid && knock_budget_.take(now, to->address);
-    if (!paid || !connect_to(now, *to, Connections::Purpose::punch, peer.id)) continue;
+    // Where ports are counted, one that was tried before keeps its old place.
+    const TcpFrom from = tcp_view_.counts() ? TcpFrom::fresh : TcpFrom::listening_only;
+    if (!paid || !connect_to(now, *to, Connections::Purpose::punch, peer.id, from)) continue;
     ++counters_.tcp_attempts;
     step(peer.id, "connecting by TCP to " + to->to_string(), StepKind::tcp);
   }
@@ -422,12 +433,23 @@ void Overlay::Conductor::pump_tcp_talk(TimePoint now, Peer& peer) {
   tcp.punch.on_timeout(now);
   if (was_trying && tcp.punch.state() == TcpPunch::State::failed) {
     step(peer.id, why_not_direct(peer), StepKind::not_found);
-    tcp.round_gap = std::clamp<Duration>(tcp.round_gap * limits::tcp_round_growth,
-                                         limits::tcp_round_first, limits::tcp_round_last);
-    if (talk.called) tcp.next_round = now + random_.jittered(tcp.round_gap);
+    // The peer says where its NAT has counted to by then.
+    std::erase_if(tcp.candidates, [](const Candidate& c) { return c.how == How::predicted; });
+    if (talk.called && !tcp.next_round)
+      tcp.next_round = now + random_.jittered(limits::tcp_round_first);
   }
-  if (!tcp.next_round || now < *tcp.next_round) return;
+  if (tcp.next_round && now >= *tcp.next_round) start_tcp_round(now, peer);
+}
+
+// The next one is due even if nothing comes of this one, not so much as a Meet.
+void Overlay::Conductor::start_tcp_round(TimePoint now, Peer& peer) {
+  TcpTalk& tcp = *peer.talk->tcp;
   tcp.next_round.reset();
+  if (!wants_tcp(peer)) return;
+  tcp.round_gap = std::clamp<Duration>(
+      std::max(tcp.round_gap, limits::tcp_round_first) * limits::tcp_round_growth,
+      limits::tcp_round_first, limits::tcp_round_last);
+  tcp.next_round = now + random_.jittered(tcp.round_gap);
   tcp.met.reset();
   consider_tcp(now, peer);
 }
@@ -450,6 +472,10 @@ void Overlay::Conductor::on_tcp_path_proved(TimePoint now, Peer& peer, const Rou
   }
   if (talk.tcp) talk.tcp->round_gap = {}, talk.tcp->next_round.reset();
   if (!talk.direct_since) talk.direct_since = now;
+  if (talk.called && may_have_udp(peer)) {
+    talk.next_round = now + random_.jittered(limits::punch_beside_tcp_first);
+    talk.round_gap = limits::punch_beside_tcp_first * limits::punch_beside_tcp_growth;
+  }
   step(peer.id, "a direct path is proved: TCP, " + route.endpoint.to_string(), StepKind::proved);
   if (const auto probe = peer.paths.probe_size(now, route, limits::probe_packet_size))
     send(peer, route, *probe);

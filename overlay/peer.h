@@ -72,7 +72,8 @@ struct Conversation {
   std::optional<Route> announced;  // the path last told to the application
   std::optional<TimePoint> direct_since;
   std::optional<Endpoint> last_direct;
-  std::string lost_why;  // what became of the last direct path
+  std::optional<Route> moved_to;  // where its session speaks from since its NAT dropped a mapping
+  std::string lost_why;           // what became of the last direct path
 
   std::unique_ptr<HardPunch> hard;  // where a NAT picks another port for every destination
   TimePoint hard_begun{};

@@ -77,6 +77,11 @@ inline constexpr Duration punch_patience = 1200ms;  // from the first knock unti
 inline constexpr std::array<Duration, 2> punch_rounds{1500ms, 4s};
 inline constexpr Duration punch_idle_first = 60s;  // while a pair stays relayed
 inline constexpr Duration punch_idle_last = 10min;
+// While it has a direct path by TCP, and both sides' UDP passes: the punch may only have been
+// unlucky, and UDP is the better way. After 2, 8 and 32 s, then every minute.
+inline constexpr Duration punch_beside_tcp_first = 2s;
+inline constexpr int punch_beside_tcp_growth = 4;
+inline constexpr Duration punch_beside_tcp_last = 60s;
 inline constexpr Duration punch_retry_first = 1s;  // after a direct path was lost
 inline constexpr Duration punch_retry_last = 60s;
 // Who has moved tells its peers at once, and again for every home that sees it elsewhere; but no
