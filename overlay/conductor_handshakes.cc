@@ -183,8 +183,9 @@ bool Overlay::Conductor::dial(TimePoint now, Peer& peer, std::optional<Route> ro
                               std::variant<Greet, Registration, Talk> wish) {
   // Stamps only grow. Those by another's clock are counted apart: one node with a wrong clock, or
   // a false one, must not spoil our stamps for everybody else.
-  WallTime& last = peer.clock_offset ? peer.last_stamp : last_stamp_;
-  const auto offset = peer.clock_offset.value_or(std::chrono::milliseconds{0});
+  Peer::Dial& dial = peer.dial();
+  WallTime& last = dial.clock_offset ? dial.last_stamp : last_stamp_;
+  const auto offset = dial.clock_offset.value_or(std::chrono::milliseconds{0});
   last = std::max(wall(now) + offset, last + std::chrono::milliseconds{1});
   const Hello hello{.id = id(), .boot = boot_, .wall = last, .wish = std::move(wish)};
 
@@ -192,9 +193,9 @@ bool Overlay::Conductor::dial(TimePoint now, Peer& peer, std::optional<Route> ro
                                  encode(hello, limits::hello_size), random_);
   touch(peer);
   if (!datagram) return false;
-  peer.dial_route = route;
-  peer.dialled_at = now;
-  peer.tcp_dials = 0;
+  dial.route = route;
+  dial.at = now;
+  dial.by_tcp = 0;
   if (route) transmit(*route, std::move(*datagram));
   return true;
 }
@@ -216,10 +217,10 @@ void Overlay::Conductor::pump_handshake(TimePoint now, Peer& peer) {
   peer.link.on_timeout(now);
   dial_by_tcp(now, peer);
   while (auto datagram = peer.link.poll_resend(now))
-    if (peer.dial_route) transmit(*peer.dial_route, std::move(*datagram));
+    if (peer.dialled().route) transmit(*peer.dialled().route, std::move(*datagram));
   if (peer.link.dial_failed(now)) {
     peer.link.give_up_dial();
-    if (peer.dial_route) on_dial_failed(now, peer, "it did not answer");
+    if (peer.dialled().route) on_dial_failed(now, peer, "it did not answer");
   }
   if (peer.link.wants_rekey(now)) redial(now, peer);
   if (peer.pending && now >= peer.pending->expires) {
@@ -229,7 +230,7 @@ void Overlay::Conductor::pump_handshake(TimePoint now, Peer& peer) {
 }
 
 void Overlay::Conductor::on_dial_failed(TimePoint now, Peer& peer, const std::string& why) {
-  const auto route = std::exchange(peer.dial_route, std::nullopt);
+  const auto route = std::exchange(peer.dial().route, std::nullopt);
   on_mesh_dial_failed(now, peer);
   if (route && !route->relayed()) remember_silence(now, peer.id);
   survey_.on_unreachable(now, peer.id, why);
@@ -253,7 +254,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_handshake2(TimePoint now, con
   const auto payload = peer->link.on_handshake2(now, bytes);
   if (!payload) return Drop::bad_handshake;
   touch(*peer);
-  const auto dialled = std::exchange(peer->dial_route, std::nullopt);
+  const auto dialled = std::exchange(peer->dial().route, std::nullopt);
   const auto welcome = decode_welcome(*payload);
   if (!welcome) {
     peer->link.discard_refused();
@@ -263,7 +264,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_handshake2(TimePoint now, con
 
   if (const auto* refusal = std::get_if<Refusal>(&welcome->answer)) {
     peer->link.discard_refused();
-    peer->dial_route = dialled;
+    peer->dial().route = dialled;
     on_refused(now, *peer, *refusal, welcome->wall);
     return used;
   }
@@ -297,11 +298,12 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_handshake2(TimePoint now, con
 
 void Overlay::Conductor::on_refused(TimePoint now, Peer& peer, const Refusal& refusal,
                                     WallTime its_time) {
-  const auto route = peer.dial_route;
-  if (refusal.reason == RefusalReason::stale && !peer.clock_offset) {
+  const auto route = peer.dialled().route;
+  if (refusal.reason == RefusalReason::stale && !peer.dialled().clock_offset) {
     // Our clocks differ: once more by its own.
-    peer.clock_offset = its_time - wall(now) + std::chrono::milliseconds{1};
-    step(peer.id, "its clock differs from ours by " + std::to_string(peer.clock_offset->count()) +
+    const auto offset = its_time - wall(now) + std::chrono::milliseconds{1};
+    peer.dial().clock_offset = offset;
+    step(peer.id, "its clock differs from ours by " + std::to_string(offset.count()) +
                       " ms; trying by its clock");
     if (homes_.is_dialing(peer.id))
       dial(now, peer, route, registration(now, peer.id));
@@ -331,7 +333,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_cookie(TimePoint now, const R
   if (!peer || !peer->link.dial_awaits(*index)) return Drop::unwanted_handshake;
   auto again = peer->link.on_cookie(now, bytes);
   if (!again) return Drop::bad_handshake;
-  transmit(peer->dial_route.value_or(route), std::move(*again));
+  transmit(peer->dialled().route.value_or(route), std::move(*again));
   return used;
 }
 
