@@ -19,7 +19,32 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_handshake1(TimePoint now, con
     transmit(route, std::move(reply));
     return Drop::no_cookie;
   }
-  return answer(now, route, bytes, nullptr, {});
+  return answer_in_turn(now, route, bytes);
+}
+
+// When many come at once, a few are answered and the others wait for the next turn: what is
+// relayed, and the keepalives of those who are here, go first. Put aside counts as used.
+Overlay::Conductor::Outcome Overlay::Conductor::answer_in_turn(TimePoint now, const Route& route,
+                                                               ByteView bytes) {
+  if (route.relayed()) return answer(now, route, bytes, nullptr, {});  // its lane may be gone later
+  if (handshakes_left_ > 0 && handshakes_waiting_.empty()) {
+    --handshakes_left_;
+    return answer(now, route, bytes, nullptr, {});
+  }
+  if (handshakes_waiting_.size() >= limits::handshakes_waiting) return Drop::handshake_queue;
+  handshakes_waiting_.push_back({route, to_bytes(bytes)});
+  return used;
+}
+
+void Overlay::Conductor::answer_waiting(TimePoint now) {
+  for (int left = limits::handshakes_in_a_turn; left > 0 && !handshakes_waiting_.empty(); --left) {
+    const WaitingHandshake next = std::move(handshakes_waiting_.front());
+    handshakes_waiting_.pop_front();
+    const Outcome outcome = answer(now, next.route, next.bytes, nullptr, {});
+    if (!outcome) continue;
+    --counters_.datagrams_used;
+    counters_.drop(*outcome);
+  }
 }
 
 Overlay::Conductor::Outcome Overlay::Conductor::answer(TimePoint now, const Route& route,
