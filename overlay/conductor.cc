@@ -320,6 +320,7 @@ WallTime Overlay::Conductor::wall(TimePoint now) const {
 
 void Overlay::Conductor::on_timeout(TimePoint now) {
   now_ = now;
+  answer_waiting(now);
   while (const Peer* due = timers_.pop_due(now)) touched_.insert(due->id);
   relay_.on_timeout(now);
   while (const auto leaf = registrar_.poll_expired(now))
@@ -345,6 +346,7 @@ void Overlay::Conductor::on_timeout(TimePoint now) {
 }
 
 std::optional<TimePoint> Overlay::Conductor::next_timeout() const {
+  if (!handshakes_waiting_.empty()) return now_;
   std::optional<TimePoint> next = timers_.next();
   next = earlier(next, relay_.next_timeout());
   next = earlier(next, registrar_.next_timeout());

@@ -165,6 +165,8 @@ class Overlay::Conductor {
 
   // --- conductor_handshakes.cc ---
   Outcome on_handshake1(TimePoint now, const Route& route, ByteView bytes);
+  Outcome answer_in_turn(TimePoint now, const Route& route, ByteView bytes);
+  void answer_waiting(TimePoint now);
   // `introduction`: it came through this home, not from its sender's own address.
   Outcome answer(TimePoint now, const Route& route, ByteView bytes,
                  const Introduction* introduction, const NodeId& home);
@@ -479,6 +481,12 @@ class Overlay::Conductor {
   Stamps stamps_;
   CookieMint cookies_;
   TokenBucket handshake_load_;
+  struct WaitingHandshake {
+    Route route;
+    Bytes bytes;
+  };
+  std::deque<WaitingHandshake> handshakes_waiting_;
+  int handshakes_left_ = 0;  // to be answered in this turn
   std::deque<NodeId> unconfirmed_;
   std::deque<NodeId> greeted_;  // guests, the oldest first
   RateLimiter<NodeId> new_records_;

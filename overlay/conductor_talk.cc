@@ -150,7 +150,7 @@ void Overlay::Conductor::on_welcome_to_talk(TimePoint now, Peer& peer, const Rou
   talk.call.on_answered();
   talk.candidates = knockable(answer.candidates, self_.local());
   talk.nat = answer.nat;
-  if (answer.sessions == 0) drop_open_sessions(now, peer, peer.dialled_at);
+  if (answer.sessions == 0) drop_open_sessions(now, peer, peer.dialled().at);
   if (route.relayed()) talk.introduced_by = lanes_.at(route.lane).home;
   on_connected(now, peer);
   if (route.relayed() && !peer.paths.best_of(PathKind::direct_udp))

@@ -27,6 +27,10 @@ inline constexpr std::size_t remembered_stamps = 4096;
 // Above this rate a cookie is asked for before any X25519: a quarter of what one core can answer.
 inline constexpr double handshakes_per_second = 1200;
 inline constexpr double handshake_burst = 2400;
+// One costs a quarter of a millisecond to answer, and whatever is relayed waits behind it. So many
+// are answered in a turn; the others wait, and more than are answered within a resend need not.
+inline constexpr int handshakes_in_a_turn = 4;
+inline constexpr std::size_t handshakes_waiting = 1024;
 // Keys are renewed hourly, and long before a counter could come near its end.
 inline constexpr Duration rekey_after = 1h;
 inline constexpr std::uint64_t rekey_after_messages = 1ull << 40;
