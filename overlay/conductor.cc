@@ -233,6 +233,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_message(TimePoint now, Peer& 
     on_samples(now, peer, *samples);
     return used;
   }
+  if (const auto* gone = std::get_if<HomeGone>(&message)) return on_home_gone(now, peer, *gone);
   if (const auto* refusal = std::get_if<Refusal>(&message)) return on_refusal(now, peer, *refusal);
   if (const auto* registration = std::get_if<Registration>(&message))
     return on_new_record(now, peer, *registration);

@@ -205,6 +205,8 @@ class Overlay::Conductor {
   std::vector<Whereabouts> others_with_room(const NodeId& leaf) const;
   void turned_away(TimePoint now, const NodeId& by, const Refusal& refusal);
   Outcome on_refusal(TimePoint now, Peer& peer, const Refusal& refusal);
+  Outcome on_home_gone(TimePoint now, const Peer& by, const HomeGone& gone);
+  void warn_leaves_of(const NodeId& gone);
 
   // --- conductor_network.cc ---
   void doubt_everything(TimePoint now);

@@ -179,7 +179,7 @@ void Overlay::Conductor::on_confirmed(TimePoint now, Peer& peer, const Route& ro
     peer.paths.prove(now, route, traits_of(peer, route), peer.link.handshake_rtt());
     on_path_proved(now, peer, route);
   }
-  if (peer.is_leaf) send_samples(now, peer);
+  if (peer.is_leaf) look_after_leaf(now, peer);
 }
 
 // Many may have asked while there was room: it is now that the places are given.

@@ -180,6 +180,8 @@ void Overlay::Conductor::on_mesh_event(TimePoint now, const MeshEvent& event) {
                                                    dropped.why == Departure::gone,
                                                    to_string(dropped.why)});
                    if (placement_.remove(*dropped.record)) keeper_.on_left(now, *dropped.record);
+                   if (dropped.why == Departure::gone || dropped.why == Departure::left)
+                     warn_leaves_of(dropped.record->record().id);
                  },
                  [&](const Joined& joined) {
                    step({}, "joined the mesh of " + std::to_string(joined.members) + " supernodes");
@@ -315,6 +317,9 @@ void Overlay::Conductor::worry_about_homes(TimePoint now, Peer& home) {
     home.alarmed = false;
     return;
   }
+  // One lost answer is nothing to ask everybody for.
+  const Path* late = home.paths.best();
+  if (late && !late->doubted()) return;
   if (std::exchange(home.alarmed, true)) return;
   for (const NodeId& other_id : homes_.ids()) {
     Peer* other = other_id == home.id ? nullptr : find(other_id);

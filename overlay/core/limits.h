@@ -145,7 +145,14 @@ inline constexpr std::size_t samples = 16;           // supernodes a home tells 
 // Until it is known how long the NAT remembers, one home or another is asked so often: that is how
 // long it takes to notice that all of them died. Afterwards a third of a keepalive is.
 inline constexpr Duration home_watch = 5s;
-inline constexpr Duration lease = 90s;  // a leaf not heard of for this long is forgotten
+// A leaf not heard of for this long is forgotten: the longest keepalive, jitter included, and half
+// as long again.
+inline constexpr Duration lease = 150s;
+// A home whose death another one tells of is asked within this, and no more often than that: a home
+// may have thousands of leaves in common with the dead, and must not have us knock at anybody.
+inline constexpr Duration home_gone_spread = 2s;
+inline constexpr Duration home_gone_pause = 5s;
+inline constexpr std::size_t warned_at_once = 4096;
 inline constexpr Duration home_retry_first = 1s;
 inline constexpr Duration home_retry_last = 5min;
 // Without any sound home one more is dialled every home_stagger, to so many at once.
@@ -175,7 +182,7 @@ inline constexpr double introductions_per_forwarder = 200;  // a second, from on
 // How often a leaf is told of other supernodes, with its keepalives: while it has too few homes,
 // and once it has enough.
 inline constexpr Duration samples_soon = 10s;
-inline constexpr Duration samples_rarely = 30min;
+inline constexpr Duration samples_rarely = 6h;
 
 // --- relay ---
 

@@ -40,6 +40,7 @@ class Registrar {
   std::size_t size() const { return leaves_->size(); }
   // In no order; `place` < size(). Others have other places once one is removed.
   const NodeId& at(std::size_t place) const { return (*leaves_)[place].id; }
+  const RecordPtr& record_at(std::size_t place) const { return (*leaves_)[place].record; }
   std::vector<NodeId> ids() const;
   RecordPtr record_of(const NodeId& leaf) const;
   // How many to take in at this moment.
