@@ -108,13 +108,15 @@ class Overlay::Conductor {
   const NodeId& id() const { return identity_.id(); }
   const Counters& counters() const { return counters_; }
   OverlayStatus status(TimePoint now) const;
-  std::optional<PeerStatus> peer(TimePoint now, const NodeId& id) const;
+  std::optional<PeerStatus> peer(const NodeId& id) const;
   const Story* story(const NodeId& id) const { return stories_.find(id); }
   std::vector<Seed> supernodes(std::size_t most) const;
 
   Bytes peer_book() const { return book_.save(); }
   std::uint64_t peer_book_version() const { return book_version_; }
   std::size_t supernodes_remembered() const { return book_.size(); }
+  Bytes kept_proof() const;
+  std::uint64_t kept_proof_version() const { return proof_version_; }
 
  private:
   // What became of a datagram: used, or dropped for this reason.
@@ -163,6 +165,8 @@ class Overlay::Conductor {
 
   // --- conductor_handshakes.cc ---
   Outcome on_handshake1(TimePoint now, const Route& route, ByteView bytes);
+  Outcome answer_in_turn(TimePoint now, const Route& route, ByteView bytes);
+  void answer_waiting(TimePoint now);
   // `introduction`: it came through this home, not from its sender's own address.
   Outcome answer(TimePoint now, const Route& route, ByteView bytes,
                  const Introduction* introduction, const NodeId& home);
@@ -185,6 +189,7 @@ class Overlay::Conductor {
   void on_registered(TimePoint now, Peer& peer, const Route& route, const Endpoint& observed);
   void on_home_pong(TimePoint now, Peer& peer, const Route& route, const Pong& pong);
   void dismiss_home(TimePoint now, Peer& peer);
+  Duration home_watch(Duration keepalive) const;
   void spread_keepalives(TimePoint now, Peer& peer, const Route& route);
   void lose_home(TimePoint now, Peer& peer, const std::string& why);
   void lose_leaf(TimePoint now, Peer& peer);
@@ -200,6 +205,8 @@ class Overlay::Conductor {
   std::vector<Whereabouts> others_with_room(const NodeId& leaf) const;
   void turned_away(TimePoint now, const NodeId& by, const Refusal& refusal);
   Outcome on_refusal(TimePoint now, Peer& peer, const Refusal& refusal);
+  Outcome on_home_gone(TimePoint now, const Peer& by, const HomeGone& gone);
+  void warn_leaves_of(const NodeId& gone);
 
   // --- conductor_network.cc ---
   void doubt_everything(TimePoint now);
@@ -225,6 +232,7 @@ class Overlay::Conductor {
 
   // --- conductor_roles.cc ---
   bool seeks_proof() const;
+  void start_anew(TimePoint now);
   Outcome on_dialback(TimePoint now, const Datagram& datagram);
   Outcome on_proof(TimePoint now, Peer& from, const Route& route, ByteView body);
   void help_to_prove(TimePoint now, Peer& asker, const Route& route, const ProveRequest& request);
@@ -306,6 +314,7 @@ class Overlay::Conductor {
   void on_directory_message(TimePoint now, const NodeId& from, const DirectoryMessage& message);
   void pump_directory(TimePoint now);
   void seek(TimePoint now, const NodeId& caller, const Introduce& introduce);
+  void introduce_those_waiting(TimePoint now, const NodeId& leaf);
   void on_own_finding(TimePoint now, const Lookup::Finding& finding);
   void on_finding(TimePoint now, const Lookup::Finding& finding);
   void forward(TimePoint now, const NodeId& caller, const Introduce& introduce, const NodeId& home);
@@ -340,7 +349,7 @@ class Overlay::Conductor {
   void knock(TimePoint now, Peer& peer);
   void pump_talk(TimePoint now, Peer& peer);
   void recall(TimePoint now, Peer& peer);
-  void announce_path(TimePoint now, Peer& peer);
+  void announce_path(Peer& peer);
   void end_talk(TimePoint now, Peer& peer, const std::string& why);
   Paths::Traits traits_of(const Peer& peer, const Route& route) const;
   Method method_of(const Peer& peer, const Endpoint& endpoint) const;
@@ -387,7 +396,7 @@ class Overlay::Conductor {
   void pump_events(TimePoint now, Peer& peer, SessionSlot& slot);
   void index_ids(Peer& peer, SessionSlot& slot);
   void unindex(SessionSlot& slot);
-  void try_header(TimePoint now, StreamId number, Stream& stream);
+  void try_header(StreamId number, Stream& stream);
   void close_stream(StreamId number, const std::string& why);
   void close_slot(TimePoint now, SessionSlot& slot, const std::string& why);
   void drop_open_sessions(TimePoint now, Peer& peer, TimePoint since);
@@ -474,6 +483,12 @@ class Overlay::Conductor {
   Stamps stamps_;
   CookieMint cookies_;
   TokenBucket handshake_load_;
+  struct WaitingHandshake {
+    Route route;
+    Bytes bytes;
+  };
+  std::deque<WaitingHandshake> handshakes_waiting_;
+  int handshakes_left_ = 0;  // to be answered in this turn
   std::deque<NodeId> unconfirmed_;
   std::deque<NodeId> greeted_;  // guests, the oldest first
   RateLimiter<NodeId> new_records_;
@@ -513,6 +528,7 @@ class Overlay::Conductor {
   RateLimiter<IpAddress> survey_rate_;
   TokenBucket survey_load_;
   std::set<Endpoint> proved_;
+  std::uint64_t proof_version_ = 0;  // of what kept_proof() gives
   std::set<Endpoint> proved_by_tcp_;
   std::map<TcpId, Bytes> tcp_dials_;  // what is to be said when the connection stands
   NodeId seen_by_;                    // the supernode whose view of our address counts

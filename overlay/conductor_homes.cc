@@ -1,5 +1,7 @@
 // Registration and introduction: the leaf that seeks homes and is introduced, the supernode that
 // takes leaves in and introduces them.
+#include <algorithm>
+
 #include "overlay/conductor.h"
 #include "protocol/record.h"
 
@@ -54,6 +56,7 @@ void Overlay::Conductor::announce_record(TimePoint now) {
 void Overlay::Conductor::announce_again(TimePoint now, Peer& home) {
   if (!homes_.is_home(home.id) || homes_.sound() < limits::homes_per_leaf) return;
   if (announced_.record.empty() || now - announced_at_ < limits::samples_soon / 2) return;
+  announced_at_ = now;
   send(home, announced_);
 }
 
@@ -70,6 +73,19 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_refusal(TimePoint now, Peer& 
   lose_home(now, peer, "it has no room after all");
   turned_away(now, peer.id, refusal);
   touch(peer);
+  return used;
+}
+
+// Another of our homes is gone, as this one has heard. We ask it ourselves, and not all leaves of
+// the dead at once; nobody makes us ask more than now and then.
+Overlay::Conductor::Outcome Overlay::Conductor::on_home_gone(TimePoint now, const Peer& by,
+                                                             const HomeGone& gone) {
+  if (!homes_.is_home(by.id) || !homes_.is_home(gone.home)) return Drop::unexpected;
+  Peer* home = find(gone.home);
+  const Path* path = home ? home->paths.best() : nullptr;
+  if (!path || now - path->last_ping < limits::home_gone_pause) return Drop::quota;
+  home->paths.keep_alive_at(now, path->route, now + random_.upto(limits::home_gone_spread));
+  touch(*home);
   return used;
 }
 
@@ -119,22 +135,27 @@ void Overlay::Conductor::dismiss_home(TimePoint now, Peer& peer) {
   touch(peer);
 }
 
+// For how long nobody among the homes may be asked anything: so long the death of all of them goes
+// unnoticed. With fewer homes than there should be each is asked more often.
+Duration Overlay::Conductor::home_watch(Duration keepalive) const {
+  const Duration turn = keepalive / static_cast<std::int64_t>(limits::homes_per_leaf);
+  return nat_probe_.report().udp.lifetime ? turn : std::min(turn, limits::home_watch);
+}
+
 // Homes take turns, so that the death of all of them is noticed by the first whose turn it is, and
 // not by the last.
 void Overlay::Conductor::spread_keepalives(TimePoint now, Peer& peer, const Route& route) {
   const Path* path = peer.paths.find(route);
-  const std::size_t homes = homes_.sound();
-  if (!path || !path->keepalive || homes < 2) return;
-  const Duration interval = *path->keepalive;
+  if (!path || !path->keepalive) return;
+  const Duration watch = home_watch(*path->keepalive);
   TimePoint latest = now;
   for (const NodeId& other_id : homes_.ids()) {
     const Peer* other = other_id == peer.id ? nullptr : find(other_id);
     const Path* its_path = other ? other->paths.best() : nullptr;
     if (its_path && its_path->next_ping) latest = std::max(latest, *its_path->next_ping);
   }
-  const TimePoint turn = std::clamp(latest + interval / static_cast<std::int64_t>(homes),
-                                    now + interval * 7 / 10, now + interval);
-  peer.paths.keep_alive_at(now, route, turn - random_.upto(interval / 20));
+  const TimePoint turn = std::min(latest + watch, now + *path->keepalive);
+  peer.paths.keep_alive_at(now, route, turn - random_.upto(watch / 10));
 }
 
 void Overlay::Conductor::lose_home(TimePoint now, Peer& peer, const std::string& why) {
@@ -211,7 +232,21 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_new_record(TimePoint now, Pee
   if (!record || (*record)->record().id != leaf.id) return Drop::undecodable;
   registrar_.admit(now, leaf.id, *record);
   keep_record(now, *record);
+  introduce_those_waiting(now, leaf.id);
   return used;
+}
+
+// Their own keepalives would tell them too, a minute later. Where they are very many some wait for
+// that.
+void Overlay::Conductor::warn_leaves_of(const NodeId& gone) {
+  std::size_t warned = 0;
+  for (std::size_t place = 0; place < registrar_.size(); ++place) {
+    const auto& homes = registrar_.record_at(place)->record().homes;
+    if (std::find(homes.begin(), homes.end(), gone) == homes.end()) continue;
+    Peer* leaf = find(registrar_.at(place));
+    if (leaf) send(*leaf, HomeGone{gone});
+    if (++warned == limits::warned_at_once) return;
+  }
 }
 
 // Holders take a record only from a home that it names. The one in a registration was signed before

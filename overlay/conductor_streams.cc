@@ -148,13 +148,14 @@ Overlay::Conductor::Outcome Overlay::Conductor::accept_session(TimePoint now, co
   return used;
 }
 
-// Time stands still for sessions that have no way out. QUIC would wait twice as long after each
-// question into the dark, and go on waiting when there is a way again; so what was overdue is then
-// sent at once. Not for ever: a session that has stood still for its idle timeout ends.
+// Time stands still for sessions that have no way out, or none yet: until the peer has answered,
+// all that can be done is done by the introduction. QUIC would wait twice as long after each
+// question into the dark, and go on waiting when there is a way; so what was overdue is then sent
+// at once. Not for ever: a session that has stood still for its idle timeout ends.
 bool Overlay::Conductor::is_stranded(TimePoint now, Peer& peer) {
   Conversation& talk = *peer.talk;
   const Path* path = peer.paths.best();
-  const bool way = path ? !path->doubted() : talk.provisional.has_value();
+  const bool way = path && !path->doubted();
   if (way || talk.sessions.empty())
     talk.stranded_since.reset();
   else if (!talk.stranded_since)
@@ -215,7 +216,7 @@ void Overlay::Conductor::pump_events(TimePoint now, Peer& peer, SessionSlot& slo
                      if (stream->second.announced)
                        events_.push_back(StreamReadable{number});
                      else
-                       try_header(now, number, stream->second);
+                       try_header(number, stream->second);
                    },
                    [&](const session_event::Writable& writable) {
                      if (const StreamId number = number_of(writable.id))
@@ -354,7 +355,7 @@ Result<StreamId> Overlay::Conductor::open_stream(TimePoint now, const NodeId& id
 }
 
 // A stream that the peer opened says first what it is for.
-void Overlay::Conductor::try_header(TimePoint now, StreamId number, Stream& stream) {
+void Overlay::Conductor::try_header(StreamId number, Stream& stream) {
   auto chunk = stream.slot->session->read(stream.id, most_head - stream.head.size());
   append(stream.head, chunk.bytes);
   const auto parsed = decode_stream_header(stream.head);
@@ -371,7 +372,6 @@ void Overlay::Conductor::try_header(TimePoint now, StreamId number, Stream& stre
   stream.at_end = chunk.fin;
   events_.push_back(StreamOpened{number, stream.peer, std::move((*parsed)->header)});
   events_.push_back(StreamReadable{number});
-  (void)now;
 }
 
 void Overlay::Conductor::after_stream_call(TimePoint now, const NodeId& id) {

@@ -150,7 +150,7 @@ void Overlay::Conductor::on_welcome_to_talk(TimePoint now, Peer& peer, const Rou
   talk.call.on_answered();
   talk.candidates = knockable(answer.candidates, self_.local());
   talk.nat = answer.nat;
-  if (answer.sessions == 0) drop_open_sessions(now, peer, peer.dialled_at);
+  if (answer.sessions == 0) drop_open_sessions(now, peer, peer.dialled().at);
   if (route.relayed()) talk.introduced_by = lanes_.at(route.lane).home;
   on_connected(now, peer);
   if (route.relayed() && !peer.paths.best_of(PathKind::direct_udp))
@@ -411,7 +411,7 @@ void Overlay::Conductor::pump_talk(TimePoint now, Peer& peer) {
   if (talk.next_round && now >= *talk.next_round) start_round(now, peer);
 
   recall(now, peer);
-  announce_path(now, peer);
+  announce_path(peer);
 
   const bool in_use = std::any_of(talk.sessions.begin(), talk.sessions.end(), [](const auto& slot) {
     return slot->session->open_streams() > 0;
@@ -447,8 +447,7 @@ void Overlay::Conductor::recall(TimePoint now, Peer& peer) {
   while (const auto home = talk.call.poll_ask(now)) ask_home(now, peer, *home);
 }
 
-void Overlay::Conductor::announce_path(TimePoint now, Peer& peer) {
-  (void)now;
+void Overlay::Conductor::announce_path(Peer& peer) {
   Conversation& talk = *peer.talk;
   if (!talk.connected) return;
   const Path* best = peer.paths.best();

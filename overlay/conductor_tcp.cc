@@ -67,12 +67,13 @@ void Overlay::Conductor::use(TimePoint now, const Connections::Connection& conne
   Peer* peer = find(connection.peer);
   const bool dials = connection.purpose == Connections::Purpose::dial;
   const bool punches = connection.purpose == Connections::Purpose::punch;
-  if (!peer || (dials && !(peer->link.dialing() && peer->dial_route)) || (punches && !peer->talk))
+  if (!peer || (dials && !(peer->link.dialing() && peer->dialled().route)) ||
+      (punches && !peer->talk))
     return connections_.close(connection.id);
   touch(*peer);
   step(peer->id, "connected by TCP to " + connection.remote.to_string(), StepKind::tcp);
   if (!dials) return peer->paths.add(now, route, traits_of(*peer, route));
-  peer->dial_route = route;
+  peer->dial().route = route;
   transmit(route, peer->link.dial_datagram());
 }
 
@@ -100,8 +101,8 @@ void Overlay::Conductor::on_connection_gone(TimePoint now, const Connections::Co
        StepKind::tcp);
   if (was.purpose == Connections::Purpose::punch && !was.open && peer->talk && peer->talk->tcp)
     peer->talk->tcp->punch.on_ended(now, was.remote, why);
-  if (peer->dial_route && peer->dial_route->connection == was.id)
-    peer->dial_route = Route{.endpoint = supernode_endpoint(peer->id).value_or(was.remote)};
+  if (const auto& dialled = peer->dialled().route; dialled && dialled->connection == was.id)
+    peer->dial().route = Route{.endpoint = supernode_endpoint(peer->id).value_or(was.remote)};
   peer->paths.remove_connection(was.id);
 }
 
@@ -137,7 +138,7 @@ bool Overlay::Conductor::is_udp_blocked() const {
   const auto homes = homes_.ids();
   return std::any_of(homes.begin(), homes.end(), [&](const NodeId& home_id) {
     const Peer* home = find(home_id);
-    return home && home->udp_trial.failed;
+    return home && home->dialled().udp_trial.failed;
   });
 }
 
@@ -159,28 +160,29 @@ Outlet Overlay::Conductor::outlet() const {
 // When the handshake under way is to be tried by TCP as well.
 std::optional<TimePoint> Overlay::Conductor::tcp_dial_due(const Peer& peer) const {
   if (is_supernode() || leaving_ || tcp_view_.local().empty()) return {};
-  if (!peer.link.dialing() || !peer.dial_route) return {};
-  if (peer.tcp_dials > 1 || peer.paths.best()) return {};
-  const Route& route = *peer.dial_route;
+  const Peer::Dial& dial = peer.dialled();
+  if (!peer.link.dialing() || !dial.route) return {};
+  if (dial.by_tcp > 1 || peer.paths.best()) return {};
+  const Route& route = *dial.route;
   const auto known = supernode_endpoint(peer.id);
   if (!known || route.relayed() || (route.proto == Proto::udp && route.endpoint != *known))
     return {};
-  if (peer.tcp_dials == 1 && known->port == limits::https_port) return {};
+  if (dial.by_tcp == 1 && known->port == limits::https_port) return {};
   const Outlet lets_out = outlet();
-  if (lets_out == Outlet::tcp_443) return peer.dialled_at;
-  const int earlier_ways = peer.tcp_dials + (lets_out == Outlet::tcp ? 0 : 1);
-  return peer.dialled_at + earlier_ways * limits::tcp_stagger;
+  if (lets_out == Outlet::tcp_443) return dial.at;
+  const int earlier_ways = dial.by_tcp + (lets_out == Outlet::tcp ? 0 : 1);
+  return dial.at + earlier_ways * limits::tcp_stagger;
 }
 
 void Overlay::Conductor::dial_by_tcp(TimePoint now, Peer& peer) {
   for (auto due = tcp_dial_due(peer); due && now >= *due; due = tcp_dial_due(peer)) {
     Endpoint to = *supernode_endpoint(peer.id);
-    if (peer.tcp_dials++ > 0) to.port = limits::https_port;
+    if (peer.dial().by_tcp++ > 0) to.port = limits::https_port;
     step(peer.id, "trying " + to.to_string() + " by TCP", StepKind::tcp);
     connect_to(now, to, Connections::Purpose::dial, peer.id);
   }
-  if (!peer.link.dialing() && peer.tcp_dials > 0) {
-    peer.tcp_dials = 0;
+  if (!peer.link.dialing() && peer.dialled().by_tcp > 0) {
+    peer.dial().by_tcp = 0;
     connections_.close_all_of(peer.id, Connections::Purpose::dial);
   }
 }
@@ -224,7 +226,7 @@ void Overlay::Conductor::tend_connections(TimePoint now, Peer& peer) {
   const bool by_tcp = best && best->kind() == PathKind::direct_tcp;
   const bool is_home = homes_.is_home(peer.id);
   if (!by_tcp || !is_home) {
-    peer.udp_trial = {};
+    if (peer.dialled().udp_trial.gap > Duration{}) peer.dial().udp_trial = {};
   } else {
     try_udp(now, peer, Path(*best));
     judge_udp(now, peer);
@@ -244,7 +246,7 @@ void Overlay::Conductor::tend_connections(TimePoint now, Peer& peer) {
 }
 
 void Overlay::Conductor::try_udp(TimePoint now, Peer& home, const Path& by_tcp) {
-  Peer::UdpTrial& trial = home.udp_trial;
+  Peer::UdpTrial& trial = home.dial().udp_trial;
   if (trial.again && now < *trial.again) return;
   if (!trial.again)
     trial.judged_at = now + std::max<Duration>(limits::udp_patience, 2 * by_tcp.rtt);
@@ -260,7 +262,7 @@ void Overlay::Conductor::try_udp(TimePoint now, Peer& home, const Path& by_tcp) 
 
 // One datagram that is lost or late makes TCP the quicker way, and no more than that.
 void Overlay::Conductor::judge_udp(TimePoint now, Peer& home) {
-  Peer::UdpTrial& trial = home.udp_trial;
+  Peer::UdpTrial& trial = home.dial().udp_trial;
   if (!trial.judged_at || now < *trial.judged_at) return;
   trial.judged_at.reset();
   trial.failed = true;
@@ -455,7 +457,8 @@ void Overlay::Conductor::start_tcp_round(TimePoint now, Peer& peer) {
 }
 
 std::optional<TimePoint> Overlay::Conductor::next_tcp_timeout(const Peer& peer) const {
-  auto next = earlier(tcp_dial_due(peer), earlier(peer.udp_trial.again, peer.udp_trial.judged_at));
+  const Peer::UdpTrial& trial = peer.dialled().udp_trial;
+  auto next = earlier(tcp_dial_due(peer), earlier(trial.again, trial.judged_at));
   if (peer.talk && peer.talk->tcp)
     next = earlier(next, earlier(peer.talk->tcp->punch.next_timeout(), peer.talk->tcp->next_round));
   return next;

@@ -335,7 +335,7 @@ TEST(KnowingTheNat, TakesAboutFortyPacketsAndThenHardlyAny) {
   EXPECT_LE(at_first, 40u);
   town.world.run_for(15s);  // before the lifetime is looked for
   const auto before = sent();
-  EXPECT_LE(before - at_first, 12u);
+  EXPECT_LE(before - at_first, 15u) << "three of them keepalives";
 }
 
 }  // namespace

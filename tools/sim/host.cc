@@ -161,14 +161,16 @@ void Host::start() {
 void Host::restart() {
   crash();
   peer_book_.clear();
-  restart_with_peer_book();
+  kept_proof_.clear();
+  restart_with_state();
 }
 
-void Host::restart_with_peer_book() {
+void Host::restart_with_state() {
   started_ = true;
   crash();
   OverlayConfig config;
   config.peer_book = peer_book_;
+  config.kept_proof = kept_proof_;
   config.role = kind_ == Kind::supernode ? Role::supernode : Role::leaf;
   config.seeds = world_.seeds_for(*this);
   config.local_endpoints = local_endpoints();
@@ -186,6 +188,7 @@ void Host::crash() {
   if (!overlay_) return;
   world_.note(*this, "crashes");
   peer_book_ = overlay_->peer_book();
+  kept_proof_ = overlay_->kept_proof();
   overlay_.reset();
   ports_.clear();
   tcp_.forget_everything();
@@ -536,7 +539,7 @@ std::vector<std::string> Host::inbox() const {
 }
 
 PeerStatus Host::path_to(const Host& peer) const {
-  const auto status = overlay_ ? overlay_->peer(now(), peer.id()) : std::nullopt;
+  const auto status = overlay_ ? overlay_->peer(peer.id()) : std::nullopt;
   return status ? *status : PeerStatus{};
 }
 

@@ -15,7 +15,7 @@ from itertools import permutations
 
 from .compiled import compiled
 from .model import NAT_KINDS, Link, Node, Site, as_link, rate_bits
-from .netns import LabError, alive, end_pids, in_netns, ip_batch, load_rules, namespaces, offload_off, run, start_time, sysctl
+from .netns import LabError, alive, end_pids, in_netns, ip_batch, load_rules, namespaces, offload_off, one_cpu, run, start_time, sysctl
 from .rules import host_firewall, router_rules
 from .state import STATE_DIR, abandoned, read_state, sweep, wipe, write_state
 
@@ -164,6 +164,14 @@ class Lab:
                  "addr add fe80::1/64 dev %s nodad\nroute add %s dev %s\n"
                  % (upif, ipaddress.ip_interface(node.ip6 + "/64").network, upif))
         self._apply_link(node, link, fresh=True)
+        if up.kind == "cgn":
+            self._one_at_a_time(self.sites[up.site])
+
+    def _one_at_a_time(self, s):
+        """A router that keeps maps of its own looks whether a port is free and takes it in two steps: no two packets
+        from inside may be at that at once, or two hosts share a port."""
+        if s.keeps_maps():
+            one_cpu(self.nodes[s.gw].ns, "lan[0-9]*" if s.is_cgn else "p[0-9]*")
 
     def _cgn_gw(self, cgn_node):
         return str(next(ipaddress.ip_network(self.sites[cgn_node.site].lan).hosts()))
@@ -418,6 +426,7 @@ class Lab:
                  % (node.ip6, s.lan6.replace("::/64", "::1")))
         else:
             node.ip6 = ""
+        self._one_at_a_time(s)
         s.hosts.append(node.name)
 
     # ---- public API: using -----------------------------------------------------
@@ -542,6 +551,7 @@ class Lab:
                 sysctl(self.nodes[s.gw].ns, net__netfilter__nf_conntrack_udp_timeout=t or 30,
                         net__netfilter__nf_conntrack_udp_timeout_stream=t or 120)
             self.flush(site)
+            self._one_at_a_time(s)
             self._save()
 
     def move(self, host, site):
