@@ -90,6 +90,12 @@ Nat Nat::with_lifetime(Duration how_long) const {
   return changed;
 }
 
+Nat Nat::with_absolute_lifetime(Duration how_long) const {
+  Nat changed = *this;
+  changed.absolute = how_long;
+  return changed;
+}
+
 Nat Nat::with_poisoning() const {
   Nat changed = *this;
   changed.poisonable = true;
@@ -115,9 +121,9 @@ std::optional<Endpoint> NatBox::outbound(TimePoint now, const Endpoint& inside,
   // A flow that was pushed off its usual port has a mapping of its own and stays there.
   Mapping* mapping = find(now, {inside, remote});
   if (!mapping) mapping = find(now, key_for(inside, remote));
-  if (!mapping) mapping = create(key_for(inside, remote), choose_outside(now, inside));
+  if (!mapping) mapping = create(now, key_for(inside, remote), choose_outside(now, inside));
   if (mapping && taken_by_router(now, *mapping, remote))
-    mapping = create({inside, remote}, random_outside(now, first_port, port_count));
+    mapping = create(now, {inside, remote}, random_outside(now, first_port, port_count));
   if (!mapping) return std::nullopt;
 
   if (mapping->sent.size() >= remotes_kept)
@@ -173,8 +179,9 @@ NatBox::Mapping* NatBox::find(TimePoint now, const Key& key) {
   if (found == mappings_.end()) return nullptr;
 
   const auto& sent = found->second.sent;
-  if (std::any_of(sent.begin(), sent.end(),
-                  [&](const auto& entry) { return fresh(now, entry.second); }))
+  const bool ended = nat_.absolute && now - found->second.made >= *nat_.absolute;
+  if (!ended && std::any_of(sent.begin(), sent.end(),
+                            [&](const auto& entry) { return fresh(now, entry.second); }))
     return &found->second;
 
   by_outside_.erase(found->second.outside);
@@ -182,11 +189,12 @@ NatBox::Mapping* NatBox::find(TimePoint now, const Key& key) {
   return nullptr;
 }
 
-NatBox::Mapping* NatBox::create(const Key& key, std::optional<Endpoint> outside) {
+NatBox::Mapping* NatBox::create(TimePoint now, const Key& key, std::optional<Endpoint> outside) {
   if (!outside) return nullptr;
   by_outside_[*outside] = key;
   Mapping& mapping = mappings_[key];
   mapping.outside = *outside;
+  mapping.made = now;
   return &mapping;
 }
 

@@ -23,11 +23,12 @@ struct Nat {
   Behaviour mapping = Behaviour::endpoint_independent;
   Behaviour filtering = Behaviour::address_port_dependent;
   Ports ports = Ports::preserved;
-  std::uint16_t delta = 1;         // between two new mappings, when sequential
-  std::uint16_t block_size = 512;  // ports of each inside address, when block
-  Duration lifetime = 120s;        // RFC 4787 REQ-5 asks for no less; many give 30 s
-  bool hairpins = false;           // inside hosts reach one another by outside endpoints (REQ-9)
-  bool inbound_refreshes = false;  // what arrives keeps a mapping alive too (REQ-6, MAY)
+  std::uint16_t delta = 1;           // between two new mappings, when sequential
+  std::uint16_t block_size = 512;    // ports of each inside address, when block
+  Duration lifetime = 120s;          // RFC 4787 REQ-5 asks for no less; many give 30 s
+  std::optional<Duration> absolute;  // a mapping ends so long after it was made, used or not
+  bool hairpins = false;             // inside hosts reach one another by outside endpoints (REQ-9)
+  bool inbound_refreshes = false;    // what arrives keeps a mapping alive too (REQ-6, MAY)
   // The router takes uninvited packets for itself and remembers the flow. Whoever inside then
   // sends to that remote is pushed off its usual port, for the flow is already taken. Routers
   // built on Linux do this where their own firewall accepts such packets.
@@ -51,6 +52,7 @@ struct Nat {
 
   Nat with_hairpin() const;
   Nat with_lifetime(Duration lifetime) const;
+  Nat with_absolute_lifetime(Duration lifetime) const;
   Nat with_poisoning() const;
   Nat with_resets() const;
   // What the box does to TCP.
@@ -98,6 +100,7 @@ class NatBox {
   };
   struct Mapping {
     Endpoint outside;
+    TimePoint made{};
     std::map<Endpoint, TimePoint> sent;  // when a packet last left for each remote
   };
   struct Flow {
@@ -108,7 +111,7 @@ class NatBox {
 
   Key key_for(const Endpoint& inside, const Endpoint& remote) const;
   Mapping* find(TimePoint now, const Key& key);
-  Mapping* create(const Key& key, std::optional<Endpoint> outside);
+  Mapping* create(TimePoint now, const Key& key, std::optional<Endpoint> outside);
   bool admits(TimePoint now, const Mapping& mapping, const Endpoint& remote) const;
   bool fresh(TimePoint now, TimePoint last) const { return now - last < nat_.lifetime; }
   bool taken_by_router(TimePoint now, const Mapping& mapping, const Endpoint& remote) const;
