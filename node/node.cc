@@ -13,8 +13,8 @@
 #include "node/apps/status.h"
 #include "node/apps/trace.h"
 #include "node/control_server.h"
+#include "node/kept_file.h"
 #include "node/log.h"
-#include "node/peer_book_file.h"
 #include "node/port_mapper.h"
 #include "node/version.h"
 
@@ -23,11 +23,13 @@ namespace {
 
 constexpr Duration drain_for = 200ms;  // goodbyes leave at once; answers to them need not be heard
 
+constexpr const char* peer_book = "peer book";
+constexpr const char* kept_proof = "proof of this node's address";
+
 constexpr const char* node_leaves = "the node has stopped; start it again with `byway run`";
 
-OverlayConfig overlay_config(const RunConfig& config, std::vector<Seed> seeds, Bytes peer_book) {
+OverlayConfig overlay_config(const RunConfig& config, std::vector<Seed> seeds) {
   OverlayConfig overlay;
-  overlay.peer_book = std::move(peer_book);
   overlay.role = config.role;
   overlay.promote_after = config.promote_after;
   overlay.seeds = std::move(seeds);
@@ -60,7 +62,10 @@ struct Node::Parts {
     chat.emplace(context);
     pipes.emplace(context);
     bench.emplace(context);
-    book.emplace(*runtime, dir.peer_book_path());
+    book.emplace(*runtime, dir.peer_book_path(), peer_book, &Overlay::peer_book,
+                 &Overlay::peer_book_version);
+    proof.emplace(*runtime, dir.kept_proof_path(), kept_proof, &Overlay::kept_proof,
+                  &Overlay::kept_proof_version);
     end.emplace(*runtime);
     runtime->subscribe([this](const Event& event) { on_event(event); });
   }
@@ -71,6 +76,7 @@ struct Node::Parts {
       if (const auto tell = std::exchange(tell_ready, nullptr)) tell();
     }
     if (std::holds_alternative<Moved>(event) && mapper) mapper->refresh();
+    if (std::holds_alternative<RoleChanged>(event)) proof->save();
     streams->on_event(event);
     chat->on_event(event);
   }
@@ -114,7 +120,7 @@ struct Node::Parts {
   std::optional<Chat> chat;
   std::optional<Pipes> pipes;
   std::optional<Bench> bench;
-  std::optional<PeerBookFile> book;
+  std::optional<KeptFile> book, proof;
   std::optional<Timer> end;
   bool may_map = true;
   std::unique_ptr<PortMapper> mapper;
@@ -155,11 +161,15 @@ Outcome<std::unique_ptr<Node>> Node::start(boost::asio::io_context& io, const Ru
   Parts& parts = *node->parts_;
   parts.name = config.name;
   parts.seeds = std::make_unique<SeedLookup>(io, config.seeds, std::move(resolve));
-  auto book = read_peer_book(parts.dir.peer_book_path());
+  auto book = read_kept_file(parts.dir.peer_book_path(), peer_book);
   if (!book) return book.error();
+  auto proof = read_kept_file(parts.dir.kept_proof_path(), kept_proof);
+  if (!proof) return proof.error();
   const bool had_book = !book->empty();
-  auto runtime = Runtime::open(io, overlay_config(config, parts.seeds->given(), std::move(*book)),
-                               config.listen, parts.identity);
+  OverlayConfig overlay = overlay_config(config, parts.seeds->given());
+  overlay.peer_book = std::move(*book);
+  overlay.kept_proof = std::move(*proof);
+  auto runtime = Runtime::open(io, std::move(overlay), config.listen, parts.identity);
   if (!runtime) return runtime.error();
   parts.runtime = std::move(*runtime);
   const std::size_t remembered = parts.runtime->overlay().supernodes_remembered();
@@ -184,6 +194,7 @@ Outcome<std::unique_ptr<Node>> Node::start(boost::asio::io_context& io, const Ru
              " hint=\"byway contact add NAME " + config.invited_by->to_string() + "\"");
   parts.runtime->start();
   parts.book->start();
+  parts.proof->start();
   parts.may_map = config.port_mapping;
   parts.runtime->on_network_change([&parts] { parts.map_port(); });
   parts.map_port();
@@ -220,6 +231,7 @@ void Node::leave(std::function<void()> left) {
   log_info("event=leaving");
   parts_->control->dismiss(node_leaves);
   parts_->book->save();
+  parts_->proof->save();
   parts_->runtime->leave();
   parts_->left_to_do = 2;
   parts_->end->after(drain_for, [parts = parts_.get()] { parts->one_thing_less(); });

@@ -3,7 +3,8 @@
 //
 //   identity.key   the secret seed, 64 hex digits (0600); written once, atomically
 //   byway.db       contacts and inbox (SQLite)
-//   peers          supernodes remembered (node/peer_book_file.h)
+//   peers          supernodes remembered (node/kept_file.h)
+//   proof          who reached us at our own address, and whether we served there (likewise)
 //   control        the socket of the running node
 //   lock           held while a node runs, so that two never share one identity
 #pragma once
@@ -33,6 +34,7 @@ class StateDir {
   std::string key_path() const { return path_ + "/identity.key"; }
   std::string database_path() const { return path_ + "/byway.db"; }
   std::string peer_book_path() const { return path_ + "/peers"; }
+  std::string kept_proof_path() const { return path_ + "/proof"; }
 
   // The node's identity; the first call ever makes it. Two processes that do so at once end
   // with the same one.

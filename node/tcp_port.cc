@@ -281,8 +281,10 @@ void TcpPort::open(const OpenTcp& order) {
   auto connection = std::make_shared<Connection>(io_);
   connection->id = order.id;
   connection->remote = order.to;
-  int error = connect(order, *connection, true);
-  if (error != 0 && !order.only_shared) error = connect(order, *connection, false);
+  int error = EADDRNOTAVAIL;
+  if (order.from != TcpFrom::fresh) error = connect(order, *connection, true);
+  if (error != 0 && order.from != TcpFrom::listening_only)
+    error = connect(order, *connection, false);
   if (error != 0) return fail_later(order.id, end_for(error));
   connections_[order.id] = connection;
   connection->handle.async_wait(ip::tcp::socket::wait_write,

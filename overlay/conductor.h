@@ -56,6 +56,7 @@
 #include "overlay/reach/prover.h"
 #include "overlay/reach/registrar.h"
 #include "overlay/reach/self_view.h"
+#include "overlay/reach/tcp_probe.h"
 #include "overlay/reach/tcp_view.h"
 #include "overlay/survey/survey.h"
 #include "protocol/cookie.h"
@@ -107,13 +108,15 @@ class Overlay::Conductor {
   const NodeId& id() const { return identity_.id(); }
   const Counters& counters() const { return counters_; }
   OverlayStatus status(TimePoint now) const;
-  std::optional<PeerStatus> peer(TimePoint now, const NodeId& id) const;
+  std::optional<PeerStatus> peer(const NodeId& id) const;
   const Story* story(const NodeId& id) const { return stories_.find(id); }
   std::vector<Seed> supernodes(std::size_t most) const;
 
   Bytes peer_book() const { return book_.save(); }
   std::uint64_t peer_book_version() const { return book_version_; }
   std::size_t supernodes_remembered() const { return book_.size(); }
+  Bytes kept_proof() const;
+  std::uint64_t kept_proof_version() const { return proof_version_; }
 
  private:
   // What became of a datagram: used, or dropped for this reason.
@@ -163,6 +166,8 @@ class Overlay::Conductor {
 
   // --- conductor_handshakes.cc ---
   Outcome on_handshake1(TimePoint now, const Route& route, ByteView bytes);
+  Outcome answer_in_turn(TimePoint now, const Route& route, ByteView bytes);
+  void answer_waiting(TimePoint now);
   // `introduction`: it came through this home, not from its sender's own address.
   Outcome answer(TimePoint now, const Route& route, ByteView bytes,
                  const Introduction* introduction, const NodeId& home);
@@ -185,6 +190,7 @@ class Overlay::Conductor {
   void on_registered(TimePoint now, Peer& peer, const Route& route, const Endpoint& observed);
   void on_home_pong(TimePoint now, Peer& peer, const Route& route, const Pong& pong);
   void dismiss_home(TimePoint now, Peer& peer);
+  Duration home_watch(Duration keepalive) const;
   void spread_keepalives(TimePoint now, Peer& peer, const Route& route);
   void lose_home(TimePoint now, Peer& peer, const std::string& why);
   void lose_leaf(TimePoint now, Peer& peer);
@@ -214,7 +220,7 @@ class Overlay::Conductor {
   void claim_door(TimePoint now);
   Prover::Front front(const Endpoint& seen, bool mapped) const;
   void claim_tcp_door(TimePoint now);
-  void dial_to_prove(TimePoint now, Transmit dial);
+  void dial_to_prove(TimePoint now, Transmit dial, TcpFrom from = TcpFrom::listening);
   void on_proved(TimePoint now, const Prover::Proved& proved);
   void on_proof_lost(TimePoint now, const Prover::Lost& lost);
   bool can_dial(const DialOrder& order) const;
@@ -227,6 +233,7 @@ class Overlay::Conductor {
 
   // --- conductor_roles.cc ---
   bool seeks_proof() const;
+  void start_anew(TimePoint now);
   Outcome on_dialback(TimePoint now, const Datagram& datagram);
   Outcome on_proof(TimePoint now, Peer& from, const Route& route, ByteView body);
   void help_to_prove(TimePoint now, Peer& asker, const Route& route, const ProveRequest& request);
@@ -256,6 +263,8 @@ class Overlay::Conductor {
   void look_after_lifetime(TimePoint now);
   void ask_about_nat(const NatAsk& ask);
   bool on_nat_arrival(TimePoint now, const Datagram& datagram);
+  void study_tcp(TimePoint now);
+  bool on_tcp_arrival(const Datagram& datagram);
   void serve_nat();
   void stop_serving_nat();
   std::optional<NodeId> stranger_to(const Peer& asker, const Endpoint& from);
@@ -306,6 +315,7 @@ class Overlay::Conductor {
   void on_directory_message(TimePoint now, const NodeId& from, const DirectoryMessage& message);
   void pump_directory(TimePoint now);
   void seek(TimePoint now, const NodeId& caller, const Introduce& introduce);
+  void introduce_those_waiting(TimePoint now, const NodeId& leaf);
   void on_own_finding(TimePoint now, const Lookup::Finding& finding);
   void on_finding(TimePoint now, const Lookup::Finding& finding);
   void forward(TimePoint now, const NodeId& caller, const Introduce& introduce, const NodeId& home);
@@ -340,7 +350,7 @@ class Overlay::Conductor {
   void knock(TimePoint now, Peer& peer);
   void pump_talk(TimePoint now, Peer& peer);
   void recall(TimePoint now, Peer& peer);
-  void announce_path(TimePoint now, Peer& peer);
+  void announce_path(Peer& peer);
   void end_talk(TimePoint now, Peer& peer, const std::string& why);
   Paths::Traits traits_of(const Peer& peer, const Route& route) const;
   Method method_of(const Peer& peer, const Endpoint& endpoint) const;
@@ -380,13 +390,14 @@ class Overlay::Conductor {
   SessionSlot* session_for_new_stream(TimePoint now, Peer& peer);
   SessionConfig session_config(const Peer& peer) const;
   Outcome on_quic(TimePoint now, const Route& route, ByteView bytes);
+  void notice_move(TimePoint now, Peer& peer, const Route& route);
   Outcome accept_session(TimePoint now, const Route& route, ByteView bytes);
   bool is_stranded(TimePoint now, Peer& peer);
   void pump_sessions(TimePoint now, Peer& peer);
   void pump_events(TimePoint now, Peer& peer, SessionSlot& slot);
   void index_ids(Peer& peer, SessionSlot& slot);
   void unindex(SessionSlot& slot);
-  void try_header(TimePoint now, StreamId number, Stream& stream);
+  void try_header(StreamId number, Stream& stream);
   void close_stream(StreamId number, const std::string& why);
   void close_slot(TimePoint now, SessionSlot& slot, const std::string& why);
   void drop_open_sessions(TimePoint now, Peer& peer, TimePoint since);
@@ -405,7 +416,7 @@ class Overlay::Conductor {
   };
   void use(TimePoint now, const Connections::Connection& connection);
   TcpId connect_to(TimePoint now, const Endpoint& to, Connections::Purpose purpose,
-                   const NodeId& peer);
+                   const NodeId& peer, TcpFrom from = TcpFrom::listening);
   void on_connection_gone(TimePoint now, const Connections::Connection& was, TcpEnd why);
   void pump_connections(TimePoint now);
   bool lives_by_tcp() const;
@@ -424,6 +435,7 @@ class Overlay::Conductor {
   void add_tcp(Talk& talk) const;
   TcpTalk& tcp_talk(Peer& peer);
   void hear_of_tcp(TimePoint now, Peer& peer, const Talk& talk);
+  bool may_have_udp(const Peer& peer) const;
   bool wants_tcp(const Peer& peer) const;
   void look_by_tcp(TimePoint now);
   void consider_tcp(TimePoint now, Peer& peer);
@@ -431,6 +443,7 @@ class Overlay::Conductor {
   Outcome on_tcp_message(TimePoint now, Peer& peer, ByteView body);
   void connect_at(TimePoint now, TimePoint moment, Peer& peer);
   void pump_tcp_talk(TimePoint now, Peer& peer);
+  void start_tcp_round(TimePoint now, Peer& peer);
   std::optional<TimePoint> next_tcp_timeout(const Peer& peer) const;
   void on_tcp_path_proved(TimePoint now, Peer& peer, const Route& route);
   void on_tcp_paths_lost(TimePoint now, Peer& peer, const std::vector<Path>& lost);
@@ -471,6 +484,12 @@ class Overlay::Conductor {
   Stamps stamps_;
   CookieMint cookies_;
   TokenBucket handshake_load_;
+  struct WaitingHandshake {
+    Route route;
+    Bytes bytes;
+  };
+  std::deque<WaitingHandshake> handshakes_waiting_;
+  int handshakes_left_ = 0;  // to be answered in this turn
   std::deque<NodeId> unconfirmed_;
   std::deque<NodeId> greeted_;  // guests, the oldest first
   RateLimiter<NodeId> new_records_;
@@ -510,6 +529,7 @@ class Overlay::Conductor {
   RateLimiter<IpAddress> survey_rate_;
   TokenBucket survey_load_;
   std::set<Endpoint> proved_;
+  std::uint64_t proof_version_ = 0;  // of what kept_proof() gives
   std::set<Endpoint> proved_by_tcp_;
   std::map<TcpId, Bytes> tcp_dials_;  // what is to be said when the connection stands
   NodeId seen_by_;                    // the supernode whose view of our address counts
@@ -523,6 +543,7 @@ class Overlay::Conductor {
   NatProbe nat_probe_;
   Behaviour filtering_ = Behaviour::unknown;  // what was known of it when we last looked
   LifetimeProbe lifetime_probe_;
+  std::optional<TcpProbe> tcp_probe_;
   NatService nat_service_;
   std::optional<SocketId> other_port_;  // as a supernode: asked for, if not yet open
   std::optional<TimePoint> ready_by_;   // with a NAT that is known or not

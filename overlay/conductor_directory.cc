@@ -1,5 +1,7 @@
 // The directory: our leaves' records at their holders, records of others here, and look-ups for
 // introductions to nodes that are registered elsewhere.
+#include <algorithm>
+
 #include "overlay/conductor.h"
 #include "protocol/codec.h"
 #include "protocol/match.h"
@@ -80,6 +82,20 @@ void Overlay::Conductor::seek(TimePoint now, const NodeId& caller, const Introdu
   const bool in_vain = !relay_.other_end(introduce.lane, caller).is_nobody();
   lookup_.find(now, introduce.target, in_vain);
   pump_directory(now);
+}
+
+// Who is looked for has come to us meanwhile, and has said that we are its home.
+void Overlay::Conductor::introduce_those_waiting(TimePoint now, const NodeId& leaf) {
+  const auto found = waiting_.find(leaf);
+  if (found == waiting_.end()) return;
+  auto& waiting = found->second;
+  const auto others = std::stable_partition(waiting.begin(), waiting.end(),
+                                            [&](const Waiting& w) { return w.caller == id(); });
+  const std::vector<Waiting> ready(others, waiting.end());
+  waiting.erase(others, waiting.end());
+  if (waiting.empty()) waiting_.erase(found);
+  for (const Waiting& w : ready)
+    if (Peer* caller = find(w.caller)) on_introduce(now, *caller, w.introduce);
 }
 
 void Overlay::Conductor::look_up(TimePoint now, const NodeId& target) {

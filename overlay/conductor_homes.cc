@@ -135,22 +135,27 @@ void Overlay::Conductor::dismiss_home(TimePoint now, Peer& peer) {
   touch(peer);
 }
 
+// For how long nobody among the homes may be asked anything: so long the death of all of them goes
+// unnoticed. With fewer homes than there should be each is asked more often.
+Duration Overlay::Conductor::home_watch(Duration keepalive) const {
+  const Duration turn = keepalive / static_cast<std::int64_t>(limits::homes_per_leaf);
+  return nat_probe_.report().udp.lifetime ? turn : std::min(turn, limits::home_watch);
+}
+
 // Homes take turns, so that the death of all of them is noticed by the first whose turn it is, and
 // not by the last.
 void Overlay::Conductor::spread_keepalives(TimePoint now, Peer& peer, const Route& route) {
   const Path* path = peer.paths.find(route);
-  const std::size_t homes = homes_.sound();
-  if (!path || !path->keepalive || homes < 2) return;
-  const Duration interval = *path->keepalive;
+  if (!path || !path->keepalive) return;
+  const Duration watch = home_watch(*path->keepalive);
   TimePoint latest = now;
   for (const NodeId& other_id : homes_.ids()) {
     const Peer* other = other_id == peer.id ? nullptr : find(other_id);
     const Path* its_path = other ? other->paths.best() : nullptr;
     if (its_path && its_path->next_ping) latest = std::max(latest, *its_path->next_ping);
   }
-  const TimePoint turn = std::clamp(latest + interval / static_cast<std::int64_t>(homes),
-                                    now + interval * 7 / 10, now + interval);
-  peer.paths.keep_alive_at(now, route, turn - random_.upto(interval / 20));
+  const TimePoint turn = std::min(latest + watch, now + *path->keepalive);
+  peer.paths.keep_alive_at(now, route, turn - random_.upto(watch / 10));
 }
 
 void Overlay::Conductor::lose_home(TimePoint now, Peer& peer, const std::string& why) {
@@ -227,6 +232,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_new_record(TimePoint now, Pee
   if (!record || (*record)->record().id != leaf.id) return Drop::undecodable;
   registrar_.admit(now, leaf.id, *record);
   keep_record(now, *record);
+  introduce_those_waiting(now, leaf.id);
   return used;
 }
 

@@ -32,9 +32,9 @@ bool Overlay::Conductor::post(TimePoint now, const NodeId& to, Area area, ByteVi
   const auto endpoint = supernode_endpoint(to);
   if (!endpoint || leaving_) return false;
   Peer& peer = known ? *known : ensure_peer(to);
-  if (peer.outbox.size() >= limits::outbox) return false;
+  if (peer.dialled().outbox.size() >= limits::outbox) return false;
   keep_for_a_while(now, peer);
-  peer.outbox.push_back({area, to_bytes(body)});
+  peer.dial().outbox.push_back({area, to_bytes(body)});
   if (!peer.link.dialing()) dial(now, peer, Route{.endpoint = *endpoint}, Greet{});
   return true;
 }
@@ -54,7 +54,7 @@ void Overlay::Conductor::keep_for_a_while(TimePoint now, Peer& peer) {
 }
 
 void Overlay::Conductor::flush_outbox(TimePoint now, Peer& peer) {
-  for (const auto& letter : std::exchange(peer.outbox, {}))
+  for (const auto& letter : std::exchange(peer.dial().outbox, {}))
     post(now, peer.id, letter.area, letter.body);
 }
 
@@ -239,7 +239,7 @@ void Overlay::Conductor::on_alive(TimePoint now, Peer& peer) {
 }
 
 void Overlay::Conductor::on_mesh_dial_failed(TimePoint now, Peer& peer) {
-  peer.outbox.clear();
+  peer.dial().outbox.clear();
   peer.wanted_until.reset();
   if (!is_supernode()) return;
   if (std::exchange(peer.examining, false)) membership_.on_examined(now, peer.id, false);

@@ -9,12 +9,32 @@ bool Overlay::Conductor::seeks_proof() const {
   return config_.role != Role::leaf;
 }
 
+// --- over a restart ------------------------------------------------------------------------------
+
+// What was proved of an address that is still our own, and whether we served there.
+void Overlay::Conductor::start_anew(TimePoint now) {
+  auto kept = KeptProof::load(crypto_, id(), config_.kept_proof);
+  if (!seeks_proof() || (!kept && book_.size() == 0)) return;
+  const bool served = kept && kept->served;
+  prover_.on_started_anew(now, wall(now), kept ? std::move(kept->dials) : std::vector<KeptDial>{},
+                          self_.local());
+  pump_roles(now);
+  if (!served) return;
+  promotion_.on_served_before(now);
+  pump_promotion(now);
+}
+
+Bytes Overlay::Conductor::kept_proof() const {
+  const bool served = is_supernode() && !config_.role;
+  return KeptProof{served, prover_.kept(now_, wall(now_))}.save(crypto_);
+}
+
 // --- proofs --------------------------------------------------------------------------------------
 
 Overlay::Conductor::Outcome Overlay::Conductor::on_dialback(TimePoint now,
                                                             const Datagram& datagram) {
   const bool by_tcp = datagram.proto == Proto::tcp;
-  if (!by_tcp && on_nat_arrival(now, datagram)) return used;
+  if (by_tcp ? on_tcp_arrival(datagram) : on_nat_arrival(now, datagram)) return used;
   const bool is_echo = classify(datagram.bytes) == PacketKind::dialback_echo;
   const bool asked_for = is_echo ? dialler_.on_echo(now, wall(now), datagram)
                                  : prover_.on_dialback(now, datagram) ||
@@ -49,8 +69,9 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_proof(TimePoint now, Peer& fr
                    if (!proof_helper_.on_result(from.id, result)) outcome = Drop::unexpected;
                  },
                  [&](const ProveResult& result) {
-                   if (!prover_.on_result(now, wall(now), from.id, result) &&
-                       !survey_.on_answer(now, from.id, result))
+                   if (prover_.on_result(now, wall(now), from.id, result))
+                     ++proof_version_;
+                   else if (!survey_.on_answer(now, from.id, result))
                      outcome = Drop::unexpected;
                  },
              },
@@ -171,6 +192,7 @@ void Overlay::Conductor::pump_roles(TimePoint now) {
 }
 
 void Overlay::Conductor::on_proved(TimePoint now, const Prover::Proved& proved) {
+  ++proof_version_;
   const bool by_tcp = proved.proto == Proto::tcp;
   step({}, "proved reachable at " + proved.endpoint.to_string() + (by_tcp ? " (TCP)" : "") +
                " by " + std::to_string(proved.diallers) + " diallers");
@@ -185,6 +207,7 @@ void Overlay::Conductor::on_proved(TimePoint now, const Prover::Proved& proved) 
 }
 
 void Overlay::Conductor::on_proof_lost(TimePoint now, const Prover::Lost& lost) {
+  ++proof_version_;
   step({}, "no longer proved at " + lost.endpoint.to_string() + ": " + lost.why);
   (lost.proto == Proto::tcp ? proved_by_tcp_ : proved_).erase(lost.endpoint);
   if (prover_.is_proved()) {
@@ -205,9 +228,9 @@ bool Overlay::Conductor::can_dial(const DialOrder& order) const {
   return order.proto == Proto::udp || (!tcp_view_.local().empty() && outlet() == Outlet::anything);
 }
 
-void Overlay::Conductor::dial_to_prove(TimePoint now, Transmit dial) {
+void Overlay::Conductor::dial_to_prove(TimePoint now, Transmit dial, TcpFrom from) {
   if (dial.proto == Proto::udp) return transmit_raw(now, std::move(dial));
-  if (const TcpId id = connect_to(now, dial.to, Connections::Purpose::proof, {}))
+  if (const TcpId id = connect_to(now, dial.to, Connections::Purpose::proof, {}, from))
     tcp_dials_.emplace(id, std::move(dial.bytes));
 }
 
@@ -229,6 +252,7 @@ void Overlay::Conductor::on_promotion(TimePoint now, Promotion::Event event) {
       become_leaf(now);
       break;
   }
+  ++proof_version_;
   events_.push_back(RoleChanged{role_word(), role_why(now)});
 }
 

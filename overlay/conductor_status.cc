@@ -33,8 +33,7 @@ OverlayStatus Overlay::Conductor::status(TimePoint now) const {
   return status;
 }
 
-std::optional<PeerStatus> Overlay::Conductor::peer(TimePoint now, const NodeId& id) const {
-  (void)now;
+std::optional<PeerStatus> Overlay::Conductor::peer(const NodeId& id) const {
   const Peer* peer = find(id);
   if (!peer || !peer->talk) return {};
   return peer_status(*peer);

@@ -74,11 +74,30 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_quic(TimePoint now, const Rou
   const auto ref = sessions_.find(*quic_id);
   if (ref == sessions_.end()) return accept_session(now, route, bytes);
   Peer& peer = *find(ref->second.peer);
+  notice_move(now, peer, route);
   ref->second.slot->session->on_packet(now, bytes);
   index_ids(peer, *ref->second.slot);
   wants_to_send(peer);
   touch(peer);
   return used;
+}
+
+// Its session speaks from another port of the address where we know it: its NAT has dropped the
+// mapping that was in use. So the old path leads nowhere now, and once the new one is proved data
+// follows at once, and does not wait until the old one is given up.
+void Overlay::Conductor::notice_move(TimePoint now, Peer& peer, const Route& route) {
+  if (route.relayed() || route.proto != Proto::udp || !peer.talk) return;
+  const Path* known = peer.paths.find(route);
+  if (known && known->proved) return;
+  const auto& all = peer.paths.all();
+  const auto before = std::find_if(all.begin(), all.end(), [&](const Path& path) {
+    return path.proved && path.kind() == PathKind::direct_udp &&
+           path.route.endpoint.address == route.endpoint.address;
+  });
+  if (before == all.end()) return;
+  peer.talk->moved_to = route;
+  if (known || !knock_budget_.take(now, route.endpoint.address)) return;
+  peer.paths.add(now, route, {before->method, {}, before->keepalive});
 }
 
 // A session begun by somebody whose link we have accepted; from anybody else not a byte reaches
@@ -129,13 +148,14 @@ Overlay::Conductor::Outcome Overlay::Conductor::accept_session(TimePoint now, co
   return used;
 }
 
-// Time stands still for sessions that have no way out. QUIC would wait twice as long after each
-// question into the dark, and go on waiting when there is a way again; so what was overdue is then
-// sent at once. Not for ever: a session that has stood still for its idle timeout ends.
+// Time stands still for sessions that have no way out, or none yet: until the peer has answered,
+// all that can be done is done by the introduction. QUIC would wait twice as long after each
+// question into the dark, and go on waiting when there is a way; so what was overdue is then sent
+// at once. Not for ever: a session that has stood still for its idle timeout ends.
 bool Overlay::Conductor::is_stranded(TimePoint now, Peer& peer) {
   Conversation& talk = *peer.talk;
   const Path* path = peer.paths.best();
-  const bool way = path ? !path->doubted() : talk.provisional.has_value();
+  const bool way = path && !path->doubted();
   if (way || talk.sessions.empty())
     talk.stranded_since.reset();
   else if (!talk.stranded_since)
@@ -196,7 +216,7 @@ void Overlay::Conductor::pump_events(TimePoint now, Peer& peer, SessionSlot& slo
                      if (stream->second.announced)
                        events_.push_back(StreamReadable{number});
                      else
-                       try_header(now, number, stream->second);
+                       try_header(number, stream->second);
                    },
                    [&](const session_event::Writable& writable) {
                      if (const StreamId number = number_of(writable.id))
@@ -335,7 +355,7 @@ Result<StreamId> Overlay::Conductor::open_stream(TimePoint now, const NodeId& id
 }
 
 // A stream that the peer opened says first what it is for.
-void Overlay::Conductor::try_header(TimePoint now, StreamId number, Stream& stream) {
+void Overlay::Conductor::try_header(StreamId number, Stream& stream) {
   auto chunk = stream.slot->session->read(stream.id, most_head - stream.head.size());
   append(stream.head, chunk.bytes);
   const auto parsed = decode_stream_header(stream.head);
@@ -352,7 +372,6 @@ void Overlay::Conductor::try_header(TimePoint now, StreamId number, Stream& stre
   stream.at_end = chunk.fin;
   events_.push_back(StreamOpened{number, stream.peer, std::move((*parsed)->header)});
   events_.push_back(StreamReadable{number});
-  (void)now;
 }
 
 void Overlay::Conductor::after_stream_call(TimePoint now, const NodeId& id) {

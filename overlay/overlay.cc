@@ -138,8 +138,8 @@ const Counters& Overlay::counters() const {
 OverlayStatus Overlay::status(TimePoint now) const {
   return conductor_->status(now);
 }
-std::optional<PeerStatus> Overlay::peer(TimePoint now, const NodeId& peer) const {
-  return conductor_->peer(now, peer);
+std::optional<PeerStatus> Overlay::peer(const NodeId& peer) const {
+  return conductor_->peer(peer);
 }
 const Story* Overlay::story(const NodeId& peer) const {
   return conductor_->story(peer);
@@ -153,6 +153,12 @@ Bytes Overlay::peer_book() const {
 }
 std::uint64_t Overlay::peer_book_version() const {
   return conductor_->peer_book_version();
+}
+Bytes Overlay::kept_proof() const {
+  return conductor_->kept_proof();
+}
+std::uint64_t Overlay::kept_proof_version() const {
+  return conductor_->kept_proof_version();
 }
 std::size_t Overlay::supernodes_remembered() const {
   return conductor_->supernodes_remembered();

@@ -61,8 +61,10 @@ struct OverlayConfig {
   std::shared_ptr<Archive> archive;  // shared by the nodes of a simulation; none: its own
   bool lan = true;                   // looks for peers in its own network, and answers there
   bool study_nat = true;             // as a leaf: find out what the NAT does
+  bool study_tcp = false;            // … and what it does to TCP, which takes connections
   bool cubic = false;                // congestion control of streams; default BBR
   Bytes peer_book;                   // what peer_book() gave before a restart; damaged: as if empty
+  Bytes kept_proof;                  // what kept_proof() gave, likewise
   std::string agent = "byway";       // software and version, for whoever asks
   // A diagnosis tool, here for a moment: it is placed in no directory, looks for no further homes,
   // and tells no addresses, so that what is relayed stays relayed.
@@ -197,7 +199,7 @@ class Overlay {
   const NodeId& id() const;
   const Counters& counters() const;
   OverlayStatus status(TimePoint now) const;
-  std::optional<PeerStatus> peer(TimePoint now, const NodeId& peer) const;
+  std::optional<PeerStatus> peer(const NodeId& peer) const;
   // How the conversation with it came about; null where none is remembered.
   const Story* story(const NodeId& peer) const;
   // Supernodes that others may join by, at most so many: ourselves if we serve, our homes, and
@@ -210,6 +212,9 @@ class Overlay {
   Bytes peer_book() const;
   std::uint64_t peer_book_version() const;  // another one than before: worth keeping again
   std::size_t supernodes_remembered() const;
+  // The proof of an address of our own, for OverlayConfig::kept_proof: 6 kB at most.
+  Bytes kept_proof() const;
+  std::uint64_t kept_proof_version() const;
 
  private:
   class Conductor;

@@ -20,9 +20,7 @@ struct AppContext {
   Contacts& contacts;
   Store& store;
 
-  std::optional<PeerStatus> peer(const NodeId& id) const {
-    return runtime.overlay().peer(runtime.now(), id);
-  }
+  std::optional<PeerStatus> peer(const NodeId& id) const { return runtime.overlay().peer(id); }
   // "bob cannot be reached: …; …": the sentence of every command that found nobody.
   std::string unreachable(const NodeId& id, const std::string& why) const;
 };

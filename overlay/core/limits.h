@@ -27,6 +27,10 @@ inline constexpr std::size_t remembered_stamps = 4096;
 // Above this rate a cookie is asked for before any X25519: a quarter of what one core can answer.
 inline constexpr double handshakes_per_second = 1200;
 inline constexpr double handshake_burst = 2400;
+// One costs a quarter of a millisecond to answer, and whatever is relayed waits behind it. So many
+// are answered in a turn; the others wait, and more than are answered within a resend need not.
+inline constexpr int handshakes_in_a_turn = 4;
+inline constexpr std::size_t handshakes_waiting = 1024;
 // Keys are renewed hourly, and long before a counter could come near its end.
 inline constexpr Duration rekey_after = 1h;
 inline constexpr std::uint64_t rekey_after_messages = 1ull << 40;
@@ -77,6 +81,11 @@ inline constexpr Duration punch_patience = 1200ms;  // from the first knock unti
 inline constexpr std::array<Duration, 2> punch_rounds{1500ms, 4s};
 inline constexpr Duration punch_idle_first = 60s;  // while a pair stays relayed
 inline constexpr Duration punch_idle_last = 10min;
+// While it has a direct path by TCP, and both sides' UDP passes: the punch may only have been
+// unlucky, and UDP is the better way. After 2, 8 and 32 s, then every minute.
+inline constexpr Duration punch_beside_tcp_first = 2s;
+inline constexpr int punch_beside_tcp_growth = 4;
+inline constexpr Duration punch_beside_tcp_last = 60s;
 inline constexpr Duration punch_retry_first = 1s;  // after a direct path was lost
 inline constexpr Duration punch_retry_last = 60s;
 // Who has moved tells its peers at once, and again for every home that sees it elsewhere; but no
@@ -133,6 +142,9 @@ inline constexpr double introductions_address_burst = 16;
 inline constexpr std::size_t homes_per_leaf = 3;
 inline constexpr std::size_t known_supernodes = 64;  // a leaf keeps in mind to choose homes from
 inline constexpr std::size_t samples = 16;           // supernodes a home tells its leaves of
+// Until it is known how long the NAT remembers, one home or another is asked so often: that is how
+// long it takes to notice that all of them died. Afterwards a third of a keepalive is.
+inline constexpr Duration home_watch = 5s;
 // A leaf not heard of for this long is forgotten: the longest keepalive, jitter included, and half
 // as long again.
 inline constexpr Duration lease = 150s;

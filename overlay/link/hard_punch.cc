@@ -128,13 +128,12 @@ bool HardPunch::on_stun(TimePoint now, SocketId socket, const Endpoint& from, By
     return true;
   }
   if (!around_.on_answer(socket, from, response)) return false;
-  look_around(now);
+  look_around();
   return true;
 }
 
 // Both neighbours of the opener's port are known: so is the port, or it is one of a few.
-void HardPunch::look_around(TimePoint now) {
-  (void)now;
+void HardPunch::look_around() {
   const auto before = around_.port_of(beside_[0]), after = around_.port_of(beside_[1]);
   if (!before || !after || state_ != State::acting) return;
   PunchPorts ports{round_, {}};

@@ -125,7 +125,7 @@ class HardPunch {
   void agreed(TimePoint earliest);
   std::size_t openers_wanted() const;
   void finish(TimePoint now, State state, End end);
-  void look_around(TimePoint now);
+  void look_around();
 
   Random random_;
   State state_ = State::resting;

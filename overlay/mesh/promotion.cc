@@ -60,6 +60,12 @@ void Promotion::on_address_changed(TimePoint now) {
   if (state_ == State::supernode) prove_by_ = now + figures::unproved_grace;
 }
 
+void Promotion::on_served_before(TimePoint now) {
+  if (state_ != State::reserve) return;
+  needed_for_ = "it had served here until it was started anew";
+  become(now, State::supernode);
+}
+
 void Promotion::on_capacity(TimePoint now, std::size_t leaves) {
   config_.capacity = leaves;
   settle(now);

@@ -15,6 +15,9 @@
 // them vanished, or none of them offers what we can (TCP 443, IPv6). Everybody who could sees the
 // need at the same moment, so each waits for a random while and looks again.
 //
+// Who served until it was started anew, and is still proved, serves on at once: its wait was that
+// of the run before, and where all were started anew together the others wait for it.
+//
 // Nobody steps down because he is not needed any more: an idle supernode costs the others a line
 // in their view, its leaving would cost its leaves a move. So only lost reachability makes a leaf
 // of it, and before its leaves lose their home they are told of other ones. Who had to step down
@@ -53,6 +56,8 @@ class Promotion {
   void on_proof_lost(TimePoint now);
   // Seen from outside we are somewhere else: not proved until on_proved, not stable until later.
   void on_address_changed(TimePoint now);
+  // Right after the start, where the proof was kept: it served here until it was started anew.
+  void on_served_before(TimePoint now);
   void on_capacity(TimePoint now, std::size_t leaves);
   void on_volunteers(TimePoint now, bool volunteers);
   struct Needs {

@@ -100,10 +100,14 @@ std::optional<Homes::Target> Homes::poll_dial(TimePoint now) {
   if (!wants_dial(now)) return {};
   const bool reserve_too = may_break_reserve(now);
   Supernode* chosen = nullptr;
+  std::pair<bool, bool> best;
   for (Supernode& s : supernodes_) {
     if (s.state != State::resting || s.try_at > now || (s.reserved && !reserve_too)) continue;
-    const bool fresh = !netgroup_taken(s.endpoint);
-    if (!chosen || (fresh && netgroup_taken(chosen->endpoint))) chosen = &s;
+    // Who did not answer the last time would take twelve seconds not to answer again.
+    const std::pair objections(s.silent, netgroup_taken(s.endpoint));
+    if (chosen && objections >= best) continue;
+    chosen = &s;
+    best = objections;
   }
   if (!chosen) return {};
   if (!is_usable(chosen->endpoint)) use_other(*chosen);

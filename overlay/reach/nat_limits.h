@@ -33,6 +33,8 @@ inline constexpr Duration echo_gap = 150ms;
 inline constexpr Duration echo_patience = 300ms;
 // The supernode finds a stranger, who may have to be linked first.
 inline constexpr Duration stranger_patience = 2500ms;
+// By TCP: a SYN that is lost is sent again after a second.
+inline constexpr Duration tcp_patience = 1500ms;
 inline constexpr int hairpin_knocks = 2;
 inline constexpr Duration hairpin_gap = 100ms;
 inline constexpr Duration hairpin_patience = 400ms;

@@ -44,6 +44,24 @@ std::size_t Prover::needed() const {
 
 // --- facts -------------------------------------------------------------------------------------
 
+void Prover::on_started_anew(TimePoint now, WallTime wall, std::vector<KeptDial> dials,
+                             std::span<const Endpoint> own) {
+  strangers_from_ = now + proof::silence;
+  std::sort(dials.begin(), dials.end(),
+            [](const KeptDial& a, const KeptDial& b) { return a.at > b.at; });
+  for (KeptDial& dial : dials) {
+    const Duration age = std::max<Duration>(Duration{}, wall - dial.at);
+    if (age < proof::lifetime) kept_.push_back({dial.from, now - age, std::move(dial.attestation)});
+  }
+  // By UDP, without which nobody serves, at once. Whether by TCP as well is for others to claim.
+  for (const Success& success : kept_) {
+    const Attested& says = success.attestation.attested();
+    const bool ours = std::find(own.begin(), own.end(), says.endpoint) != own.end();
+    if (says.proto == Proto::udp && ours && !claims_.contains(door_of(says.endpoint, says.proto)))
+      on_claim(now, says.endpoint, says.proto, Front::nothing);
+  }
+}
+
 Duration Prover::first_ask(Front front) {
   switch (front) {
     case Front::nothing:
@@ -57,6 +75,19 @@ Duration Prover::first_ask(Front front) {
   return {};
 }
 
+// The run before was reached at this address.
+void Prover::go_on(TimePoint now, const Door& door, Claim& claim) {
+  for (const Success& success : kept_) {
+    const Attested& says = success.attestation.attested();
+    if (says.endpoint == claim.endpoint && says.proto == door.proto &&
+        claim.successes.size() < proof::kept_successes)
+      claim.successes.push_back(success);
+  }
+  if (claim.successes.empty()) return;
+  claim.next_ask = claim.successes.front().at + random_.jittered(proof::again);
+  review(now, door, claim);
+}
+
 void Prover::on_claim(TimePoint now, const Endpoint& endpoint, Proto proto, Front front) {
   const Door door = door_of(endpoint, proto);
   Claim& claim = claims_[door];
@@ -64,6 +95,7 @@ void Prover::on_claim(TimePoint now, const Endpoint& endpoint, Proto proto, Fron
   if (claim.endpoint != endpoint) {
     lose(door, claim, true, "our address is now " + endpoint.to_string());
     claim = Claim{.endpoint = endpoint, .front = front, .next_ask = now + first_ask(front)};
+    if (front == Front::nothing) go_on(now, door, claim);
   } else if (before != front && claim.reached.empty() && !claim.proved) {
     claim.next_ask = now + first_ask(front);  // nothing was told by a dial so far
   }
@@ -198,12 +230,12 @@ Duration Prover::back_off(Claim& claim, Duration first, Duration last) {
 void Prover::on_reached(TimePoint now, const Door& door, Claim& claim,
                         const Attestation& attestation) {
   const NodeId& dialler = attestation.attested().dialler;
-  const IpAddress group = netgroup(claim.asking->dialled_by->address);
+  const IpAddress& from = claim.asking->dialled_by->address;
   const std::size_t before = claim.successes.size();
   std::erase_if(claim.successes, [&](const Success& success) {
-    return success.netgroup == group || success.dialler == dialler;
+    return netgroup(success.from) == netgroup(from) || success.dialler() == dialler;
   });
-  claim.successes.insert(claim.successes.begin(), {group, dialler, now, attestation.exact_bytes()});
+  claim.successes.insert(claim.successes.begin(), {from, now, attestation});
   if (claim.successes.size() > proof::kept_successes) claim.successes.pop_back();
 
   claim.reached.push_back(true);
@@ -295,12 +327,13 @@ const Prover::Helper* Prover::helper_for(const Door& door) const {
 
 std::optional<TimePoint> Prover::ask_at(const Door& door, const Claim& claim) const {
   if (claim.asking) return {};
+  const TimePoint wanted = std::max(claim.next_ask, strangers_from_);
   // As helper_for; but who is ready before we would ask is as good as the first to be ready.
   std::optional<TimePoint> ready;
   for (const auto& [id, helper] : helpers_) {
     if (helper.at.is_v6() != door.v6) continue;
     ready = earlier(ready, helper.ready_at);
-    if (*ready <= claim.next_ask) return claim.next_ask;
+    if (*ready <= wanted) return wanted;
   }
   return ready;
 }
@@ -321,7 +354,7 @@ std::vector<std::uint64_t> Prover::met(TimePoint now, const Door& door, const Cl
   };
   const bool wants_others = claim.successes.size() < needed();
   for (const Success& success : claim.successes)
-    if (wants_others || now - success.at < proof::silence) add(success.dialler);
+    if (wants_others || now - success.at < proof::silence) add(success.dialler());
   for (const Known& asker : dialled_)
     if (!is_stranger(now, asker.at, door.proto)) add(asker.id);
   for (const Known& known : known_)
@@ -399,8 +432,21 @@ bool Prover::is_proved() const {
 std::vector<Bytes> Prover::attestations(Door door) const {
   std::vector<Bytes> all;
   if (const auto claim = claims_.find(door); claim != claims_.end())
-    for (const Success& success : claim->second.successes) all.push_back(success.attestation);
+    for (const Success& success : claim->second.successes)
+      all.push_back(success.attestation.exact_bytes());
   return all;
+}
+
+std::vector<KeptDial> Prover::kept(TimePoint now, WallTime wall) const {
+  std::vector<KeptDial> dials;
+  for (const auto& [door, claim] : claims_) {
+    if (!claim.proved || claim.front != Front::nothing) continue;
+    for (const Success& success : claim.successes)
+      dials.push_back({success.from,
+                       wall - std::chrono::floor<std::chrono::milliseconds>(now - success.at),
+                       success.attestation});
+  }
+  return dials;
 }
 
 std::vector<NodeId> Prover::reserved(TimePoint now, std::span<const Known> known) const {
@@ -421,7 +467,7 @@ std::vector<NodeId> Prover::reserved(TimePoint now, std::span<const Known> known
     return !is_proved() && std::any_of(claims_.begin(), claims_.end(), [&](const auto& entry) {
       const auto& successes = entry.second.successes;
       return std::any_of(successes.begin(), successes.end(),
-                         [&](const Success& success) { return success.dialler == id; });
+                         [&](const Success& success) { return success.dialler() == id; });
     });
   };
   using Rank = std::tuple<bool, std::uint64_t, NodeId>;
@@ -454,6 +500,11 @@ std::string Prover::status(Door door) const {
   if (claim.front == Front::unknown && claim.reached.empty() && !claim.asking &&
       !claim.nobody_to_dial)
     return "it is behind a NAT, and whether strangers can reach " + where + " is tried soon";
+  if (claim.next_ask < strangers_from_ && claim.reached.empty() && !claim.asking)
+    return "whether strangers can reach " + where +
+           " is tried ten minutes after the start, when no firewall remembers any more whom the "
+           "run "
+           "before had sent to";
   if (claim.nobody_to_dial)
     return "nobody can dial " + where + " to prove it: " +
            (known_.size() <= 1 ? "the network has no third address yet"

@@ -26,6 +26,10 @@
 // vain; two supernodes (three until we are proved) are left alone as long as we can (reserved());
 // and where nobody is left to dial us at all, a proof that was made stands, instead of growing old.
 //
+// A node that was started anew keeps its proof at an address of its own (kept_proof.h). Otherwise
+// it has forgotten whom it sent to, and a NAT or a firewall has not: so for ten minutes from its
+// start nobody counts as a stranger, and nobody is asked.
+//
 // Most nodes are behind a NAT that lets nobody in, and to ask again and again would only cost
 // others their strangers. So what is known of the NAT (nat_probe.h) says when we ask: at once for
 // an address of our own or behind a NAT that was seen to let strangers in, and hardly ever where
@@ -45,6 +49,7 @@
 
 #include "overlay/core/io.h"
 #include "overlay/reach/contacted.h"
+#include "overlay/reach/kept_proof.h"
 #include "protocol/attestation.h"
 #include "protocol/proof_message.h"
 #include "protocol/random.h"
@@ -67,6 +72,9 @@ class Prover {
   }
 
   // --- facts ---
+  // First of all: we ran before, these dials reached us, and these are our addresses now.
+  void on_started_anew(TimePoint now, WallTime wall, std::vector<KeptDial> dials,
+                       std::span<const Endpoint> own);
   // What stands in front of an address that we are seen at.
   enum class Front : std::uint8_t {
     nothing,  // it is an interface's own
@@ -130,6 +138,8 @@ class Prover {
   bool is_proved() const;  // some door is by UDP, without which nobody serves
   // What to show to those who are to vouch for us: exact bytes, the newest first.
   std::vector<Bytes> attestations(Door door) const;
+  // For on_started_anew: the dials that prove addresses of our own.
+  std::vector<KeptDial> kept(TimePoint now, WallTime wall) const;
   // Of the supernodes known, which to leave alone for now, so that they can dial us: strangers
   // first, the same ones for the same list, others for another node. Linear in `known`: call it
   // when that changes, with a fixed part of it where it is long.
@@ -140,10 +150,10 @@ class Prover {
 
  private:
   struct Success {
-    IpAddress netgroup;
-    NodeId dialler;
+    IpAddress from;
     TimePoint at;
-    Bytes attestation;
+    Attestation attestation;
+    const NodeId& dialler() const { return attestation.attested().dialler; }
   };
   struct Asking {
     NodeId helper;
@@ -174,12 +184,14 @@ class Prover {
 
   Contacted& contacted(Proto proto) { return contacted_[static_cast<std::size_t>(proto)]; }
   bool is_stranger(TimePoint now, const IpAddress& address, Proto proto) const {
-    return contacted_[static_cast<std::size_t>(proto)].is_quiet(now, address);
+    return now >= strangers_from_ &&
+           contacted_[static_cast<std::size_t>(proto)].is_quiet(now, address);
   }
   IpAddress netgroup(const IpAddress& address) const;
   std::size_t needed() const;
   const Helper* helper_for(const Door& door) const;  // the one to be ready first
   Duration first_ask(Front front);
+  void go_on(TimePoint now, const Door& door, Claim& claim);
   std::optional<TimePoint> ask_at(const Door& door, const Claim& claim) const;
   std::vector<std::uint64_t> met(TimePoint now, const Door& door, const Claim& claim) const;
   void on_reached(TimePoint now, const Door& door, Claim& claim, const Attestation& attestation);
@@ -198,6 +210,8 @@ class Prover {
   std::map<NodeId, Helper> helpers_;
   std::vector<Known> known_;
   std::deque<Known> dialled_;
+  std::vector<Success> kept_;                    // of the run before, newest first
+  TimePoint strangers_from_ = TimePoint::min();  // before this nobody is one
   std::size_t netgroups_ = 0;
   std::array<Contacted, 2> contacted_;  // by protocol
   std::deque<Transmit> transmits_;

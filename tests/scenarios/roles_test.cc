@@ -150,6 +150,71 @@ TEST(Roles, AfterMostSupernodesHaveDiedANewcomerIsProvedWithinHalfAMinute) {
       << newcomer.status().role_why;
 }
 
+TEST(Roles, WhereAllAreStartedAnewAtOnceTheyServeOnAndStayProved) {
+  Remnant remnant{Seed{109}};
+  ASSERT_TRUE(remnant.everybody_serves());
+  remnant.world.run_for(2min);
+  remnant.first.crash();  // the only one that was told to serve; it stays away
+  for (Host* host : remnant.open) host->crash();
+  remnant.world.run_for(20s);
+  for (Host* host : remnant.open) host->restart_with_state();
+  EXPECT_TRUE(remnant.world.run_until(
+      [&] {
+        return std::all_of(remnant.open.begin(), remnant.open.end(),
+                           [](const Host* host) { return host->status().supernodes_known == 8; });
+      },
+      90s));
+  remnant.world.run_for(3h);
+  for (const Host* host : remnant.open) {
+    EXPECT_EQ(host->status().role, "supernode") << host->name();
+    EXPECT_THAT(host->status().role_why, ::testing::StartsWith("proved reachable")) << host->name();
+  }
+}
+
+TEST(Roles, WhoServedIsALeafAtAnotherAddress) {
+  Remnant remnant{Seed{110}};
+  Host& mover = *remnant.open[0];
+  bool moved = false;
+  mover.configured([&moved](OverlayConfig& config) {
+    config.role.reset();
+    config.promote_after = 3s;
+    if (moved) ++config.local_endpoints.at(0).port;
+  });
+  ASSERT_TRUE(remnant.everybody_serves());
+  remnant.world.run_for(2min);
+  moved = true;
+  mover.restart_with_state();
+  EXPECT_EQ(mover.status().role, "leaf");
+  moved = false;
+  mover.restart_with_state();
+  EXPECT_EQ(mover.status().role, "leaf") << "what served last was a leaf";
+}
+
+// What it has forgotten its firewall has not: those to whom it spoke before can still come in.
+TEST(Roles, WhoIsStartedAnewBehindAFirewallDoesNotTakeItForOpen) {
+  Village village{Seed{113}};
+  std::vector<Host*> servers{&village.first};
+  for (const char* name : {"inn", "mill", "barn", "forge", "well"})
+    servers.push_back(&village.world.supernode(name));
+  village.world.run_for(1min);
+  std::size_t from = 0;
+  auto& host = village.automatic("host", Nat::firewall());
+  host.configured([&](OverlayConfig& config) {
+    config.role.reset();
+    config.promote_after = 3s;
+    config.seeds.clear();
+    for (std::size_t i = from; i < from + 3; ++i)
+      config.seeds.push_back({servers[i]->id(), servers[i]->endpoint()});
+  });
+  ASSERT_TRUE(village.world.run_until([&] { return host.status().homes.size() == 3; }, 1min));
+  host.crash();
+  from = 3;
+  host.restart_with_state();
+  village.world.run_for(30min);
+  EXPECT_EQ(host.status().role, "leaf");
+  EXPECT_THAT(host.status().role_why, ::testing::StartsWith("strangers cannot reach "));
+}
+
 TEST(Roles, WhoIsStartedAnewAsALeafIsNoMemberAnyMore) {
   Village village{Seed{108}};
   Role told = Role::supernode;
@@ -162,7 +227,7 @@ TEST(Roles, WhoIsStartedAnewAsALeafIsNoMemberAnyMore) {
   ASSERT_TRUE(
       village.world.run_until([&] { return knows(third, 3) && knows(village.first, 3); }, 1min));
   told = Role::leaf;
-  second.restart_with_peer_book();
+  second.restart_with_state();
   EXPECT_TRUE(
       village.world.run_until([&] { return knows(third, 2) && knows(village.first, 2); }, 10s))
       << "it answers pings, and serves nobody";

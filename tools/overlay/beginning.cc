@@ -8,7 +8,7 @@
 #include "node/cli/names.h"
 #include "node/cli/words.h"
 #include "node/clock.h"
-#include "node/peer_book_file.h"
+#include "node/kept_file.h"
 #include "node/runtime.h"
 #include "node/seed_lookup.h"
 #include "node/seeds.h"
@@ -55,7 +55,7 @@ std::vector<Seed> seeds_of_node(const std::string& state_dir, std::string& probl
 
 // Those that a node here, which does not run now, remembered when it did.
 std::vector<Seed> seeds_of_book(const std::string& state_dir) {
-  const auto saved = read_peer_book(state_dir + "/peers");
+  const auto saved = read_kept_file(state_dir + "/peers", "peer book");
   if (!saved || saved->empty()) return {};
   // Who is in which netgroup matters to whom is taken up, not to whom is told.
   auto book = PeerBook::load(*saved, sodium_crypto(), strong_random(), 16, 32);

@@ -126,7 +126,7 @@ class RelayTrial {
     Trial trial;
     trial.outcome = "carried";
     trial.took = caller_->runtime().now() - begun;
-    const auto path = caller_->overlay().peer(caller_->runtime().now(), called_->id());
+    const auto path = caller_->overlay().peer(called_->id());
     const bool through_it = path && path->path == PathKind::relay && path->via == supernode_.id;
     trial.as_it_says = relays;
     if (!through_it) {

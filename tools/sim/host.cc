@@ -161,14 +161,16 @@ void Host::start() {
 void Host::restart() {
   crash();
   peer_book_.clear();
-  restart_with_peer_book();
+  kept_proof_.clear();
+  restart_with_state();
 }
 
-void Host::restart_with_peer_book() {
+void Host::restart_with_state() {
   started_ = true;
   crash();
   OverlayConfig config;
   config.peer_book = peer_book_;
+  config.kept_proof = kept_proof_;
   config.role = kind_ == Kind::supernode ? Role::supernode : Role::leaf;
   config.seeds = world_.seeds_for(*this);
   config.local_endpoints = local_endpoints();
@@ -186,6 +188,7 @@ void Host::crash() {
   if (!overlay_) return;
   world_.note(*this, "crashes");
   peer_book_ = overlay_->peer_book();
+  kept_proof_ = overlay_->kept_proof();
   overlay_.reset();
   ports_.clear();
   tcp_.forget_everything();
@@ -281,8 +284,8 @@ std::vector<Endpoint> Host::local_tcp_endpoints() const {
 void Host::carry_out(const TcpOrder& order) {
   if (const auto* wish = std::get_if<OpenTcp>(&order)) {
     TcpEnds ends{{world_.network().address(station_), main_port_}, wish->to};
-    bool begun = tcp_.connect(now(), ends);
-    if (!begun && !wish->only_shared) {
+    bool begun = wish->from != TcpFrom::fresh && tcp_.connect(now(), ends);
+    if (!begun && wish->from != TcpFrom::listening_only) {
       ends.local.port = static_cast<std::uint16_t>(32'768 + random_.below(28'232));
       begun = tcp_.connect(now(), ends);
     }
@@ -536,7 +539,7 @@ std::vector<std::string> Host::inbox() const {
 }
 
 PeerStatus Host::path_to(const Host& peer) const {
-  const auto status = overlay_ ? overlay_->peer(now(), peer.id()) : std::nullopt;
+  const auto status = overlay_ ? overlay_->peer(peer.id()) : std::nullopt;
   return status ? *status : PeerStatus{};
 }
 

@@ -75,10 +75,10 @@ class Host final : public Receiver {
   void survey(Host& supernode, const SurveyQuestion& question);
   void send(const Endpoint& to, ByteView bytes);  // raw, from the main port
   void send_as(const Endpoint& from, const Endpoint& to, ByteView bytes);  // with a forged source
-  void crash();                   // at once, without a word
-  void leave();                   // with goodbyes
-  void restart();                 // the same key, nothing remembered
-  void restart_with_peer_book();  // and what it had kept on disk
+  void crash();               // at once, without a word
+  void leave();               // with goodbyes
+  void restart();             // the same key, nothing remembered
+  void restart_with_state();  // and what it had kept on disk
   void unplug();
   void plug_in();
   void router_reboots(bool new_address = false);  // the nearest router
@@ -167,6 +167,7 @@ class Host final : public Receiver {
 
   bool started_ = false;  // ever
   Bytes peer_book_;       // on its disk
+  Bytes kept_proof_;      // there too
   bool ready_ = false;
   bool asleep_ = false;
   std::unique_ptr<Overlay> overlay_;

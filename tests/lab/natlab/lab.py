@@ -288,6 +288,17 @@ class Lab:
                      udp_timeout=udp_timeout, is_cgn=True, next_cust=9)
             return self._router(s, "cgn", self.nodes["core"], ip or self._alloc("site"), as_link(link))
 
+    def add_customer(self, name, cgn, link=None):
+        """A host right behind a carrier's NAT, without a router of its own, as phones are."""
+        with self._lock:
+            s = self.sites[cgn]
+            s.next_cust += 1
+            node = self._node(name, "host", site=cgn)
+            self._attach(node, self.nodes[s.gw], str(ipaddress.ip_network(s.lan).network_address + s.next_cust), as_link(link))
+            s.hosts.append(name)
+            self._save()
+            return node
+
     def add_site(self, name, nat="port-restricted", hosts=1, hairpin=False, upstream=None, lan=None,
                  udp_timeout=0, ipv6=None, v6_open=False, wan_reject=False, wan_accept=False, block="drop",
                  upnp="", link=None, ip=None):
@@ -337,6 +348,7 @@ class Lab:
             i = self.counter["link"] + 1
             gw.ip6, s.lan6 = "2001:db8:0:%x::2" % i, "2001:db8:%x:1::/64" % i
         load_rules(gw.ns, router_rules(s, ip, link.mtu))         # firewall before the link
+        sysctl(gw.ns, net__netfilter__nf_conntrack_timestamp=1)  # for expire()
         self._attach(gw, up, ip, link)
         if s.udp_timeout:
             sysctl(gw.ns, net__netfilter__nf_conntrack_udp_timeout=s.udp_timeout,
@@ -486,6 +498,16 @@ class Lab:
         if s.is_cgn:
             self._apply_loss(gw)
         run(["conntrack", "-F"], gw.ns)
+
+    def expire(self, site, after):
+        """Forget the UDP mappings that are older than so many seconds, used or not."""
+        gw = self.nodes[self.sites[site].gw]
+        table = run(["conntrack", "-L", "-p", "udp", "-o", "ktimestamp"], gw.ns).stdout
+        for age, flow in ((int(m[1]), line) for line in table.splitlines() if (m := re.search(r"delta-time=(\d+)", line))):
+            if age >= after:
+                tuple_ = re.search(r"src=(\S+) dst=(\S+) sport=(\d+) dport=(\d+)", flow)
+                run(["conntrack", "-D", "-p", "udp", "-s", tuple_[1], "-d", tuple_[2], "--sport", tuple_[3], "--dport", tuple_[4]],
+                    gw.ns, check=False)
 
     def reboot(self, site, new_ip=True, ip=None, outage=0):
         """NAT reboot: blackout for `outage` s, all mappings lost, and a new public

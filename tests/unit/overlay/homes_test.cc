@@ -64,6 +64,15 @@ TEST_F(HomesStory, WhoNeitherAnsweredNorWasNamedIsNotCountedAmongTheLiving) {
   EXPECT_THAT(living(), ElementsAre(hub, barn)) << "of the inn nobody has heard";
 }
 
+TEST_F(HomesStory, WhoDidNotAnswerTheLastTimeIsAskedAfterTheOthers) {
+  know(hub, "198.51.100.1:7000");
+  know(mill, "203.0.113.1:7000");
+  ASSERT_THAT(dialled(noon), ElementsAre(hub, mill));
+  homes.on_failed(noon + 12s, hub);
+  know(inn, "203.0.113.2:7000");  // in the mill's netgroup, but nothing is known against it
+  EXPECT_THAT(dialled(noon + 1h), ElementsAre(inn, hub));
+}
+
 TEST_F(HomesStory, WithoutAnyHomeOneMoreIsDialledEvery150Ms) {
   for (std::uint64_t i = 0; i < 12; ++i)
     know(node(10 + i), "198." + std::to_string(i) + ".1.1:7000");

@@ -335,5 +335,16 @@ TEST_F(PromotionStory, InALabSecondsAreEnough) {
   EXPECT_EQ(promotion.state(), State::supernode);
 }
 
+TEST_F(PromotionStory, WhoServedUntilItWasStartedAnewServesOnAtOnceIfItIsProved) {
+  promotion.on_served_before(now);
+  EXPECT_EQ(promotion.state(), State::leaf);
+  promotion.on_proved(now);
+  promotion.on_served_before(now);
+  EXPECT_THAT(events(), ElementsAre(Event::became_reserve, Event::became_supernode));
+  EXPECT_EQ(why(),
+            "proved reachable and needed: when it stepped up, it had served here until it was "
+            "started anew");
+}
+
 }  // namespace
 }  // namespace byway

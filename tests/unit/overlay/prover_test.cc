@@ -739,5 +739,74 @@ TEST_F(ProverStory, OnceItIsClearThatANatStandsInTheWayAllThreeHomesAreTaken) {
   EXPECT_THAT(prover.reserved(now, known), SizeIs(2)) << "with plenty it costs nothing";
 }
 
+// --- over a restart
+// --------------------------------------------------------------------------------
+
+// The same node an hour later, in a street of people all of whom she meets at once.
+class StartedAnew : public ProverStory {
+ protected:
+  void proved_and_stopped() {
+    the_usual_street();
+    prover.on_claim(now, at("203.0.113.5:7000"), Proto::udp);
+    run_for(10min);
+    ASSERT_THAT(story, ElementsAre("proved 203.0.113.5:7000"));
+    kept = prover.kept(now, wall());
+    story.clear();
+    std::destroy_at(&prover);
+    std::construct_at(&prover, ana.id(), sodium_crypto(), Random(9), 16, 32);
+  }
+  void starts_with(std::string_view own) {
+    const std::vector<Endpoint> addresses{at(own)};
+    prover.on_started_anew(now, wall(), kept, addresses);
+    prover.on_netgroups(now, 7);
+    settle();
+  }
+  std::vector<KeptDial> kept;
+};
+
+TEST_F(StartedAnew, AnAddressThatIsStillOurOwnIsStillProved) {
+  proved_and_stopped();
+  EXPECT_THAT(kept, SizeIs(3));
+  now += 1h;
+  starts_with("203.0.113.5:7000");
+  EXPECT_THAT(story, ElementsAre("proved 203.0.113.5:7000"));
+  for (Neighbour* h : homes) prover.on_linked(h->identity.id(), h->at.address);
+  run_for(3h);
+  EXPECT_THAT(story, SizeIs(1));
+  EXPECT_GT(asks.back().when, now - 90min) << "and looked at again as ever";
+}
+
+TEST_F(StartedAnew, AnAddressOfARoutersIsNot) {
+  proved_and_stopped();
+  starts_with("192.168.1.2:7000");
+  prover.on_claim(now, at("203.0.113.5:7000"), Proto::udp, Prover::Front::open);
+  settle();
+  EXPECT_THAT(story, IsEmpty());
+}
+
+TEST_F(StartedAnew, AfterADayNothingIsLeftOfAProof) {
+  proved_and_stopped();
+  now += 24h;
+  starts_with("203.0.113.5:7000");
+  EXPECT_THAT(story, IsEmpty());
+}
+
+TEST_F(StartedAnew, ForTenMinutesNobodyIsAStranger) {
+  proved_and_stopped();
+  kept.clear();
+  filtering = Filtering::address_dependent;
+  const TimePoint start = now;
+  for (const auto& n : street) nat_opened[n->at.address] = start;
+  starts_with("203.0.113.5:7000");
+  for (Neighbour* h : homes) prover.on_linked(h->identity.id(), h->at.address);
+  prover.on_claim(now, at("203.0.113.5:7000"), Proto::udp);
+  EXPECT_THAT(prover.status(udp4), HasSubstr("is tried ten minutes after the start"));
+  asks.clear();
+  run_for(30min);
+  EXPECT_THAT(story, IsEmpty());
+  ASSERT_FALSE(asks.empty());
+  EXPECT_GE(asks.front().when, start + 10min);
+}
+
 }  // namespace
 }  // namespace byway
