@@ -206,7 +206,8 @@ void Overlay::Conductor::heard_from(TimePoint now, Peer& peer, const Route& rout
 // proved the path already, while all that we sent to prove it was lost.
 void Overlay::Conductor::note_direct(const Peer& peer, const Route& route) {
   if (!peer.talk || route.relayed() || route.proto != Proto::udp) return;
-  direct_peers_.try_emplace(route.endpoint, peer.id);
+  NodeId& speaks = direct_peers_.try_emplace(route.endpoint, peer.id).first->second;
+  if (speaks != peer.id && !find(speaks)) speaks = peer.id;
   if (direct_peers_.size() <= limits::paths_per_peer * peers_.size()) return;
   std::erase_if(direct_peers_, [&](const auto& direct) {
     const Peer* its = find(direct.second);
@@ -431,11 +432,17 @@ void Overlay::Conductor::forget(const NodeId& id) {
   std::erase(greeted_, id);
   connections_.close_all_of(id);
   std::erase_if(lanes_, [&](const auto& lane) { return lane.second.peer == id; });
-  std::erase_if(direct_peers_, [&](const auto& direct) { return direct.second == id; });
+  for (const Path& path : peer.paths.all()) forget_direct(path.route.endpoint, id);
   timers_.set(peer, std::nullopt);
   sendable_.erase(id);
   peer_index_.erase(&peer);
   peers_.erase(id);
+}
+
+// Not by going through all of them: a supernode has 100,000.
+void Overlay::Conductor::forget_direct(const Endpoint& endpoint, const NodeId& id) {
+  const auto direct = direct_peers_.find(endpoint);
+  if (direct != direct_peers_.end() && direct->second == id) direct_peers_.erase(direct);
 }
 
 Peer* Overlay::Conductor::find(const NodeId& id) {

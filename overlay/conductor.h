@@ -141,6 +141,7 @@ class Overlay::Conductor {
   Outcome on_bye(TimePoint now, Peer& peer, const Bye& bye);
   void heard_from(TimePoint now, Peer& peer, const Route& route);
   void note_direct(const Peer& peer, const Route& route);
+  void forget_direct(const Endpoint& endpoint, const NodeId& id);
   void transmit(const Route& route, Bytes bytes);
   void transmit_raw(TimePoint now, Transmit transmit);
   bool send(Peer& peer, const Route& route, const Message& message);

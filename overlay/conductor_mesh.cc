@@ -23,8 +23,10 @@ bool Overlay::Conductor::post(TimePoint now, const NodeId& to, Area area, ByteVi
       if (!send_body(*known, route, area, body)) return false;
       // Who speaks with us is there. To others a ping goes along: who was started anew has
       // forgotten us, and would never say so.
-      if (!asked && now - known->heard_at >= limits::mesh_link_silence)
+      if (!asked && now - known->heard_at >= limits::mesh_link_silence) {
         if (const auto ping = known->paths.ping(now, route)) send(*known, route, *ping);
+        touch(*known);
+      }
       return true;
     }
   const auto endpoint = supernode_endpoint(to);
@@ -46,8 +48,8 @@ bool Overlay::Conductor::tell(TimePoint now, const NodeId& to, Area area, ByteVi
 
 void Overlay::Conductor::keep_for_a_while(TimePoint now, Peer& peer) {
   // Not moved with every message: a timer that moves costs more than the message.
-  if (!peer.wanted_until || *peer.wanted_until < now + limits::mesh_link_idle * 9 / 10)
-    peer.wanted_until = now + limits::mesh_link_idle;
+  if (peer.wanted_until && *peer.wanted_until >= now + limits::mesh_link_idle * 9 / 10) return;
+  peer.wanted_until = now + limits::mesh_link_idle;
   touch(peer);
 }
 
@@ -147,7 +149,8 @@ void Overlay::Conductor::pump_mesh(TimePoint now) {
   if (rejoin_at_ && now >= *rejoin_at_) return join_mesh(now);
   for (;;) {
     if (const auto message = membership_.poll_message()) {
-      post(now, message->to, Area::mesh, encode(message->message));
+      const Bytes body = encode(message->message);
+      for (const NodeId& to : message->to) post(now, to, Area::mesh, body);
     } else if (const auto event = membership_.poll_event()) {
       on_mesh_event(now, *event);
     } else {
@@ -180,6 +183,7 @@ void Overlay::Conductor::on_mesh_event(TimePoint now, const MeshEvent& event) {
                                                    dropped.why == Departure::gone,
                                                    to_string(dropped.why)});
                    if (placement_.remove(*dropped.record)) keeper_.on_left(now, *dropped.record);
+                   lookup_.on_left(dropped.record->record().id);
                    if (dropped.why == Departure::gone || dropped.why == Departure::left)
                      warn_leaves_of(dropped.record->record().id);
                  },

@@ -252,11 +252,8 @@ void Overlay::Conductor::on_paths_lost(TimePoint now, Peer& peer, const std::vec
   // Its answer came, and then nothing: it has forgotten us before we were registered.
   if (unreachable && homes_.is_dialing(peer.id) && !peer.link.dialing())
     homes_.on_failed(now, peer.id);
-  for (const Path& path : lost) {
-    if (path.kind() != PathKind::direct_udp) continue;
-    const auto direct = direct_peers_.find(path.route.endpoint);
-    if (direct != direct_peers_.end() && direct->second == peer.id) direct_peers_.erase(direct);
-  }
+  for (const Path& path : lost)
+    if (path.kind() == PathKind::direct_udp) forget_direct(path.route.endpoint, peer.id);
   if (peer.is_leaf && !unreachable) relay_.rebind(peer.id, peer.paths.best()->route);
   if (!peer.talk) return;
 

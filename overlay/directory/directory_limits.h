@@ -54,9 +54,10 @@ inline constexpr Duration answer_patience_first = 1s;
 inline constexpr Duration answer_patience_least = 250ms;
 inline constexpr Duration answer_patience_most = 3s;
 inline constexpr std::size_t lookups_at_once = 1024;
-// What was found stays good for a conversation's worth of attempts; that somebody is unknown may
-// change at any moment, so it is only kept to soften a loop of retries.
-inline constexpr Duration found_remembered = 30s;
+// What was found stays good for one call's attempts, unless the home is lost meanwhile: which takes
+// 15 s to be known. That somebody is unknown may change at any moment, so it is only kept to soften
+// a loop of retries.
+inline constexpr Duration found_remembered = 10s;
 inline constexpr Duration missing_remembered = 5s;
 // Where a home was silent it may be dead, and its leaf is about to find another.
 inline constexpr Duration silent_remembered = 500ms;

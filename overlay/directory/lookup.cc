@@ -292,6 +292,11 @@ bool Lookup::recall(TimePoint now, const NodeId& target) {
   return true;
 }
 
+void Lookup::on_left(const NodeId& supernode) {
+  std::erase_if(memories_,
+                [&](const auto& memory) { return memory.second.finding.home == supernode; });
+}
+
 void Lookup::remember(TimePoint now, const Finding& finding) {
   const bool home_was_silent = std::ranges::any_of(
       finding.testimonies, [](const Testimony& t) { return t.as_home && t.says == Says::nothing; });

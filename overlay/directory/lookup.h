@@ -19,8 +19,9 @@
 // introduction anyway, that may be sent in its stead, and its outcome told as on_located().
 // Messages to ourselves come out of here as well: hand them to our own store and list of leaves.
 //
-// Everybody who asks for the same target shares one search. What was found is remembered for half
-// a minute, that nothing was found for a few seconds. Each result tells who said what and when.
+// Everybody who asks for the same target shares one search. What was found is remembered for ten
+// seconds, or until its home is lost; that nothing was found for a few. Each result tells who said
+// what and when.
 #pragma once
 
 #include <deque>
@@ -74,6 +75,8 @@ class Lookup {
 
   void on_found(TimePoint now, const NodeId& from, const Found& found);
   void on_located(TimePoint now, const NodeId& from, const Located& located);
+  // A supernode is gone: whoever was found there is looked for anew.
+  void on_left(const NodeId& supernode);
   // A message from poll_message() could not be delivered at all: no use waiting for the answer.
   void on_unsent(TimePoint now, const DirectoryMessage& message);
   void on_timeout(TimePoint now);

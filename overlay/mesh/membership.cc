@@ -123,7 +123,7 @@ void Membership::on_message(TimePoint now, const NodeId& from, const MeshMessage
 
   if (const auto* gossip = std::get_if<Gossip>(&message)) {
     if (member) {
-      view_.set_load(from, gossip->load);
+      if (member->load != gossip->load) view_.set_load(from, gossip->load);
       if (std::find(partners_.begin(), partners_.end(), from) == partners_.end() &&
           (guests_.size() < limits::guests || guests_.contains(from)))
         guests_[from] = now + limits::guest_lifetime;
@@ -258,14 +258,18 @@ void Membership::after_changes(TimePoint now) {
   }
   if (view_.size() > 1 && !heard_any_) heard_any_ = now;
   if (view_.size() <= 1) heard_any_.reset();
-  const View::Member* ourselves = view_.find(self_);
-  if (ourselves && !ourselves->dossier->vouchers.empty() && (ourselves->strong || !mature_))
-    established_ = true;
+  if (!established_) consider_ourselves();
   if (!established_ && !announce_at_ && (view_.size() > 1 || pulling_))
     announce_at_ = now + random_.jittered(limits::announce_every);
   if (!candidates_.empty() && !look_at_) look_at_ = now + random_.jittered(limits::look_every);
   if (rumours_.has_fresh() && !push_at_ && !partners_.empty())
     push_at_ = std::max(now, next_push_) + random_.upto(limits::push_spread);
+}
+
+void Membership::consider_ourselves() {
+  const View::Member* ourselves = view_.find(self_);
+  established_ =
+      ourselves && !ourselves->dossier->vouchers.empty() && (ourselves->strong || !mature_);
 }
 
 int Membership::times() const {
@@ -309,12 +313,16 @@ void Membership::wander() {
 }
 
 void Membership::send(const NodeId& to, MeshMessage message) {
-  if (to != self_) messages_.push_back({to, std::move(message)});
+  if (to != self_) messages_.push_back({{to}, std::move(message)});
 }
 
 void Membership::tell(const NodeId& to, std::vector<News> news) {
+  if (to != self_) tell(std::vector<NodeId>{to}, std::move(news));
+}
+
+void Membership::tell(const std::vector<NodeId>& to, std::vector<News> news) {
   for (std::vector<News>& some : in_datagrams(std::move(news)))
-    send(to, Gossip{view_.tree().root(), load_, std::move(some)});
+    messages_.push_back({to, Gossip{view_.tree().root(), load_, std::move(some)}});
 }
 
 void Membership::heartbeat(const NodeId& to) {
@@ -332,9 +340,8 @@ void Membership::push(TimePoint now) {
     std::swap(targets[i], targets[i + random_.below(targets.size() - i)]);
   targets.resize(std::min(limits::fresh_pushes, targets.size()));
 
-  const std::vector<News> news = gather(targets.size());
-  if (!news.empty())
-    for (const NodeId& to : targets) tell(to, news);
+  std::vector<News> news = gather(targets.size());
+  if (!news.empty()) tell(targets, std::move(news));
   // More than one datagram takes: the rest is not to queue up.
   if (rumours_.has_fresh()) next_push_ = now + limits::push_spread;
 }

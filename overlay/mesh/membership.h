@@ -106,7 +106,7 @@ using MeshEvent = std::variant<Examine, Probe, Renew, MemberAdmitted, MemberUpda
 WallTime agreed(std::vector<WallTime> stamps);
 
 struct MeshTransmit {
-  NodeId to;
+  std::vector<NodeId> to;  // the same to each
   MeshMessage message;
 };
 
@@ -200,8 +200,10 @@ class Membership {
   WallTime wall(TimePoint now) const;
   void send(const NodeId& to, MeshMessage message);
   void tell(const NodeId& to, std::vector<News> news);
+  void tell(const std::vector<NodeId>& to, std::vector<News> news);
   void on_stranger(const NodeId& from, const Gossip& gossip);
   void after_changes(TimePoint now);
+  void consider_ourselves();
   void report_changes(TimePoint now, Departure why);
   void refresh_partners(TimePoint now);
   void wander();
@@ -220,6 +222,7 @@ class Membership {
   // --- membership_news.cc ---
   void hear(TimePoint now, const NodeId& from, const News& news);
   void adopt_news(TimePoint now, const NodeId& from, const News& news);
+  bool is_last_of_departed(const News& news) const;
   void hear_record(TimePoint now, const NodeId& from, const RecordPtr& record);
   void hear_as_member(TimePoint now, const NodeId& from, const RecordPtr& record);
   void hear_as_departed(TimePoint now, const NodeId& from, const RecordPtr& record);

@@ -28,7 +28,9 @@ void Membership::hear(TimePoint now, const NodeId& from, const News& news) {
     const View::Member* member = view_.find(news.subject);
     const bool old =
         member && std::ranges::equal(member->dossier->record->exact_bytes(), news.record);
-    if (!old) {
+    if (!member && is_last_of_departed(news)) {
+      rumours_.heard_again({news.subject, Rumours::Kind::record, {}});
+    } else if (!old) {
       const auto record = archive_.record(news.record);
       if (!record || (*record)->record().id != news.subject) return;
       hear_record(now, from, *record);
@@ -40,6 +42,13 @@ void Membership::hear(TimePoint now, const NodeId& from, const News& news) {
   }
   hear_vouchers(now, news);
   for (const Gone& gone : news.gones) hear_gone(now, news.subject, gone);
+}
+
+// What is told of the departed is their farewell, again and again.
+bool Membership::is_last_of_departed(const News& news) const {
+  const auto departed = departed_.find(news.subject);
+  return departed != departed_.end() && departed->second.why != Departure::lost_touch &&
+         std::ranges::equal(departed->second.record->exact_bytes(), news.record);
 }
 
 // --- records -------------------------------------------------------------------------------------

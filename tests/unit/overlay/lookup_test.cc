@@ -220,15 +220,23 @@ TEST_F(LookupTest, EverybodyWhoAsksForTheSameTargetSharesOneSearch) {
   EXPECT_FALSE(lookup.poll_finding());
 }
 
-TEST_F(LookupTest, WhatWasFoundIsRememberedForHalfAMinuteUnlessItProvesWrong) {
+TEST_F(LookupTest, WhatWasFoundIsRememberedForTenSecondsUnlessItProvesWrong) {
   find_bo();
-  now += 29s;
+  now += 9s;
   const auto remembered = find_bo();
   EXPECT_TRUE(remembered.remembered);
   EXPECT_EQ(remembered.home, home(0));
   EXPECT_THAT(asked, SizeIs(0));
   EXPECT_FALSE(find_bo(true).remembered);
-  now += 31s;
+  now += 11s;
+  EXPECT_FALSE(find_bo().remembered);
+}
+
+TEST_F(LookupTest, WhereTheHomeIsLostWhatWasFoundThereIsForgotten) {
+  find_bo();
+  lookup.on_left(home(1));
+  EXPECT_TRUE(find_bo().remembered);
+  lookup.on_left(home(0));
   EXPECT_FALSE(find_bo().remembered);
 }
 

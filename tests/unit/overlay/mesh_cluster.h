@@ -222,24 +222,25 @@ class MeshCluster {
 
   void settle(std::size_t i) {
     Node& node = *nodes_[i];
-    while (auto out = node.mesh->poll_message()) transmit(i, std::move(*out));
+    while (const auto out = node.mesh->poll_message())
+      for (const NodeId& to : out->to) transmit(i, to, out->message);
     while (auto event = node.mesh->poll_event()) carry_out(i, std::move(*event));
     timers_.set(i, node.alive ? node.mesh->next_timeout() : std::nullopt);
   }
 
-  void transmit(std::size_t from, MeshTransmit out) {
+  void transmit(std::size_t from, const NodeId& target, const MeshMessage& message) {
     Node& sender = node(from);
-    sender.spoken_with.insert(out.to);
+    sender.spoken_with.insert(target);
     ++sender.messages;
     if (wire_) {
-      const Bytes bytes = encode(out.message);
+      const Bytes bytes = encode(message);
       largest_ = std::max(largest_, bytes.size());
       sender.bytes += bytes.size() + 28 + 29;  // IP and UDP, the seal
-      ensure(*decode_mesh(bytes) == out.message);
+      ensure(*decode_mesh(bytes) == message);
     }
-    const auto to = index_.find(out.to);
+    const auto to = index_.find(target);
     if (to == index_.end() || !passes(from, to->second)) return;
-    later(latency(), [this, from, to = to->second, message = std::move(out.message)] {
+    later(latency(), [this, from, to = to->second, message] {
       if (!node(to).alive) return;
       mesh(to).on_message(now_, id(from), message);
       settle(to);
