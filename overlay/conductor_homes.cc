@@ -85,6 +85,11 @@ void Overlay::Conductor::on_home_pong(TimePoint now, Peer& peer, const Route& ro
     on_seen_by(now, peer.id, route.endpoint, pong.observed);
   on_vantage(now, peer, route, pong.observed);
   spread_keepalives(now, peer, route);
+  if (const auto relieved = gained ? homes_.relieved_by(peer.id) : std::nullopt) {
+    events_.push_back(HomeLost{*relieved, homes_.endpoint_of(*relieved).value_or(Endpoint{}),
+                               "it is full, and another has room"});
+    dismiss_home(now, *find(*relieved));
+  }
   bool others_dismissed = false;
   while (homes_.sound() > limits::homes_per_leaf) {
     const NodeId last = homes_.ids()[homes_.sound() - 1];
