@@ -2,33 +2,13 @@
 
 #include <ifaddrs.h>
 #include <net/if.h>
-#include <netinet/in.h>
 
 #include <algorithm>
-#include <cstring>
-#include <optional>
+
+#include "node/socket_address.h"
 
 namespace byway {
 namespace {
-
-std::optional<IpAddress> address_of(const sockaddr* from) {
-  if (!from) return std::nullopt;
-  if (from->sa_family == AF_INET) {
-    sockaddr_in v4;
-    std::memcpy(&v4, from, sizeof(v4));
-    ByteArray<4> raw;
-    std::memcpy(raw.data(), &v4.sin_addr, raw.size());
-    return IpAddress::v4(raw);
-  }
-  if (from->sa_family == AF_INET6) {
-    sockaddr_in6 v6;
-    std::memcpy(&v6, from, sizeof(v6));
-    ByteArray<16> raw;
-    std::memcpy(raw.data(), &v6.sin6_addr, raw.size());
-    return IpAddress::v6(raw);
-  }
-  return std::nullopt;
-}
 
 bool usable(const IpAddress& address) {
   switch (address.scope()) {

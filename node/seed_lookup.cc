@@ -13,24 +13,9 @@
 #include <thread>
 
 #include "node/log.h"
+#include "node/socket_address.h"
 
 namespace byway {
-namespace {
-
-std::optional<IpAddress> address_of(const sockaddr& from) {
-  ByteArray<4> v4;
-  ByteArray<16> v6;
-  if (from.sa_family == AF_INET) {
-    std::memcpy(v4.data(), &reinterpret_cast<const sockaddr_in&>(from).sin_addr, v4.size());
-    return IpAddress::v4(v4);
-  }
-  if (from.sa_family != AF_INET6) return std::nullopt;
-  std::memcpy(v6.data(), &reinterpret_cast<const sockaddr_in6&>(from).sin6_addr, v6.size());
-  return IpAddress::v6(v6);
-}
-
-}  // namespace
-
 HostAnswer resolve_host(const std::string& host) {
   addrinfo hints{};
   hints.ai_family = AF_UNSPEC;
@@ -43,7 +28,7 @@ HostAnswer resolve_host(const std::string& host) {
   }
   HostAnswer answer;
   for (const addrinfo* one = list; one; one = one->ai_next) {
-    const auto address = one->ai_addr ? address_of(*one->ai_addr) : std::nullopt;
+    const auto address = address_of(one->ai_addr);
     if (address && std::ranges::find(answer.addresses, *address) == answer.addresses.end())
       answer.addresses.push_back(*address);
   }

@@ -15,6 +15,7 @@
 #include <cstring>
 #include <deque>
 
+#include "node/socket_address.h"
 #include "protocol/tcp_frame.h"
 
 namespace byway {
@@ -31,45 +32,14 @@ constexpr int unsent_in_kernel = 64 * 1024;  // more waits here, where the oldes
 constexpr std::size_t vectors_at_once = 64;
 constexpr auto rest_when_full = std::chrono::milliseconds{200};
 
-union Address {
-  sockaddr any;
-  sockaddr_in v4;
-  sockaddr_in6 v6;
-};
-
-socklen_t fill(Address& to, const Endpoint& from) {
-  std::memset(&to, 0, sizeof(to));
-  if (from.address.is_v4()) {
-    to.v4.sin_family = AF_INET;
-    to.v4.sin_port = htons(from.port);
-    std::memcpy(&to.v4.sin_addr, from.address.bytes().data(), 4);
-    return sizeof(to.v4);
-  }
-  to.v6.sin6_family = AF_INET6;
-  to.v6.sin6_port = htons(from.port);
-  std::memcpy(&to.v6.sin6_addr, from.address.bytes().data(), 16);
-  return sizeof(to.v6);
-}
-
-Endpoint endpoint_of(const Address& from) {
-  if (from.any.sa_family == AF_INET) {
-    ByteArray<4> raw;
-    std::memcpy(raw.data(), &from.v4.sin_addr, raw.size());
-    return {IpAddress::v4(raw), ntohs(from.v4.sin_port)};
-  }
-  ByteArray<16> raw;
-  std::memcpy(raw.data(), &from.v6.sin6_addr, raw.size());
-  return {IpAddress::v6(raw), ntohs(from.v6.sin6_port)};
-}
-
 Endpoint near_end(int fd) {
-  Address address;
+  SocketAddress address;
   socklen_t size = sizeof(address);
   return ::getsockname(fd, &address.any, &size) == 0 ? endpoint_of(address) : Endpoint{};
 }
 
 std::optional<Endpoint> far_end(int fd) {
-  Address address;
+  SocketAddress address;
   socklen_t size = sizeof(address);
   if (::getpeername(fd, &address.any, &size) != 0) return std::nullopt;
   return endpoint_of(address);
@@ -166,7 +136,7 @@ Outcome<Endpoint> TcpPort::listen(const Endpoint& endpoint, bool shared) {
   if (fd < 0) return failed(errno, "; this system may lack the address family, leave it out");
   set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
   if (shared) set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
-  Address address;
+  SocketAddress address;
   const socklen_t length = fill(address, endpoint);
   if (::bind(fd, &address.any, length) != 0 || ::listen(fd, listen_backlog) != 0) {
     const int error = errno;
@@ -226,7 +196,7 @@ void TcpPort::wait_for_callers(Listener& listener) {
 void TcpPort::accept_callers(Listener& listener) {
   bool out_of_files = false;
   for (int i = 0; i < callers_at_once && connections_.size() < options_.most_connections; ++i) {
-    Address from;
+    SocketAddress from;
     socklen_t size = sizeof(from);
     const int fd =
         ::accept4(listener.handle.native_handle(), &from.any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -293,7 +263,7 @@ int TcpPort::connect(const OpenTcp& order, Connection& connection, bool from_sha
   tune(fd);
   const Listener* listener = from_shared ? shared_listener(order.to.address) : nullptr;
   if (from_shared && !listener) return fail(EADDRNOTAVAIL);
-  Address address;
+  SocketAddress address;
   if (listener) {
     set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
@@ -311,8 +281,10 @@ void TcpPort::open(const OpenTcp& order) {
   auto connection = std::make_shared<Connection>(io_);
   connection->id = order.id;
   connection->remote = order.to;
-  int error = connect(order, *connection, true);
-  if (error != 0 && !order.only_shared) error = connect(order, *connection, false);
+  int error = EADDRNOTAVAIL;
+  if (order.from != TcpFrom::fresh) error = connect(order, *connection, true);
+  if (error != 0 && order.from != TcpFrom::listening_only)
+    error = connect(order, *connection, false);
   if (error != 0) return fail_later(order.id, end_for(error));
   connections_[order.id] = connection;
   connection->handle.async_wait(ip::tcp::socket::wait_write,

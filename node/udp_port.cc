@@ -8,9 +8,9 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-
 #include <utility>
 
+#include "node/socket_address.h"
 #include "overlay/core/fifo.h"
 
 #ifndef UDP_SEGMENT
@@ -32,37 +32,6 @@ constexpr std::size_t max_train_segments = 64;  // UDP_MAX_SEGMENTS of the older
 constexpr std::size_t max_train_bytes = 65'000;
 constexpr std::size_t gather_at_most = 64;  // transmits, before they are sent
 constexpr std::size_t max_waiting = 1024;   // transmits held back while a socket is full
-
-union Address {
-  sockaddr any;
-  sockaddr_in v4;
-  sockaddr_in6 v6;
-};
-
-socklen_t fill(Address& to, const Endpoint& from) {
-  std::memset(&to, 0, sizeof(to));
-  if (from.address.is_v4()) {
-    to.v4.sin_family = AF_INET;
-    to.v4.sin_port = htons(from.port);
-    std::memcpy(&to.v4.sin_addr, from.address.bytes().data(), 4);
-    return sizeof(to.v4);
-  }
-  to.v6.sin6_family = AF_INET6;
-  to.v6.sin6_port = htons(from.port);
-  std::memcpy(&to.v6.sin6_addr, from.address.bytes().data(), 16);
-  return sizeof(to.v6);
-}
-
-Endpoint endpoint_of(const Address& from) {
-  if (from.any.sa_family == AF_INET) {
-    ByteArray<4> raw;
-    std::memcpy(raw.data(), &from.v4.sin_addr, raw.size());
-    return {IpAddress::v4(raw), ntohs(from.v4.sin_port)};
-  }
-  ByteArray<16> raw;
-  std::memcpy(raw.data(), &from.v6.sin6_addr, raw.size());
-  return {IpAddress::v6(raw), ntohs(from.v6.sin6_port)};
-}
 
 void set_option(int fd, int level, int name, int value) {
   ::setsockopt(fd, level, name, &value, sizeof(value));  // best effort
@@ -97,7 +66,7 @@ struct Outgoing {
   static constexpr std::size_t vector_room = 1024;
 
   std::array<mmsghdr, room> messages;
-  std::array<Address, room> to;
+  std::array<SocketAddress, room> to;
   std::array<Control, room> control;
   std::array<std::size_t, room> transmits;  // how many each message carries
   std::array<bool, room> train;
@@ -241,7 +210,7 @@ struct UdpPort::Buffers {
   std::unique_ptr<std::uint8_t[]> bytes{new std::uint8_t[batch_messages * message_room]};
   std::array<mmsghdr, batch_messages> messages;
   std::array<iovec, batch_messages> vectors;
-  std::array<Address, batch_messages> from;
+  std::array<SocketAddress, batch_messages> from;
   struct alignas(cmsghdr) Control {
     std::array<char, CMSG_SPACE(sizeof(int))> raw;
   };
@@ -332,7 +301,7 @@ Outcome<std::shared_ptr<UdpPort::Socket>> UdpPort::make_socket(SocketId id,
   socket->trains =
       options_.send_trains && ::setsockopt(fd, SOL_UDP, UDP_SEGMENT, &none, sizeof(none)) == 0;
 
-  Address address;
+  SocketAddress address;
   const socklen_t length = fill(address, endpoint);
   if (::bind(fd, &address.any, length) != 0) {
     error = {errno, boost::system::system_category()};

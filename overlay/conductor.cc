@@ -92,6 +92,7 @@ Overlay::Conductor::Conductor(OverlayConfig config, const Identity& identity, co
   homes_.set_families(self_.has_family(false), self_.has_family(true));
   tcp_view_.set_local(config_.local_tcp_endpoints);
   nat_probe_.on_local_endpoints(config_.local_endpoints);
+  if (config_.study_tcp) tcp_probe_.emplace(random_.fork());
   for (const Seed& seed : config_.seeds)
     if (seed.id != id()) homes_.add_supernode(now, seed.id, seed.endpoint);
   start_anew(now);
@@ -232,6 +233,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_message(TimePoint now, Peer& 
     on_samples(now, peer, *samples);
     return used;
   }
+  if (const auto* gone = std::get_if<HomeGone>(&message)) return on_home_gone(now, peer, *gone);
   if (const auto* refusal = std::get_if<Refusal>(&message)) return on_refusal(now, peer, *refusal);
   if (const auto* registration = std::get_if<Registration>(&message))
     return on_new_record(now, peer, *registration);
@@ -319,6 +321,7 @@ WallTime Overlay::Conductor::wall(TimePoint now) const {
 
 void Overlay::Conductor::on_timeout(TimePoint now) {
   now_ = now;
+  answer_waiting(now);
   while (const Peer* due = timers_.pop_due(now)) touched_.insert(due->id);
   relay_.on_timeout(now);
   while (const auto leaf = registrar_.poll_expired(now))
@@ -344,6 +347,7 @@ void Overlay::Conductor::on_timeout(TimePoint now) {
 }
 
 std::optional<TimePoint> Overlay::Conductor::next_timeout() const {
+  if (!handshakes_waiting_.empty()) return now_;
   std::optional<TimePoint> next = timers_.next();
   next = earlier(next, relay_.next_timeout());
   next = earlier(next, registrar_.next_timeout());

@@ -56,6 +56,7 @@
 #include "overlay/reach/prover.h"
 #include "overlay/reach/registrar.h"
 #include "overlay/reach/self_view.h"
+#include "overlay/reach/tcp_probe.h"
 #include "overlay/reach/tcp_view.h"
 #include "overlay/survey/survey.h"
 #include "protocol/cookie.h"
@@ -164,6 +165,8 @@ class Overlay::Conductor {
 
   // --- conductor_handshakes.cc ---
   Outcome on_handshake1(TimePoint now, const Route& route, ByteView bytes);
+  Outcome answer_in_turn(TimePoint now, const Route& route, ByteView bytes);
+  void answer_waiting(TimePoint now);
   // `introduction`: it came through this home, not from its sender's own address.
   Outcome answer(TimePoint now, const Route& route, ByteView bytes,
                  const Introduction* introduction, const NodeId& home);
@@ -202,6 +205,8 @@ class Overlay::Conductor {
   std::vector<Whereabouts> others_with_room(const NodeId& leaf) const;
   void turned_away(TimePoint now, const NodeId& by, const Refusal& refusal);
   Outcome on_refusal(TimePoint now, Peer& peer, const Refusal& refusal);
+  Outcome on_home_gone(TimePoint now, const Peer& by, const HomeGone& gone);
+  void warn_leaves_of(const NodeId& gone);
 
   // --- conductor_network.cc ---
   void doubt_everything(TimePoint now);
@@ -214,7 +219,7 @@ class Overlay::Conductor {
   void claim_door(TimePoint now);
   Prover::Front front(const Endpoint& seen, bool mapped) const;
   void claim_tcp_door(TimePoint now);
-  void dial_to_prove(TimePoint now, Transmit dial);
+  void dial_to_prove(TimePoint now, Transmit dial, TcpFrom from = TcpFrom::listening);
   void on_proved(TimePoint now, const Prover::Proved& proved);
   void on_proof_lost(TimePoint now, const Prover::Lost& lost);
   bool can_dial(const DialOrder& order) const;
@@ -257,6 +262,8 @@ class Overlay::Conductor {
   void look_after_lifetime(TimePoint now);
   void ask_about_nat(const NatAsk& ask);
   bool on_nat_arrival(TimePoint now, const Datagram& datagram);
+  void study_tcp(TimePoint now);
+  bool on_tcp_arrival(const Datagram& datagram);
   void serve_nat();
   void stop_serving_nat();
   std::optional<NodeId> stranger_to(const Peer& asker, const Endpoint& from);
@@ -385,6 +392,7 @@ class Overlay::Conductor {
   SessionSlot* session_for_new_stream(TimePoint now, Peer& peer);
   SessionConfig session_config(const Peer& peer) const;
   Outcome on_quic(TimePoint now, const Route& route, ByteView bytes);
+  void notice_move(TimePoint now, Peer& peer, const Route& route);
   Outcome accept_session(TimePoint now, const Route& route, ByteView bytes);
   bool is_stranded(TimePoint now, Peer& peer);
   void pump_sessions(TimePoint now, Peer& peer);
@@ -410,7 +418,7 @@ class Overlay::Conductor {
   };
   void use(TimePoint now, const Connections::Connection& connection);
   TcpId connect_to(TimePoint now, const Endpoint& to, Connections::Purpose purpose,
-                   const NodeId& peer);
+                   const NodeId& peer, TcpFrom from = TcpFrom::listening);
   void on_connection_gone(TimePoint now, const Connections::Connection& was, TcpEnd why);
   void pump_connections(TimePoint now);
   bool lives_by_tcp() const;
@@ -429,6 +437,7 @@ class Overlay::Conductor {
   void add_tcp(Talk& talk) const;
   TcpTalk& tcp_talk(Peer& peer);
   void hear_of_tcp(TimePoint now, Peer& peer, const Talk& talk);
+  bool may_have_udp(const Peer& peer) const;
   bool wants_tcp(const Peer& peer) const;
   void look_by_tcp(TimePoint now);
   void consider_tcp(TimePoint now, Peer& peer);
@@ -436,6 +445,7 @@ class Overlay::Conductor {
   Outcome on_tcp_message(TimePoint now, Peer& peer, ByteView body);
   void connect_at(TimePoint now, TimePoint moment, Peer& peer);
   void pump_tcp_talk(TimePoint now, Peer& peer);
+  void start_tcp_round(TimePoint now, Peer& peer);
   std::optional<TimePoint> next_tcp_timeout(const Peer& peer) const;
   void on_tcp_path_proved(TimePoint now, Peer& peer, const Route& route);
   void on_tcp_paths_lost(TimePoint now, Peer& peer, const std::vector<Path>& lost);
@@ -476,6 +486,12 @@ class Overlay::Conductor {
   Stamps stamps_;
   CookieMint cookies_;
   TokenBucket handshake_load_;
+  struct WaitingHandshake {
+    Route route;
+    Bytes bytes;
+  };
+  std::deque<WaitingHandshake> handshakes_waiting_;
+  int handshakes_left_ = 0;  // to be answered in this turn
   std::deque<NodeId> unconfirmed_;
   std::deque<NodeId> greeted_;  // guests, the oldest first
   RateLimiter<NodeId> new_records_;
@@ -531,6 +547,7 @@ class Overlay::Conductor {
   NatProbe nat_probe_;
   Behaviour filtering_ = Behaviour::unknown;  // what was known of it when we last looked
   LifetimeProbe lifetime_probe_;
+  std::optional<TcpProbe> tcp_probe_;
   NatService nat_service_;
   std::optional<SocketId> other_port_;  // as a supernode: asked for, if not yet open
   std::optional<TimePoint> ready_by_;   // with a NAT that is known or not

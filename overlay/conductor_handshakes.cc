@@ -19,7 +19,32 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_handshake1(TimePoint now, con
     transmit(route, std::move(reply));
     return Drop::no_cookie;
   }
-  return answer(now, route, bytes, nullptr, {});
+  return answer_in_turn(now, route, bytes);
+}
+
+// When many come at once, a few are answered and the others wait for the next turn: what is
+// relayed, and the keepalives of those who are here, go first. Put aside counts as used.
+Overlay::Conductor::Outcome Overlay::Conductor::answer_in_turn(TimePoint now, const Route& route,
+                                                               ByteView bytes) {
+  if (route.relayed()) return answer(now, route, bytes, nullptr, {});  // its lane may be gone later
+  if (handshakes_left_ > 0 && handshakes_waiting_.empty()) {
+    --handshakes_left_;
+    return answer(now, route, bytes, nullptr, {});
+  }
+  if (handshakes_waiting_.size() >= limits::handshakes_waiting) return Drop::handshake_queue;
+  handshakes_waiting_.push_back({route, to_bytes(bytes)});
+  return used;
+}
+
+void Overlay::Conductor::answer_waiting(TimePoint now) {
+  for (int left = limits::handshakes_in_a_turn; left > 0 && !handshakes_waiting_.empty(); --left) {
+    const WaitingHandshake next = std::move(handshakes_waiting_.front());
+    handshakes_waiting_.pop_front();
+    const Outcome outcome = answer(now, next.route, next.bytes, nullptr, {});
+    if (!outcome) continue;
+    --counters_.datagrams_used;
+    counters_.drop(*outcome);
+  }
 }
 
 Overlay::Conductor::Outcome Overlay::Conductor::answer(TimePoint now, const Route& route,
@@ -154,7 +179,7 @@ void Overlay::Conductor::on_confirmed(TimePoint now, Peer& peer, const Route& ro
     peer.paths.prove(now, route, traits_of(peer, route), peer.link.handshake_rtt());
     on_path_proved(now, peer, route);
   }
-  if (peer.is_leaf) send_samples(now, peer);
+  if (peer.is_leaf) look_after_leaf(now, peer);
 }
 
 // Many may have asked while there was room: it is now that the places are given.
@@ -183,8 +208,9 @@ bool Overlay::Conductor::dial(TimePoint now, Peer& peer, std::optional<Route> ro
                               std::variant<Greet, Registration, Talk> wish) {
   // Stamps only grow. Those by another's clock are counted apart: one node with a wrong clock, or
   // a false one, must not spoil our stamps for everybody else.
-  WallTime& last = peer.clock_offset ? peer.last_stamp : last_stamp_;
-  const auto offset = peer.clock_offset.value_or(std::chrono::milliseconds{0});
+  Peer::Dial& dial = peer.dial();
+  WallTime& last = dial.clock_offset ? dial.last_stamp : last_stamp_;
+  const auto offset = dial.clock_offset.value_or(std::chrono::milliseconds{0});
   last = std::max(wall(now) + offset, last + std::chrono::milliseconds{1});
   const Hello hello{.id = id(), .boot = boot_, .wall = last, .wish = std::move(wish)};
 
@@ -192,9 +218,9 @@ bool Overlay::Conductor::dial(TimePoint now, Peer& peer, std::optional<Route> ro
                                  encode(hello, limits::hello_size), random_);
   touch(peer);
   if (!datagram) return false;
-  peer.dial_route = route;
-  peer.dialled_at = now;
-  peer.tcp_dials = 0;
+  dial.route = route;
+  dial.at = now;
+  dial.by_tcp = 0;
   if (route) transmit(*route, std::move(*datagram));
   return true;
 }
@@ -216,10 +242,10 @@ void Overlay::Conductor::pump_handshake(TimePoint now, Peer& peer) {
   peer.link.on_timeout(now);
   dial_by_tcp(now, peer);
   while (auto datagram = peer.link.poll_resend(now))
-    if (peer.dial_route) transmit(*peer.dial_route, std::move(*datagram));
+    if (peer.dialled().route) transmit(*peer.dialled().route, std::move(*datagram));
   if (peer.link.dial_failed(now)) {
     peer.link.give_up_dial();
-    if (peer.dial_route) on_dial_failed(now, peer, "it did not answer");
+    if (peer.dialled().route) on_dial_failed(now, peer, "it did not answer");
   }
   if (peer.link.wants_rekey(now)) redial(now, peer);
   if (peer.pending && now >= peer.pending->expires) {
@@ -229,7 +255,7 @@ void Overlay::Conductor::pump_handshake(TimePoint now, Peer& peer) {
 }
 
 void Overlay::Conductor::on_dial_failed(TimePoint now, Peer& peer, const std::string& why) {
-  const auto route = std::exchange(peer.dial_route, std::nullopt);
+  const auto route = std::exchange(peer.dial().route, std::nullopt);
   on_mesh_dial_failed(now, peer);
   if (route && !route->relayed()) remember_silence(now, peer.id);
   survey_.on_unreachable(now, peer.id, why);
@@ -253,7 +279,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_handshake2(TimePoint now, con
   const auto payload = peer->link.on_handshake2(now, bytes);
   if (!payload) return Drop::bad_handshake;
   touch(*peer);
-  const auto dialled = std::exchange(peer->dial_route, std::nullopt);
+  const auto dialled = std::exchange(peer->dial().route, std::nullopt);
   const auto welcome = decode_welcome(*payload);
   if (!welcome) {
     peer->link.discard_refused();
@@ -263,7 +289,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_handshake2(TimePoint now, con
 
   if (const auto* refusal = std::get_if<Refusal>(&welcome->answer)) {
     peer->link.discard_refused();
-    peer->dial_route = dialled;
+    peer->dial().route = dialled;
     on_refused(now, *peer, *refusal, welcome->wall);
     return used;
   }
@@ -297,11 +323,12 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_handshake2(TimePoint now, con
 
 void Overlay::Conductor::on_refused(TimePoint now, Peer& peer, const Refusal& refusal,
                                     WallTime its_time) {
-  const auto route = peer.dial_route;
-  if (refusal.reason == RefusalReason::stale && !peer.clock_offset) {
+  const auto route = peer.dialled().route;
+  if (refusal.reason == RefusalReason::stale && !peer.dialled().clock_offset) {
     // Our clocks differ: once more by its own.
-    peer.clock_offset = its_time - wall(now) + std::chrono::milliseconds{1};
-    step(peer.id, "its clock differs from ours by " + std::to_string(peer.clock_offset->count()) +
+    const auto offset = its_time - wall(now) + std::chrono::milliseconds{1};
+    peer.dial().clock_offset = offset;
+    step(peer.id, "its clock differs from ours by " + std::to_string(offset.count()) +
                       " ms; trying by its clock");
     if (homes_.is_dialing(peer.id))
       dial(now, peer, route, registration(now, peer.id));
@@ -331,7 +358,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_cookie(TimePoint now, const R
   if (!peer || !peer->link.dial_awaits(*index)) return Drop::unwanted_handshake;
   auto again = peer->link.on_cookie(now, bytes);
   if (!again) return Drop::bad_handshake;
-  transmit(peer->dial_route.value_or(route), std::move(*again));
+  transmit(peer->dialled().route.value_or(route), std::move(*again));
   return used;
 }
 

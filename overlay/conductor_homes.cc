@@ -1,5 +1,7 @@
 // Registration and introduction: the leaf that seeks homes and is introduced, the supernode that
 // takes leaves in and introduces them.
+#include <algorithm>
+
 #include "overlay/conductor.h"
 #include "protocol/record.h"
 
@@ -54,6 +56,7 @@ void Overlay::Conductor::announce_record(TimePoint now) {
 void Overlay::Conductor::announce_again(TimePoint now, Peer& home) {
   if (!homes_.is_home(home.id) || homes_.sound() < limits::homes_per_leaf) return;
   if (announced_.record.empty() || now - announced_at_ < limits::samples_soon / 2) return;
+  announced_at_ = now;
   send(home, announced_);
 }
 
@@ -70,6 +73,19 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_refusal(TimePoint now, Peer& 
   lose_home(now, peer, "it has no room after all");
   turned_away(now, peer.id, refusal);
   touch(peer);
+  return used;
+}
+
+// Another of our homes is gone, as this one has heard. We ask it ourselves, and not all leaves of
+// the dead at once; nobody makes us ask more than now and then.
+Overlay::Conductor::Outcome Overlay::Conductor::on_home_gone(TimePoint now, const Peer& by,
+                                                             const HomeGone& gone) {
+  if (!homes_.is_home(by.id) || !homes_.is_home(gone.home)) return Drop::unexpected;
+  Peer* home = find(gone.home);
+  const Path* path = home ? home->paths.best() : nullptr;
+  if (!path || now - path->last_ping < limits::home_gone_pause) return Drop::quota;
+  home->paths.keep_alive_at(now, path->route, now + random_.upto(limits::home_gone_spread));
+  touch(*home);
   return used;
 }
 
@@ -223,6 +239,19 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_new_record(TimePoint now, Pee
   keep_record(now, *record);
   introduce_those_waiting(now, leaf.id);
   return used;
+}
+
+// Their own keepalives would tell them too, a minute later. Where they are very many some wait for
+// that.
+void Overlay::Conductor::warn_leaves_of(const NodeId& gone) {
+  std::size_t warned = 0;
+  for (std::size_t place = 0; place < registrar_.size(); ++place) {
+    const auto& homes = registrar_.record_at(place)->record().homes;
+    if (std::find(homes.begin(), homes.end(), gone) == homes.end()) continue;
+    Peer* leaf = find(registrar_.at(place));
+    if (leaf) send(*leaf, HomeGone{gone});
+    if (++warned == limits::warned_at_once) return;
+  }
 }
 
 // Holders take a record only from a home that it names. The one in a registration was signed before

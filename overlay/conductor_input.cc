@@ -23,6 +23,7 @@ std::size_t count_of(std::size_t bytes, std::size_t segment) {
 
 void Overlay::Conductor::on_datagrams(TimePoint now, std::span<const Datagram> datagrams) {
   now_ = now;
+  handshakes_left_ = limits::handshakes_in_a_turn;
   for (const Datagram& train : datagrams) on_train(now, train);
   settle(now);
 }

@@ -40,9 +40,9 @@ bool Overlay::Conductor::post(TimePoint now, const NodeId& to, Area area, ByteVi
   const auto endpoint = supernode_endpoint(to);
   if (!endpoint || leaving_) return false;
   Peer& peer = known ? *known : ensure_peer(to);
-  if (peer.outbox.size() >= limits::outbox) return false;
+  if (peer.dialled().outbox.size() >= limits::outbox) return false;
   keep_for_a_while(now, peer);
-  peer.outbox.push_back({area, to_bytes(body)});
+  peer.dial().outbox.push_back({area, to_bytes(body)});
   if (!peer.link.dialing()) dial(now, peer, Route{.endpoint = *endpoint}, Greet{});
   return true;
 }
@@ -62,7 +62,7 @@ void Overlay::Conductor::keep_for_a_while(TimePoint now, Peer& peer) {
 }
 
 void Overlay::Conductor::flush_outbox(TimePoint now, Peer& peer) {
-  for (const auto& letter : std::exchange(peer.outbox, {}))
+  for (const auto& letter : std::exchange(peer.dial().outbox, {}))
     post(now, peer.id, letter.area, letter.body);
 }
 
@@ -190,6 +190,8 @@ void Overlay::Conductor::on_mesh_event(TimePoint now, const MeshEvent& event) {
                                                    dropped.why == Departure::gone,
                                                    to_string(dropped.why)});
                    if (placement_.remove(*dropped.record)) keeper_.on_left(now, *dropped.record);
+                   if (dropped.why == Departure::gone || dropped.why == Departure::left)
+                     warn_leaves_of(dropped.record->record().id);
                  },
                  [&](const Joined& joined) {
                    step({}, "joined the mesh of " + std::to_string(joined.members) + " supernodes");
@@ -243,7 +245,7 @@ void Overlay::Conductor::on_alive(TimePoint now, Peer& peer) {
 }
 
 void Overlay::Conductor::on_mesh_dial_failed(TimePoint now, Peer& peer) {
-  peer.outbox.clear();
+  peer.dial().outbox.clear();
   peer.wanted_until.reset();
   if (!is_supernode()) return;
   if (std::exchange(peer.examining, false)) membership_.on_examined(now, peer.id, false);
@@ -380,6 +382,9 @@ void Overlay::Conductor::worry_about_homes(TimePoint now, Peer& home) {
     home.alarmed = false;
     return;
   }
+  // One lost answer is nothing to ask everybody for.
+  const Path* late = home.paths.best();
+  if (late && !late->doubted()) return;
   if (std::exchange(home.alarmed, true)) return;
   for (const NodeId& other_id : homes_.ids()) {
     Peer* other = other_id == home.id ? nullptr : find(other_id);

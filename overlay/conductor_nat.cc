@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "overlay/conductor.h"
+#include "overlay/link/tcp_limits.h"
 #include "overlay/reach/nat_limits.h"
 #include "protocol/codec.h"
 #include "protocol/match.h"
@@ -54,6 +55,9 @@ NatReport Overlay::Conductor::nat_report() const {
   const NatSummary tcp = tcp_view_.nat();
   report.tcp.mapping = tcp.mapping;
   report.tcp.ports = tcp.ports;
+  if (tcp_probe_) report.tcp.filtering = tcp_probe_->filtering();
+  if (tcp.mapping == Behaviour::none && report.tcp.filtering == Behaviour::endpoint_independent)
+    report.tcp.filtering = Behaviour::none;
   return report;
 }
 
@@ -121,6 +125,36 @@ bool Overlay::Conductor::on_nat_arrival(TimePoint now, const Datagram& datagram)
          lifetime_probe_.on_arrival(now, datagram.socket, *nonce);
 }
 
+// One connection for what is let in, and then one to another supernode for how it is mapped.
+void Overlay::Conductor::study_tcp(TimePoint now) {
+  if (!tcp_probe_ || leaving_ || is_supernode() || tcp_view_.local().empty()) return;
+  const auto homes = homes_.ids();
+  std::size_t views = tcp_view_.views();
+  for (const NodeId& home_id : homes) {
+    views += connections_.looking(home_id);
+    Peer* home = find(home_id);
+    const Path* path = home ? home->paths.best_of(PathKind::direct_tcp) : nullptr;
+    if (!path || tcp_probe_->is_begun()) continue;
+    const TryFilter wish = tcp_probe_->begin(now, home_id, path->rtt);
+    send_body(*home, path->route, Area::nat, encode(NatMessage(wish)));
+  }
+  if (tcp_probe_->is_begun() && !tcp_probe_->is_settled()) return;
+  const std::size_t wanted = tcp_probe_->is_settled() ? limits::tcp_views : 1;
+  for (const NodeId& home_id : homes) {
+    const auto endpoint = homes_.endpoint_of(home_id);
+    if (views >= wanted || !endpoint || connections_.has_gone_to(endpoint->address)) continue;
+    if (connect_to(now, *endpoint, Connections::Purpose::look, home_id)) ++views;
+  }
+}
+
+bool Overlay::Conductor::on_tcp_arrival(const Datagram& datagram) {
+  const auto nonce = parse_dialback(datagram.bytes);
+  const bool stranger = !connections_.has_gone_to(datagram.from.address);
+  if (!nonce || !tcp_probe_ || !tcp_probe_->on_arrival(*nonce, stranger)) return false;
+  connections_.close(datagram.connection);
+  return true;
+}
+
 // --- as a supernode ------------------------------------------------------------------------------
 
 // The socket that is our other port.
@@ -171,7 +205,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_nat(TimePoint now, Peer& from
   if (!message) return Drop::undecodable;
   if (route.relayed()) return Drop::unexpected;
   const bool by_udp = route.proto == Proto::udp;
-  const NatService::Asker asker{from.id, route.endpoint};
+  const NatService::Asker asker{from.id, route.endpoint, route.proto};
   const auto answer = [&](const std::optional<Sighting>& view) -> Outcome {
     if (!view) return Drop::probe_quota;
     const Bytes body_out = encode(NatMessage(*view));
@@ -189,7 +223,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_nat(TimePoint now, Peer& from
             return answer(nat_service_.on_look(now, asker, look));
           },
           [&](const TryFilter& wish) -> Outcome {
-            if (!is_supernode() || !by_udp) return Drop::unexpected;
+            if (!is_supernode()) return Drop::unexpected;
             return answer(
                 nat_service_.on_try_filter(now, asker, wish, stranger_to(from, route.endpoint)));
           },
@@ -198,11 +232,13 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_nat(TimePoint now, Peer& from
             return answer(nat_service_.on_try_late(now, asker, wish));
           },
           [&](const Sighting& view) {
-            return expected(lifetime_probe_.on_sighting(now, from.id, route.socket, view) ||
+            return expected((tcp_probe_ && tcp_probe_->on_sighting(now, from.id, view)) ||
+                            lifetime_probe_.on_sighting(now, from.id, route.socket, view) ||
                             nat_probe_.on_sighting(now, from.id, route.socket, view));
           },
           [&](const StrangerTried& tried) {
-            return expected(nat_probe_.on_stranger_tried(now, from.id, tried));
+            return expected((tcp_probe_ && tcp_probe_->on_stranger_tried(now, from.id, tried)) ||
+                            nat_probe_.on_stranger_tried(now, from.id, tried));
           },
           [&](const StrangerOrder& order) -> Outcome {
             if (!is_supernode() || !supernode_endpoint(from.id)) return Drop::unexpected;
@@ -216,13 +252,16 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_nat(TimePoint now, Peer& from
 
 void Overlay::Conductor::pump_nat(TimePoint now) {
   look_after_lifetime(now);
+  study_tcp(now);
   if (std::exchange(filtering_, nat_probe_.report().udp.filtering) !=
       nat_probe_.report().udp.filtering)
     claim_door(now);
   while (const auto ask = nat_probe_.poll_ask(now)) ask_about_nat(*ask);
   while (const auto ask = lifetime_probe_.poll_ask(now)) ask_about_nat(*ask);
   while (auto knock = nat_probe_.poll_transmit()) transmit_raw(now, std::move(*knock));
-  while (auto echo = nat_service_.poll_transmit(now)) transmit_raw(now, std::move(*echo));
+  // From a port that the asker cannot have connected to.
+  while (auto echo = nat_service_.poll_transmit(now))
+    dial_to_prove(now, std::move(*echo), TcpFrom::fresh);
   while (const auto letter = nat_service_.poll_letter())
     if (!tell(now, letter->to, Area::nat, encode(letter->message)))
       nat_service_.on_lost(letter->to);
@@ -232,6 +271,7 @@ void Overlay::Conductor::pump_nat(TimePoint now) {
 void Overlay::Conductor::on_nat_timeout(TimePoint now) {
   nat_probe_.on_timeout(now);
   lifetime_probe_.on_timeout(now);
+  if (tcp_probe_) tcp_probe_->on_timeout(now);
   nat_service_.on_timeout(now);
 }
 
@@ -239,6 +279,7 @@ std::optional<TimePoint> Overlay::Conductor::next_nat_timeout() const {
   std::optional<TimePoint> next = nat_service_.next_timeout();
   if (!leaving_) next = earlier(next, nat_probe_.next_timeout());
   if (!leaving_) next = earlier(next, lifetime_probe_.next_timeout());
+  if (tcp_probe_ && !leaving_) next = earlier(next, tcp_probe_->next_timeout());
   if (!ready_ && !leaving_) next = earlier(next, ready_by_);
   return next;
 }

@@ -35,7 +35,7 @@ Bytes Overlay::Conductor::kept_proof() const {
 Overlay::Conductor::Outcome Overlay::Conductor::on_dialback(TimePoint now,
                                                             const Datagram& datagram) {
   const bool by_tcp = datagram.proto == Proto::tcp;
-  if (!by_tcp && on_nat_arrival(now, datagram)) return used;
+  if (by_tcp ? on_tcp_arrival(datagram) : on_nat_arrival(now, datagram)) return used;
   const bool is_echo = classify(datagram.bytes) == PacketKind::dialback_echo;
   const bool asked_for = is_echo ? dialler_.on_echo(now, wall(now), datagram)
                                  : prover_.on_dialback(now, datagram) ||
@@ -230,9 +230,9 @@ bool Overlay::Conductor::can_dial(const DialOrder& order) const {
   return order.proto == Proto::udp || (!tcp_view_.local().empty() && outlet() == Outlet::anything);
 }
 
-void Overlay::Conductor::dial_to_prove(TimePoint now, Transmit dial) {
+void Overlay::Conductor::dial_to_prove(TimePoint now, Transmit dial, TcpFrom from) {
   if (dial.proto == Proto::udp) return transmit_raw(now, std::move(dial));
-  if (const TcpId id = connect_to(now, dial.to, Connections::Purpose::proof, {}))
+  if (const TcpId id = connect_to(now, dial.to, Connections::Purpose::proof, {}, from))
     tcp_dials_.emplace(id, std::move(dial.bytes));
 }
 

@@ -74,11 +74,30 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_quic(TimePoint now, const Rou
   const auto ref = sessions_.find(*quic_id);
   if (ref == sessions_.end()) return accept_session(now, route, bytes);
   Peer& peer = *find(ref->second.peer);
+  notice_move(now, peer, route);
   ref->second.slot->session->on_packet(now, bytes);
   index_ids(peer, *ref->second.slot);
   wants_to_send(peer);
   touch(peer);
   return used;
+}
+
+// Its session speaks from another port of the address where we know it: its NAT has dropped the
+// mapping that was in use. So the old path leads nowhere now, and once the new one is proved data
+// follows at once, and does not wait until the old one is given up.
+void Overlay::Conductor::notice_move(TimePoint now, Peer& peer, const Route& route) {
+  if (route.relayed() || route.proto != Proto::udp || !peer.talk) return;
+  const Path* known = peer.paths.find(route);
+  if (known && known->proved) return;
+  const auto& all = peer.paths.all();
+  const auto before = std::find_if(all.begin(), all.end(), [&](const Path& path) {
+    return path.proved && path.kind() == PathKind::direct_udp &&
+           path.route.endpoint.address == route.endpoint.address;
+  });
+  if (before == all.end()) return;
+  peer.talk->moved_to = route;
+  if (known || !knock_budget_.take(now, route.endpoint.address)) return;
+  peer.paths.add(now, route, {before->method, {}, before->keepalive});
 }
 
 // A session begun by somebody whose link we have accepted; from anybody else not a byte reaches

@@ -150,7 +150,7 @@ void Overlay::Conductor::on_welcome_to_talk(TimePoint now, Peer& peer, const Rou
   talk.call.on_answered();
   talk.candidates = knockable(answer.candidates, self_.local());
   talk.nat = answer.nat;
-  if (answer.sessions == 0) drop_open_sessions(now, peer, peer.dialled_at);
+  if (answer.sessions == 0) drop_open_sessions(now, peer, peer.dialled().at);
   if (route.relayed()) talk.introduced_by = lanes_.at(route.lane).home;
   on_connected(now, peer);
   if (route.relayed() && !peer.paths.best_of(PathKind::direct_udp))
@@ -233,6 +233,10 @@ void Overlay::Conductor::on_path_proved(TimePoint now, Peer& peer, const Route& 
   if (talk.hard) talk.hard->on_open();
   if (!talk.direct_since) talk.direct_since = now;
   talk.last_direct = route.endpoint;
+  if (talk.moved_to == route) {
+    peer.paths.follow(now, route);
+    talk.moved_to.reset();
+  }
   talk.next_round.reset();
   talk.round_gap = {};
   step(peer.id, "a direct path is proved: " + route.endpoint.to_string(), StepKind::proved);
@@ -305,7 +309,10 @@ void Overlay::Conductor::start_round(TimePoint now, Peer& peer) {
   const bool lost_one = talk.last_direct.has_value();
   talk.next_round =
       now + (talk.round_gap > Duration{} ? talk.round_gap : limits::punch_retry_first);
-  if (lost_one)
+  if (peer.paths.best_of(PathKind::direct_tcp) && may_have_udp(peer))
+    talk.round_gap = std::min<Duration>(talk.round_gap * limits::punch_beside_tcp_growth,
+                                        limits::punch_beside_tcp_last);
+  else if (lost_one)
     back_off(talk.round_gap, limits::punch_retry_first, limits::punch_retry_last);
   else
     back_off(talk.round_gap, limits::punch_idle_first, limits::punch_idle_last);

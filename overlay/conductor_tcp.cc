@@ -67,19 +67,21 @@ void Overlay::Conductor::use(TimePoint now, const Connections::Connection& conne
   Peer* peer = find(connection.peer);
   const bool dials = connection.purpose == Connections::Purpose::dial;
   const bool punches = connection.purpose == Connections::Purpose::punch;
-  if (!peer || (dials && !(peer->link.dialing() && peer->dial_route)) || (punches && !peer->talk))
+  if (!peer || (dials && !(peer->link.dialing() && peer->dialled().route)) ||
+      (punches && !peer->talk))
     return connections_.close(connection.id);
   touch(*peer);
   step(peer->id, "connected by TCP to " + connection.remote.to_string(), StepKind::tcp);
   if (!dials) return peer->paths.add(now, route, traits_of(*peer, route));
-  peer->dial_route = route;
+  peer->dial().route = route;
   transmit(route, peer->link.dial_datagram());
 }
 
 TcpId Overlay::Conductor::connect_to(TimePoint now, const Endpoint& to,
-                                     Connections::Purpose purpose, const NodeId& peer) {
+                                     Connections::Purpose purpose, const NodeId& peer,
+                                     TcpFrom from) {
   prover_.on_sent(now, to.address, Proto::tcp);
-  return connections_.open(now, to, purpose, peer);
+  return connections_.open(now, to, purpose, peer, from);
 }
 
 void Overlay::Conductor::on_tcp_closed(TimePoint now, TcpId id, TcpEnd why) {
@@ -99,8 +101,8 @@ void Overlay::Conductor::on_connection_gone(TimePoint now, const Connections::Co
        StepKind::tcp);
   if (was.purpose == Connections::Purpose::punch && !was.open && peer->talk && peer->talk->tcp)
     peer->talk->tcp->punch.on_ended(now, was.remote, why);
-  if (peer->dial_route && peer->dial_route->connection == was.id)
-    peer->dial_route = Route{.endpoint = supernode_endpoint(peer->id).value_or(was.remote)};
+  if (const auto& dialled = peer->dialled().route; dialled && dialled->connection == was.id)
+    peer->dial().route = Route{.endpoint = supernode_endpoint(peer->id).value_or(was.remote)};
   peer->paths.remove_connection(was.id);
 }
 
@@ -136,7 +138,7 @@ bool Overlay::Conductor::is_udp_blocked() const {
   const auto homes = homes_.ids();
   return std::any_of(homes.begin(), homes.end(), [&](const NodeId& home_id) {
     const Peer* home = find(home_id);
-    return home && home->udp_trial.failed;
+    return home && home->dialled().udp_trial.failed;
   });
 }
 
@@ -158,28 +160,29 @@ Outlet Overlay::Conductor::outlet() const {
 // When the handshake under way is to be tried by TCP as well.
 std::optional<TimePoint> Overlay::Conductor::tcp_dial_due(const Peer& peer) const {
   if (is_supernode() || leaving_ || tcp_view_.local().empty()) return {};
-  if (!peer.link.dialing() || !peer.dial_route) return {};
-  if (peer.tcp_dials > 1 || peer.paths.best()) return {};
-  const Route& route = *peer.dial_route;
+  const Peer::Dial& dial = peer.dialled();
+  if (!peer.link.dialing() || !dial.route) return {};
+  if (dial.by_tcp > 1 || peer.paths.best()) return {};
+  const Route& route = *dial.route;
   const auto known = supernode_endpoint(peer.id);
   if (!known || route.relayed() || (route.proto == Proto::udp && route.endpoint != *known))
     return {};
-  if (peer.tcp_dials == 1 && known->port == limits::https_port) return {};
+  if (dial.by_tcp == 1 && known->port == limits::https_port) return {};
   const Outlet lets_out = outlet();
-  if (lets_out == Outlet::tcp_443) return peer.dialled_at;
-  const int earlier_ways = peer.tcp_dials + (lets_out == Outlet::tcp ? 0 : 1);
-  return peer.dialled_at + earlier_ways * limits::tcp_stagger;
+  if (lets_out == Outlet::tcp_443) return dial.at;
+  const int earlier_ways = dial.by_tcp + (lets_out == Outlet::tcp ? 0 : 1);
+  return dial.at + earlier_ways * limits::tcp_stagger;
 }
 
 void Overlay::Conductor::dial_by_tcp(TimePoint now, Peer& peer) {
   for (auto due = tcp_dial_due(peer); due && now >= *due; due = tcp_dial_due(peer)) {
     Endpoint to = *supernode_endpoint(peer.id);
-    if (peer.tcp_dials++ > 0) to.port = limits::https_port;
+    if (peer.dial().by_tcp++ > 0) to.port = limits::https_port;
     step(peer.id, "trying " + to.to_string() + " by TCP", StepKind::tcp);
     connect_to(now, to, Connections::Purpose::dial, peer.id);
   }
-  if (!peer.link.dialing() && peer.tcp_dials > 0) {
-    peer.tcp_dials = 0;
+  if (!peer.link.dialing() && peer.dialled().by_tcp > 0) {
+    peer.dial().by_tcp = 0;
     connections_.close_all_of(peer.id, Connections::Purpose::dial);
   }
 }
@@ -223,7 +226,7 @@ void Overlay::Conductor::tend_connections(TimePoint now, Peer& peer) {
   const bool by_tcp = best && best->kind() == PathKind::direct_tcp;
   const bool is_home = homes_.is_home(peer.id);
   if (!by_tcp || !is_home) {
-    peer.udp_trial = {};
+    if (peer.dialled().udp_trial.gap > Duration{}) peer.dial().udp_trial = {};
   } else {
     try_udp(now, peer, Path(*best));
     judge_udp(now, peer);
@@ -243,7 +246,7 @@ void Overlay::Conductor::tend_connections(TimePoint now, Peer& peer) {
 }
 
 void Overlay::Conductor::try_udp(TimePoint now, Peer& home, const Path& by_tcp) {
-  Peer::UdpTrial& trial = home.udp_trial;
+  Peer::UdpTrial& trial = home.dial().udp_trial;
   if (trial.again && now < *trial.again) return;
   if (!trial.again)
     trial.judged_at = now + std::max<Duration>(limits::udp_patience, 2 * by_tcp.rtt);
@@ -259,7 +262,7 @@ void Overlay::Conductor::try_udp(TimePoint now, Peer& home, const Path& by_tcp) 
 
 // One datagram that is lost or late makes TCP the quicker way, and no more than that.
 void Overlay::Conductor::judge_udp(TimePoint now, Peer& home) {
-  Peer::UdpTrial& trial = home.udp_trial;
+  Peer::UdpTrial& trial = home.dial().udp_trial;
   if (!trial.judged_at || now < *trial.judged_at) return;
   trial.judged_at.reset();
   trial.failed = true;
@@ -323,6 +326,11 @@ void Overlay::Conductor::hear_of_tcp(TimePoint now, Peer& peer, const Talk& talk
   consider_tcp(now, peer);
 }
 
+bool Overlay::Conductor::may_have_udp(const Peer& peer) const {
+  return !is_udp_blocked() && peer.talk->nat.mapping != Behaviour::blocked &&
+         !peer.paths.best_of(PathKind::direct_udp);
+}
+
 bool Overlay::Conductor::wants_tcp(const Peer& peer) const {
   if (!peer.talk || !peer.talk->connected || leaving_ || has_direct(peer.paths)) return false;
   const Conversation& talk = *peer.talk;
@@ -335,11 +343,13 @@ bool Overlay::Conductor::wants_tcp(const Peer& peer) const {
 
 // Has supernodes tell how our TCP looks from outside, where that is not known. One that is looked
 // at twice, at both of its ports, shows at least whether every connection gets a port of its own.
+// Where these are counted and what was foreseen is used up, one look more tells the next ones.
 void Overlay::Conductor::look_by_tcp(TimePoint now) {
   if (is_supernode() || tcp_view_.has_public() || tcp_view_.local().empty()) return;
-  std::size_t views = tcp_view_.views();
+  const bool once_more = tcp_view_.is_used_up();
+  std::size_t views = once_more ? limits::tcp_views - 1 : tcp_view_.views();
   const auto look = [&](const NodeId& home_id, const Endpoint& at) {
-    if (views >= limits::tcp_views || connections_.find(home_id, at)) return;
+    if (views >= limits::tcp_views || (!once_more && connections_.find(home_id, at))) return;
     if (connect_to(now, at, Connections::Purpose::look, home_id)) ++views;
   };
   const auto homes = homes_.ids();
@@ -366,6 +376,7 @@ void Overlay::Conductor::send_meet(TimePoint now, Peer& peer) {
   Meet meet{tcp_view_.candidates(), nat.mapping, nat.ports, outlet()};
   if (meet.endpoints.size() > max_meet_endpoints) meet.endpoints.resize(max_meet_endpoints);
   if (!send_body(peer, path->route, Area::tcp, encode(meet))) return;
+  tcp_view_.on_told();
   tcp_talk(peer).met = now;
   step(peer.id, "telling it where to connect to by TCP", StepKind::tcp);
   const Duration rtt = path->rtt > Duration{} ? path->rtt : peer.rtt_hint;
@@ -414,7 +425,9 @@ void Overlay::Conductor::pump_tcp_talk(TimePoint now, Peer& peer) {
     bool paid = true;
     for (int i = 0; i < limits::syns_per_attempt; ++i)
       paid = paid && knock_budget_.take(now, to->address);
-    if (!paid || !connect_to(now, *to, Connections::Purpose::punch, peer.id)) continue;
+    // Where ports are counted, one that was tried before keeps its old place.
+    const TcpFrom from = tcp_view_.counts() ? TcpFrom::fresh : TcpFrom::listening_only;
+    if (!paid || !connect_to(now, *to, Connections::Purpose::punch, peer.id, from)) continue;
     ++counters_.tcp_attempts;
     step(peer.id, "connecting by TCP to " + to->to_string(), StepKind::tcp);
   }
@@ -422,18 +435,30 @@ void Overlay::Conductor::pump_tcp_talk(TimePoint now, Peer& peer) {
   tcp.punch.on_timeout(now);
   if (was_trying && tcp.punch.state() == TcpPunch::State::failed) {
     step(peer.id, why_not_direct(peer), StepKind::not_found);
-    tcp.round_gap = std::clamp<Duration>(tcp.round_gap * limits::tcp_round_growth,
-                                         limits::tcp_round_first, limits::tcp_round_last);
-    if (talk.called) tcp.next_round = now + random_.jittered(tcp.round_gap);
+    // The peer says where its NAT has counted to by then.
+    std::erase_if(tcp.candidates, [](const Candidate& c) { return c.how == How::predicted; });
+    if (talk.called && !tcp.next_round)
+      tcp.next_round = now + random_.jittered(limits::tcp_round_first);
   }
-  if (!tcp.next_round || now < *tcp.next_round) return;
+  if (tcp.next_round && now >= *tcp.next_round) start_tcp_round(now, peer);
+}
+
+// The next one is due even if nothing comes of this one, not so much as a Meet.
+void Overlay::Conductor::start_tcp_round(TimePoint now, Peer& peer) {
+  TcpTalk& tcp = *peer.talk->tcp;
   tcp.next_round.reset();
+  if (!wants_tcp(peer)) return;
+  tcp.round_gap = std::clamp<Duration>(
+      std::max(tcp.round_gap, limits::tcp_round_first) * limits::tcp_round_growth,
+      limits::tcp_round_first, limits::tcp_round_last);
+  tcp.next_round = now + random_.jittered(tcp.round_gap);
   tcp.met.reset();
   consider_tcp(now, peer);
 }
 
 std::optional<TimePoint> Overlay::Conductor::next_tcp_timeout(const Peer& peer) const {
-  auto next = earlier(tcp_dial_due(peer), earlier(peer.udp_trial.again, peer.udp_trial.judged_at));
+  const Peer::UdpTrial& trial = peer.dialled().udp_trial;
+  auto next = earlier(tcp_dial_due(peer), earlier(trial.again, trial.judged_at));
   if (peer.talk && peer.talk->tcp)
     next = earlier(next, earlier(peer.talk->tcp->punch.next_timeout(), peer.talk->tcp->next_round));
   return next;
@@ -450,6 +475,10 @@ void Overlay::Conductor::on_tcp_path_proved(TimePoint now, Peer& peer, const Rou
   }
   if (talk.tcp) talk.tcp->round_gap = {}, talk.tcp->next_round.reset();
   if (!talk.direct_since) talk.direct_since = now;
+  if (talk.called && may_have_udp(peer)) {
+    talk.next_round = now + random_.jittered(limits::punch_beside_tcp_first);
+    talk.round_gap = limits::punch_beside_tcp_first * limits::punch_beside_tcp_growth;
+  }
   step(peer.id, "a direct path is proved: TCP, " + route.endpoint.to_string(), StepKind::proved);
   if (const auto probe = peer.paths.probe_size(now, route, limits::probe_packet_size))
     send(peer, route, *probe);

@@ -61,6 +61,7 @@ struct OverlayConfig {
   std::shared_ptr<Archive> archive;  // shared by the nodes of a simulation; none: its own
   bool lan = true;                   // looks for peers in its own network, and answers there
   bool study_nat = true;             // as a leaf: find out what the NAT does
+  bool study_tcp = false;            // … and what it does to TCP, which takes connections
   bool cubic = false;                // congestion control of streams; default BBR
   Bytes peer_book;                   // what peer_book() gave before a restart; damaged: as if empty
   Bytes kept_proof;                  // what kept_proof() gave, likewise

@@ -72,7 +72,8 @@ struct Conversation {
   std::optional<Route> announced;  // the path last told to the application
   std::optional<TimePoint> direct_since;
   std::optional<Endpoint> last_direct;
-  std::string lost_why;  // what became of the last direct path
+  std::optional<Route> moved_to;  // where its session speaks from since its NAT dropped a mapping
+  std::string lost_why;           // what became of the last direct path
 
   std::unique_ptr<HardPunch> hard;  // where a NAT picks another port for every destination
   TimePoint hard_begun{};
@@ -88,26 +89,22 @@ struct Conversation {
 
 struct Peer {
   Peer(const Crypto& crypto, const Identity& self, const NodeId& its_id, Random random)
-      : id(its_id), link(crypto, self, its_id), paths(std::move(random)) {}
+      : id(its_id), link(crypto, self, id), paths(std::move(random)) {}
+  Peer(const Peer&) = delete;  // its link knows where its id is
+  Peer& operator=(const Peer&) = delete;
 
-  NodeId id;
+  const NodeId id;
   AlarmPlace alarm;
+  bool is_leaf = false;    // registered here
+  bool alarmed = false;    // a home that is late: the others were asked too
+  bool examining = false;  // whether it is at its address, by a handshake under way
   Link link;
   Paths paths;
   std::uint64_t boot = 0;  // of its process; 0: not known
   TimePoint heard_at{};    // last, over whatever path
-  bool is_leaf = false;    // registered here
   TimePoint sampled{};     // when it was last told of other supernodes
-  bool alarmed = false;    // a home that is late: the others were asked too
   Duration rtt_hint{};     // as the node itself measured it
 
-  // A handshake that we began.
-  std::optional<Route> dial_route;  // none: homes carry it
-  TimePoint dialled_at{};
-  std::optional<std::chrono::milliseconds> clock_offset;  // to ours, once it complained
-  WallTime last_stamp{};                                  // by its clock
-
-  int tcp_dials = 0;  // of this handshake, as UDP does not answer
   // A home that is reached by TCP is asked by UDP too, from time to time.
   struct UdpTrial {
     std::optional<TimePoint> again;
@@ -115,7 +112,28 @@ struct Peer {
     std::optional<TimePoint> judged_at;  // the first time: no answer by then
     bool failed = false;
   };
-  UdpTrial udp_trial;
+  struct Letter {
+    Area area;
+    Bytes body;
+  };
+  // What is known of handshakes that we began; a supernode begins none with its leaves.
+  struct Dial {
+    std::optional<Route> route;  // none: homes carry it
+    TimePoint at{};
+    int by_tcp = 0;  // attempts of this handshake, as UDP does not answer
+    std::optional<std::chrono::milliseconds> clock_offset;  // to ours, once it complained
+    WallTime last_stamp{};                                  // by its clock
+    UdpTrial udp_trial;
+    std::vector<Letter> outbox;  // waits for the link
+  };
+  const Dial& dialled() const {
+    static const Dial never;
+    return dial_ ? *dial_ : never;
+  }
+  Dial& dial() {  // to be changed
+    if (!dial_) dial_ = std::make_unique<Dial>();
+    return *dial_;
+  }
 
   // A handshake that we answered and that is not confirmed yet.
   struct Pending {
@@ -132,12 +150,9 @@ struct Peer {
 
   // A supernode that we had something to say to: kept linked for a while.
   std::optional<TimePoint> wanted_until;
-  struct Letter {
-    Area area;
-    Bytes body;
-  };
-  std::vector<Letter> outbox;  // waits for the link
-  bool examining = false;      // whether it is at its address, by a handshake under way
+
+ private:
+  std::unique_ptr<Dial> dial_;
 };
 
 }  // namespace byway

@@ -140,6 +140,9 @@ void put(wire::Message::Builder to, const Samples& samples) {
 void put(wire::Message::Builder to, const Refusal& refusal) {
   put(to.initRefused(), refusal);
 }
+void put(wire::Message::Builder to, const HomeGone& gone) {
+  to.initHomeGone().setHome(to_data(gone.home.key()));
+}
 
 // --- in ----------------------------------------------------------------------------------------
 
@@ -291,6 +294,8 @@ Message get(wire::Message::Reader from) {
       return get(from.getRefused());
     case wire::Message::SAMPLES:
       return get(from.getSamples());
+    case wire::Message::HOME_GONE:
+      return HomeGone{get_id(from.getHomeGone().getHome())};
   }
   throw Refused{Error::malformed};
 }

@@ -122,8 +122,8 @@ inline constexpr std::size_t bucket_bound(std::size_t items) {
 }
 inline constexpr std::size_t news_bound(std::size_t record, std::size_t vouchers,
                                         std::size_t gones) {
-  return 24 + packed_bound(32) + packed_bound(record) + vouchers * packed_bound(Voucher::size) +
-         gones * packed_bound(Gone::size);
+  return 24 + packed_bound(32) + (record > 0 ? packed_bound(record) : 0) +
+         vouchers * packed_bound(Voucher::size) + gones * packed_bound(Gone::size);
 }
 
 }  // namespace byway

@@ -83,7 +83,7 @@ std::string_view to_string(IntroduceOutcome outcome) {
 std::string_view name_of(const Message& message) {
   constexpr std::string_view names[] = {
       "ping",         "pong",  "register", "registered", "introduce", "introduce-result",
-      "introduction", "reach", "bye",      "refused",    "samples"};
+      "introduction", "reach", "bye",      "refused",    "samples",   "home-gone"};
   static_assert(std::size(names) == std::variant_size_v<Message>);
   return names[message.index()];
 }

@@ -162,8 +162,13 @@ struct Samples {
   bool operator==(const Samples&) const = default;
 };
 
+struct HomeGone {
+  NodeId home;
+  bool operator==(const HomeGone&) const = default;
+};
+
 using Message = std::variant<Ping, Pong, Registration, Registered, Introduce, IntroduceResult,
-                             Introduction, Reach, Bye, Refusal, Samples>;
+                             Introduction, Reach, Bye, Refusal, Samples, HomeGone>;
 std::string_view name_of(const Message& message);
 
 // --- what a sealed packet is about --------------------------------------------------------------

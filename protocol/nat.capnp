@@ -52,6 +52,7 @@ struct StrangerTried {     # supernode -> leaf
 struct StrangerOrder {     # supernode -> another supernode
   nonce @0 :Data;
   target @1 :Wire.Endpoint;
+  byTcp @2 :Bool;          # to be connected to, not sent to
 }
 
 struct StrangerDone {      # the answer

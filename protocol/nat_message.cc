@@ -52,6 +52,7 @@ void put(wire::NatMessage::Builder to, const StrangerOrder& order) {
   auto out = to.initOrder();
   out.setNonce(to_data(order.nonce));
   put(out.initTarget(), order.target);
+  out.setByTcp(order.proto == Proto::tcp);
 }
 void put(wire::NatMessage::Builder to, const StrangerDone& done) {
   auto out = to.initDone();
@@ -95,7 +96,8 @@ NatMessage get(wire::NatMessage::Reader from) {
     }
     case wire::NatMessage::ORDER: {
       const auto order = from.getOrder();
-      return StrangerOrder{array_of<16>(order.getNonce()), get(order.getTarget())};
+      return StrangerOrder{array_of<16>(order.getNonce()), get(order.getTarget()),
+                           order.getByTcp() ? Proto::tcp : Proto::udp};
     }
     case wire::NatMessage::DONE: {
       const auto done = from.getDone();

@@ -14,6 +14,8 @@
 //
 // Look and TryFilter come from the very socket they are about, so what is sent for them goes to
 // where they came from; TryLate names its target with the ticket that only that socket was given.
+// A TryFilter that comes over a TCP connection is about that connection's outside endpoint: there
+// the two connect, each to say the dial-back (overlay/reach/tcp_probe.h).
 #pragma once
 
 #include <string_view>
@@ -59,6 +61,7 @@ struct StrangerTried {
 struct StrangerOrder {
   ProofNonce nonce{};
   Endpoint target;
+  Proto proto = Proto::udp;
   bool operator==(const StrangerOrder&) const = default;
 };
 struct StrangerDone {

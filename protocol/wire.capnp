@@ -100,6 +100,7 @@ struct Message {
     bye @8 :Bye;
     refused @9 :Refusal;
     samples @10 :Samples;
+    homeGone @11 :HomeGone;
   }
 }
 
@@ -150,6 +151,10 @@ struct Reach {           # peer -> peer, over any path: my candidates now; knock
 struct Samples {         # home -> leaf: other supernodes
   records @0 :List(Data);
   relief @1 :Bool;       # they have far more room than we have: would you move there?
+}
+
+struct HomeGone {        # home -> leaf: another of your homes does not answer us
+  home @0 :Data;
 }
 
 struct Bye {

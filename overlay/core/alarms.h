@@ -4,7 +4,8 @@
 // looking anything up, which is what a supernode wants that looks after 100,000 peers. A thing must
 // not move while it has a deadline, and takes it back (set it to none) before it goes.
 //
-//   struct Peer { NodeId id; AlarmPlace alarm; … };     Alarms<Peer> alarms;
+//   struct Peer { NodeId id; AlarmPlace alarm; … };     Alarms<Peer> alarms;     (or NodeId id()
+//   const)
 //
 // Equal deadlines come in the order of the ids.
 #pragma once
@@ -66,9 +67,16 @@ class Alarms {
     Thing* thing;
     bool operator<(const Entry& other) const {
       if (at != other.at) return at < other.at;
-      return thing->id < other.thing->id;
+      return id_of(*thing) < id_of(*other.thing);
     }
   };
+
+  static const auto& id_of(const Thing& thing) {
+    if constexpr (requires { thing.id(); })
+      return thing.id();
+    else
+      return thing.id;
+  }
 
   void erase(Thing& thing) {
     const std::size_t place = std::exchange(thing.alarm.at_, AlarmPlace::none);

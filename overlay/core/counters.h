@@ -32,9 +32,10 @@ namespace byway {
   X(lan_unasked, "answer in the local network that nobody asked for")          \
   X(lan_rate, "question in the local network over the rate")                   \
   X(quota, "introduction over its quota")                                      \
-  X(unknown_connection, "came by a TCP connection that is closed")                 \
+  X(unknown_connection, "came by a TCP connection that is closed")             \
   X(survey_rate, "survey question over its rate")                              \
-  X(probe_quota, "question about a NAT over its quota, or too small")
+  X(probe_quota, "question about a NAT over its quota, or too small")          \
+  X(handshake_queue, "handshake behind too many others")
 
 enum class Drop : std::uint8_t {
 #define X(name, text) name,

@@ -72,12 +72,18 @@ struct CloseSocket {
 };
 using SocketOrder = std::variant<OpenSocket, CloseSocket>;
 
-// To be opened from the port on which TCP is listened, so that every connection has one outside
-// endpoint where the NAT allows it; where that port is not free, from any other.
+// The near end of a connection that is to be opened.
+enum class TcpFrom : std::uint8_t {
+  // The port on which TCP is listened, so that every connection has one outside endpoint where the
+  // NAT allows it; where that port is not free, any other.
+  listening,
+  listening_only,  // not any other: the peer expects this one
+  fresh            // any other: a NAT that counts gives each its next one outside
+};
 struct OpenTcp {
   TcpId id;
   Endpoint to;
-  bool only_shared = false;  // not from any other port: the peer expects this one
+  TcpFrom from = TcpFrom::listening;
 };
 // No more is heard of it. What was to be sent on it still leaves where that costs no waiting.
 struct CloseTcp {

@@ -27,6 +27,10 @@ inline constexpr std::size_t remembered_stamps = 4096;
 // Above this rate a cookie is asked for before any X25519: a quarter of what one core can answer.
 inline constexpr double handshakes_per_second = 1200;
 inline constexpr double handshake_burst = 2400;
+// One costs a quarter of a millisecond to answer, and whatever is relayed waits behind it. So many
+// are answered in a turn; the others wait, and more than are answered within a resend need not.
+inline constexpr int handshakes_in_a_turn = 4;
+inline constexpr std::size_t handshakes_waiting = 1024;
 // Keys are renewed hourly, and long before a counter could come near its end.
 inline constexpr Duration rekey_after = 1h;
 inline constexpr std::uint64_t rekey_after_messages = 1ull << 40;
@@ -77,6 +81,11 @@ inline constexpr Duration punch_patience = 1200ms;  // from the first knock unti
 inline constexpr std::array<Duration, 2> punch_rounds{1500ms, 4s};
 inline constexpr Duration punch_idle_first = 60s;  // while a pair stays relayed
 inline constexpr Duration punch_idle_last = 10min;
+// While it has a direct path by TCP, and both sides' UDP passes: the punch may only have been
+// unlucky, and UDP is the better way. After 2, 8 and 32 s, then every minute.
+inline constexpr Duration punch_beside_tcp_first = 2s;
+inline constexpr int punch_beside_tcp_growth = 4;
+inline constexpr Duration punch_beside_tcp_last = 60s;
 inline constexpr Duration punch_retry_first = 1s;  // after a direct path was lost
 inline constexpr Duration punch_retry_last = 60s;
 // Who has moved tells its peers at once, and again for every home that sees it elsewhere; but no
@@ -136,7 +145,14 @@ inline constexpr std::size_t samples = 16;           // supernodes a home tells 
 // Until it is known how long the NAT remembers, one home or another is asked so often: that is how
 // long it takes to notice that all of them died. Afterwards a third of a keepalive is.
 inline constexpr Duration home_watch = 5s;
-inline constexpr Duration lease = 90s;  // a leaf not heard of for this long is forgotten
+// A leaf not heard of for this long is forgotten: the longest keepalive, jitter included, and half
+// as long again.
+inline constexpr Duration lease = 150s;
+// A home whose death another one tells of is asked within this, and no more often than that: a home
+// may have thousands of leaves in common with the dead, and must not have us knock at anybody.
+inline constexpr Duration home_gone_spread = 2s;
+inline constexpr Duration home_gone_pause = 5s;
+inline constexpr std::size_t warned_at_once = 4096;
 inline constexpr Duration home_retry_first = 1s;
 inline constexpr Duration home_retry_last = 5min;
 // Without any sound home one more is dialled every home_stagger, to so many at once.
@@ -175,7 +191,7 @@ inline constexpr double introductions_per_forwarder = 200;  // a second, from on
 // How often a leaf is told of other supernodes, with its keepalives: while it has too few homes,
 // and once it has enough.
 inline constexpr Duration samples_soon = 10s;
-inline constexpr Duration samples_rarely = 30min;
+inline constexpr Duration samples_rarely = 6h;
 
 // --- relay ---
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "overlay/core/timers.h"
+
 namespace byway {
 namespace {
 
@@ -30,14 +32,14 @@ void Keeper::keep(TimePoint now, RecordPtr record) {
   if (is_new) leaf.changed = now;
   leaf.record = std::move(record);
   reseat(now, leaf, Duration{});
-  schedule(position->first, leaf);
+  schedule(leaf);
 }
 
 void Keeper::release(const NodeId& id) {
   const auto leaf = leaves_.find(id);
   if (leaf == leaves_.end()) return;
   for (const Seat& seat : leaf->second.seats) questions_.erase(seat.number);
-  timers_.set(id, std::nullopt);
+  alarms_.set(leaf->second, std::nullopt);
   leaves_.erase(leaf);  // what is queued for it is skipped when its turn comes
 }
 
@@ -50,7 +52,7 @@ void Keeper::on_joined(TimePoint now, const SignedRecord& member) {
       if (seat.holder == member.record().id)
         reopen(seat, now + random_.upto(limits::replace_spread));
     reseat(now, leaf, limits::replace_spread);
-    schedule(id, leaf);
+    schedule(leaf);
   }
 }
 
@@ -60,7 +62,7 @@ void Keeper::on_left(TimePoint now, const SignedRecord& member) {
   for (auto& [id, leaf] : leaves_) {
     if (!Placement::concerns(leaf.draw, leaf.bar, *group)) continue;
     reseat(now, leaf, limits::replace_spread);
-    schedule(id, leaf);
+    schedule(leaf);
   }
 }
 
@@ -94,25 +96,24 @@ void Keeper::reopen(Seat& seat, TimePoint due) {
   seat.due = due;
 }
 
-void Keeper::schedule(const NodeId& id, const Leaf& leaf) {
+void Keeper::schedule(Leaf& leaf) {
   std::optional<TimePoint> next;
   for (const Seat& seat : leaf.seats)
     if (seat.state != Seat::State::queued) next = earlier(next, seat.due);
-  timers_.set(id, next);
+  alarms_.set(leaf, next);
 }
 
 void Keeper::on_timeout(TimePoint now) {
-  while (const auto id = timers_.pop_due(now)) {
-    Leaf& leaf = leaves_.at(*id);
-    for (Seat& seat : leaf.seats) {
+  while (Leaf* leaf = alarms_.pop_due(now)) {
+    for (Seat& seat : leaf->seats) {
       if (seat.state == Seat::State::queued || seat.due > now) continue;
       questions_.erase(seat.number);
       if (seat.state == Seat::State::filled) seat.tries = 0;
       seat.state = Seat::State::queued;
       seat.number = random_.u64();
-      queue_.emplace_back(*id, seat.number);
+      queue_.emplace_back(leaf->id(), seat.number);
     }
-    schedule(*id, leaf);
+    schedule(*leaf);
   }
   // Seats that were lost while they waited are passed over when their turn comes, or here, before
   // there are more of them than of the others.
@@ -145,8 +146,8 @@ std::optional<Keeper::Outgoing> Keeper::poll_message(TimePoint now) {
     seat->due = now + random_.jittered(wait);
     if (seat->tries < 255) ++seat->tries;
     questions_.emplace(seat->number, ticket.first);
-    const Leaf& leaf = leaves_.at(ticket.first);
-    schedule(ticket.first, leaf);
+    Leaf& leaf = leaves_.at(ticket.first);
+    schedule(leaf);
     return Outgoing{seat->holder,
                     {seat->number, ticket.first, to_bytes(leaf.record->exact_bytes())}};
   }
@@ -178,11 +179,11 @@ void Keeper::on_placed(TimePoint now, const NodeId& from, const Placed& placed) 
                                                  limits::place_retry_last));
       break;
   }
-  schedule(id, leaf);
+  schedule(leaf);
 }
 
 std::optional<TimePoint> Keeper::next_timeout() const {
-  const auto timer = timers_.next();
+  const auto timer = alarms_.next();
   if (queue_.empty()) return timer;
   return earlier(timer, paid_until_ - saved_up);
 }

@@ -20,7 +20,7 @@
 #include <optional>
 #include <vector>
 
-#include "overlay/core/timers.h"
+#include "overlay/core/alarms.h"
 #include "overlay/directory/placement.h"
 #include "protocol/directory_message.h"
 #include "protocol/random.h"
@@ -67,25 +67,28 @@ class Keeper {
     TimePoint due{};           // when it is looked at next; not while queued
   };
   struct Leaf {
+    AlarmPlace alarm;
     RecordPtr record;
     Placement::Draw draw;
     std::uint64_t bar = 0;
     std::vector<Seat> seats;
     TimePoint changed{};  // when its record may be placed, at the earliest
+
+    const NodeId& id() const { return record->record().id; }
   };
   using Ticket = std::pair<NodeId, std::uint64_t>;  // leaf and number of a queued seat
 
   Seat* queued_seat(const Ticket& ticket);
   void reseat(TimePoint now, Leaf& leaf, Duration spread);
   void reopen(Seat& seat, TimePoint due);
-  void schedule(const NodeId& id, const Leaf& leaf);
+  void schedule(Leaf& leaf);
   bool may_send(TimePoint now) const;
 
   NodeId self_;
   const Placement& placement_;
   Random random_;
   std::map<NodeId, Leaf> leaves_;
-  Timers<NodeId> timers_;                      // the earliest due seat of each leaf
+  Alarms<Leaf> alarms_;                        // the earliest due seat of each leaf
   std::map<std::uint64_t, NodeId> questions_;  // number -> leaf
   std::deque<Ticket> queue_;                   // to be sent when the rate allows
   TimePoint paid_until_{};                     // what was sent is paid for until then

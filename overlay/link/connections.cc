@@ -30,14 +30,15 @@ void Connections::erase(TcpId id) {
   connections_.erase(found);
 }
 
-TcpId Connections::open(TimePoint now, const Endpoint& to, Purpose purpose, const NodeId& peer) {
+TcpId Connections::open(TimePoint now, const Endpoint& to, Purpose purpose, const NodeId& peer,
+                        TcpFrom from) {
   const auto is_opening = [this](TcpId id) { return !connections_.at(id).open; };
   const auto opening = std::count_if(unproved_.begin(), unproved_.end(), is_opening);
   if (static_cast<std::size_t>(opening) >= limits::tcp_openings ||
       connections_.size() >= limits::tcp_connections)
     return 0;
   const TcpId id = add({.remote = to, .purpose = purpose, .peer = peer, .since = now});
-  orders_.push_back(OpenTcp{id, to, purpose == Purpose::punch});
+  orders_.push_back(OpenTcp{id, to, from});
   return id;
 }
 
@@ -154,6 +155,12 @@ const Connections::Connection* Connections::find(const NodeId& peer, const Endpo
     if (connection.remote == remote) return &connection;
   }
   return nullptr;
+}
+
+bool Connections::has_gone_to(const IpAddress& address) const {
+  return std::any_of(connections_.begin(), connections_.end(), [&](const auto& entry) {
+    return entry.second.purpose != Purpose::accepted && entry.second.remote.address == address;
+  });
 }
 
 std::size_t Connections::looking(const NodeId& peer) const {

@@ -39,8 +39,9 @@ class Connections {
     TimePoint since{};  // asked for, or accepted
   };
 
-  // Asks for a connection; in punching only from the port that the peer was told. 0: too many.
-  TcpId open(TimePoint now, const Endpoint& to, Purpose purpose, const NodeId& peer);
+  // Asks for a connection. 0: too many.
+  TcpId open(TimePoint now, const Endpoint& to, Purpose purpose, const NodeId& peer,
+             TcpFrom from = TcpFrom::listening);
   // 0: it is one too many.
   TcpId on_accepted(TimePoint now, const Endpoint& local, const Endpoint& remote);
   // Nothing: it is not waited for any more.
@@ -62,6 +63,8 @@ class Connections {
   const Connection* find(TcpId id) const;
   // The one with this node at this endpoint, opening or open; nothing where there is none.
   const Connection* find(const NodeId& peer, const Endpoint& remote) const;
+  // We have connected to that address, or are about to.
+  bool has_gone_to(const IpAddress& address) const;
   // Attempts to have this node tell how we look.
   std::size_t looking(const NodeId& peer) const;
   std::size_t size() const { return connections_.size(); }

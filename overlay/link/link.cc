@@ -14,7 +14,7 @@ constexpr std::size_t max_sessions = 4;
 }  // namespace
 
 Result<Bytes> Link::dial(TimePoint now, IndexTable::Index index, ByteView hello, Random& random) {
-  auto initiator = Initiator::make(*crypto_, *self_, peer_, index.value(), random);
+  auto initiator = Initiator::make(*crypto_, *self_, *peer_, index.value(), random);
   if (!initiator) return initiator.error();
   Bytes datagram = initiator->start(hello);
   dial_ = std::make_unique<Dial>(Dial{.initiator = std::move(*initiator),
@@ -120,7 +120,7 @@ bool Link::preferred(const Session& a, const Session& b) const {
   if (a.confirmed != b.confirmed) return a.confirmed;
   const Duration apart = a.born > b.born ? a.born - b.born : b.born - a.born;
   if (a.initiated != b.initiated && apart < limits::old_keys_kept)
-    return a.initiated == (self_->id() < peer_);
+    return a.initiated == (self_->id() < *peer_);
   return a.born > b.born;
 }
 

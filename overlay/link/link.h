@@ -23,8 +23,9 @@ namespace byway {
 
 class Link {
  public:
+  // All three outlive the link.
   Link(const Crypto& crypto, const Identity& self, const NodeId& peer)
-      : crypto_(&crypto), self_(&self), peer_(peer) {}
+      : crypto_(&crypto), self_(&self), peer_(&peer) {}
 
   // --- as the initiator ---
 
@@ -94,7 +95,7 @@ class Link {
 
   const Crypto* crypto_;
   const Identity* self_;
-  NodeId peer_;
+  const NodeId* peer_;  // a supernode holds 100,000 of these beside their ids
   std::unique_ptr<Dial> dial_;
   std::vector<Session> sessions_;  // at most a handful: current, draining, unconfirmed
   std::optional<Duration> handshake_rtt_;

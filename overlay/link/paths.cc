@@ -9,7 +9,7 @@ namespace byway {
 namespace {
 
 constexpr std::size_t remembered_pings = 8;
-constexpr int pings_while_unproved = 4;
+constexpr std::uint8_t pings_while_unproved = 4;
 constexpr int unanswered_when_doubted = 3;
 
 int tier(const Path& path) {

@@ -27,24 +27,28 @@
 
 namespace byway {
 
+// A supernode keeps one for each of its leaves: the small members stand together.
 struct Path {
   Route route;
   Method method = Method::none;
-  NodeId via;  // the relay; nobody when direct
   bool proved = false;
+  // Bookkeeping of Paths, as is everything after packet_size.
+  bool chosen = false;           // the best one
+  std::uint8_t size_probes = 0;  // of the size that is being tried
+  std::uint8_t large_lost = 0;   // large pings in a row that only small ones survived
+  std::uint8_t pings_left = 0;   // while unproved
+  int unanswered = 0;
+
+  NodeId via;                          // the relay; nobody when direct
   Duration rtt{};                      // smoothed; 0 until measured
   std::optional<TimePoint> proved_at;  // since when it works
   std::size_t packet_size = 0;         // largest datagram known to pass
 
-  // Bookkeeping of Paths.
-  bool chosen = false;  // the best one
   std::optional<Duration> keepalive;
   std::optional<TimePoint> next_ping;
   std::optional<TimePoint> unanswered_since;
   TimePoint last_ping{};
-  int unanswered = 0;
   std::optional<TimePoint> last_data;
-  int pings_left = 0;  // while unproved
   struct Asked {
     std::uint64_t nonce;
     TimePoint at;
@@ -52,8 +56,6 @@ struct Path {
   };
   std::vector<Asked> asked;  // the last few pings
   std::optional<TimePoint> next_size_probe;
-  std::uint8_t size_probes = 0;  // of the size that is being tried
-  std::uint8_t large_lost = 0;   // large pings in a row that only small ones survived
 
   bool doubted() const { return unanswered > 2; }  // answers to the last pings are missing
   PathKind kind() const {

@@ -51,7 +51,7 @@ inline constexpr std::size_t max_tcp_candidates = 8;
 inline constexpr Duration tcp_punch_attempt = 2500ms;
 inline constexpr int syns_per_attempt = 2;
 // Rounds after the first, while the pair stays relayed: soon, for a lost SYN may have been all that
-// was wrong, then each after five times as long.
+// was wrong, then each after five times as long, counted from the beginning of the one before.
 inline constexpr Duration tcp_round_first = 2s;
 inline constexpr int tcp_round_growth = 5;
 inline constexpr Duration tcp_round_last = 10min;

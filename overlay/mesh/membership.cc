@@ -318,7 +318,7 @@ void Membership::tell(const NodeId& to, std::vector<News> news) {
 }
 
 void Membership::heartbeat(const NodeId& to) {
-  tell(to, gather(max_mesh_message - empty_mesh_message));
+  tell(to, gather(1));
 }
 
 // The same news to three at once: fresh news is not to wait for a heartbeat.
@@ -332,7 +332,7 @@ void Membership::push(TimePoint now) {
     std::swap(targets[i], targets[i + random_.below(targets.size() - i)]);
   targets.resize(std::min(limits::fresh_pushes, targets.size()));
 
-  const std::vector<News> news = gather(max_mesh_message - empty_mesh_message);
+  const std::vector<News> news = gather(targets.size());
   if (!news.empty())
     for (const NodeId& to : targets) tell(to, news);
   // More than one datagram takes: the rest is not to queue up.
@@ -349,8 +349,8 @@ void Membership::announce(TimePoint) {
 
 // --- examining newcomers -------------------------------------------------------------------------
 
-bool Membership::is_near(const NodeId& subject) const {
-  const auto near = view_.beside(position_of(subject), limits::neighbours_each_side);
+bool Membership::is_near(const NodeId& subject, std::size_t each_side) const {
+  const auto near = view_.beside(position_of(subject), each_side);
   return std::find(near.begin(), near.end(), self_) != near.end();
 }
 
@@ -365,7 +365,7 @@ bool Membership::lacks_vouchers(const NodeId& subject) const {
   };
   if (const View::Member* member = view_.find(subject)) {
     const auto& vouchers = member->dossier->vouchers;
-    return vouchers.size() < limits::vouchers_kept && !by_us(vouchers);
+    return vouchers.size() < limits::vouchers_wanted && !by_us(vouchers);
   }
   const auto candidate = candidates_.find(subject);
   if (candidate == candidates_.end()) return false;
@@ -378,14 +378,16 @@ bool Membership::lacks_vouchers(const NodeId& subject) const {
 
 void Membership::consider_duty(TimePoint now, const NodeId& subject) {
   if (subject == self_ || on_duty_.contains(subject)) return;
-  if (!lacks_vouchers(subject) || !is_near(subject)) return;
+  if (!lacks_vouchers(subject) || !is_near(subject, limits::neighbours_each_side)) return;
   on_duty_[subject] = std::nullopt;
-  duties_.set(subject, now + random_.upto(limits::examine_spread));
+  const Duration turn =
+      is_near(subject, limits::judges_each_side) ? Duration{} : limits::examine_turn;
+  duties_.set(subject, now + turn + random_.upto(limits::examine_spread));
 }
 
 void Membership::do_duty(TimePoint now, const NodeId& subject) {
   const RecordPtr record = record_of(subject);
-  if (!record || !lacks_vouchers(subject) || !is_near(subject)) {
+  if (!record || !lacks_vouchers(subject) || !is_near(subject, limits::neighbours_each_side)) {
     on_duty_.erase(subject);
     return;
   }

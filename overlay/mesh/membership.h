@@ -167,6 +167,7 @@ class Membership {
     RecordPtr record;
     std::vector<VoucherPtr> vouchers;
     TimePoint known_since;
+    std::size_t told = 0;  // how many of its vouchers we passed on
   };
   struct Departed {
     DossierPtr dossier;  // as a member
@@ -208,7 +209,7 @@ class Membership {
   void heartbeat(const NodeId& to);
   void announce(TimePoint now);
   int times() const;
-  bool is_near(const NodeId& subject) const;
+  bool is_near(const NodeId& subject, std::size_t each_side) const;
   void consider_duty(TimePoint now, const NodeId& subject);
   void do_duty(TimePoint now, const NodeId& subject);
   bool lacks_vouchers(const NodeId& subject) const;
@@ -225,6 +226,7 @@ class Membership {
   void hear_as_candidate(TimePoint now, const NodeId& from, const RecordPtr& record);
   void introduce(TimePoint now, const NodeId& newcomer, const RecordPtr& record);
   void hear_of_ourselves(TimePoint now, const NodeId& from, const News& news);
+  void hear_vouchers(TimePoint now, const News& news);
   void hear_voucher(TimePoint now, const NodeId& subject, const Voucher& voucher);
   Standing standing(const std::vector<VoucherPtr>& vouchers) const;
   std::size_t vouchers_needed() const { return mature_ ? 2 : 1; }
@@ -234,7 +236,7 @@ class Membership {
   void drop_vouchers_by(TimePoint now, const NodeId& id);
   void consider_maturity(TimePoint now);
   void spread(const Dossier& dossier);
-  std::vector<News> gather(std::size_t room);
+  std::vector<News> gather(std::size_t listeners);
   std::optional<News> news_about(const NodeId& id) const;
   News whole_news(const Dossier& dossier) const;
   static std::size_t bound_of(const News& news);

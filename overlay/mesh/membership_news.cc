@@ -38,7 +38,7 @@ void Membership::hear(TimePoint now, const NodeId& from, const News& news) {
       rumours_.heard_again({news.subject, Rumours::Kind::record, {}});
     }
   }
-  for (const Voucher& voucher : news.vouchers) hear_voucher(now, news.subject, voucher);
+  hear_vouchers(now, news);
   for (const Gone& gone : news.gones) hear_gone(now, news.subject, gone);
 }
 
@@ -110,7 +110,8 @@ void Membership::hear_as_candidate(TimePoint now, const NodeId& from, const Reco
   const bool is_new = known == candidates_.end();
   if (!is_new) {
     if (record->record().sequence <= known->second.record->record().sequence) {
-      if (from == id && !is_near(id)) introduce(now, id, known->second.record);
+      if (from == id && !is_near(id, limits::neighbours_each_side))
+        introduce(now, id, known->second.record);
       return;
     }
     if (address_of(record) == address_of(known->second.record)) {
@@ -126,7 +127,8 @@ void Membership::hear_as_candidate(TimePoint now, const NodeId& from, const Reco
   ++pair;
   candidates_[id] = {record, std::move(vouchers), known_since};
   candidate_ends_.set(id, now + limits::candidate_lifetime);
-  if (from == id && (is_new || !is_near(id))) introduce(now, id, record);
+  if (from == id && (is_new || !is_near(id, limits::neighbours_each_side)))
+    introduce(now, id, record);
   consider_duty(now, id);
 }
 
@@ -161,7 +163,7 @@ void Membership::adopt_news(TimePoint now, const NodeId& from, const News& news)
 }
 
 void Membership::hear_of_ourselves(TimePoint now, const NodeId& from, const News& news) {
-  for (const Voucher& voucher : news.vouchers) hear_voucher(now, self_, voucher);
+  hear_vouchers(now, news);
 
   std::uint64_t above = 0;
   std::vector<Gone>& accusations = accusations_[self_];
@@ -194,13 +196,25 @@ void Membership::hear_of_ourselves(TimePoint now, const NodeId& from, const News
 
 // --- vouchers ------------------------------------------------------------------------------------
 
+// Most of what is heard is known.
+void Membership::hear_vouchers(TimePoint now, const News& news) {
+  if (news.vouchers.empty()) return;
+  const View::Member* member = view_.find(news.subject);
+  for (const Voucher& voucher : news.vouchers) {
+    if (member && member->dossier->voucher_by(voucher.by)) {
+      rumours_.heard_again({news.subject, Rumours::Kind::voucher, voucher.by});
+      continue;
+    }
+    hear_voucher(now, news.subject, voucher);
+    member = view_.find(news.subject);
+  }
+}
+
 void Membership::hear_voucher(TimePoint now, const NodeId& subject, const Voucher& voucher) {
   if (voucher.by == subject) return;
   if (const View::Member* member = view_.find(subject)) {
     const Dossier& dossier = *member->dossier;
-    // Most of what is heard is known.
-    if (dossier.voucher_by(voucher.by))
-      return rumours_.heard_again({subject, Rumours::Kind::voucher, voucher.by});
+    if (dossier.voucher_by(voucher.by)) return;
     if (voucher.address != dossier.address()) return;
     if (!view_.find(voucher.by)) return;
     if (dossier.vouchers.size() >= limits::vouchers_kept &&
@@ -240,7 +254,7 @@ void Membership::hear_voucher(TimePoint now, const NodeId& subject, const Vouche
   candidate.vouchers.push_back(shared);
   if (of_member) {
     // From its first voucher on a newcomer is worth talking of.
-    rumours_.add({subject, Rumours::Kind::record, {}}, times());
+    if (candidate.told++ == 0) rumours_.add({subject, Rumours::Kind::record, {}}, times());
     rumours_.add({subject, Rumours::Kind::voucher, voucher.by}, times());
   }
   consider_duty(now, subject);
@@ -280,9 +294,10 @@ void Membership::take_in(const NodeId& subject, bool first_hand, WallTime since,
   if (!first_hand) std::erase_if(vouchers, [&](const VoucherPtr& v) { return !view_.find(v->by); });
   keep_nearest(position_of(subject), vouchers, limits::vouchers_kept);
   const DossierPtr dossier = archive_.dossier(candidate.record, std::move(vouchers));
+  const bool told = candidate.told >= dossier->vouchers.size();
   forget_candidate(subject);
   view_.put(dossier, since, strong);
-  spread(*dossier);
+  if (!told) spread(*dossier);
   judge_again_ = true;
 }
 
@@ -385,8 +400,9 @@ std::optional<News> Membership::news_about(const NodeId& id) const {
   return News{id, {}, {}, departed->second.gones};
 }
 
-// What is spreading, as much as fits.
-std::vector<News> Membership::gather(std::size_t room) {
+// What is spreading, as much as fits into one datagram, to be told to so many.
+std::vector<News> Membership::gather(std::size_t listeners) {
+  std::size_t room = max_mesh_message - empty_mesh_message;
   std::vector<News> all;
   using Kind = Rumours::Kind;
   using Taken = Rumours::Taken;
@@ -396,7 +412,7 @@ std::vector<News> Membership::gather(std::size_t room) {
       return &closed->second.gones;
     return nullptr;
   };
-  rumours_.offer([&](const Rumours::Topic& topic) {
+  rumours_.offer(listeners, [&](const Rumours::Topic& topic) {
     auto news = std::find_if(all.begin(), all.end(),
                              [&](const News& n) { return n.subject == topic.subject; });
     const bool is_new = news == all.end();
@@ -425,8 +441,8 @@ std::vector<News> Membership::gather(std::size_t room) {
         if (gone.by == topic.by) piece.gones.push_back(gone);
       if (piece.gones.empty()) return Taken::nothing_left;
     }
-    const std::size_t size =
-        news_bound(piece.record.size(), piece.vouchers.size(), piece.gones.size());
+    // What is said about one subject shares its name.
+    const std::size_t size = bound_of(piece) - (is_new ? 0 : news_bound(0, 0, 0));
     if (size > room) return Taken::no_room;
     room -= size;
     if (is_new) {

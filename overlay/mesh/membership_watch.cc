@@ -156,7 +156,8 @@ void Membership::hear_gone(TimePoint now, const NodeId& subject, const Gone& gon
 
   const std::vector<Gone> gones = accusations_[subject];
   // Its neighbours let it know, in case it is still there.
-  if (is_near(subject) && told_.take(now, subject)) tell(subject, {News{subject, {}, {}, gones}});
+  if (is_near(subject, limits::neighbours_each_side) && told_.take(now, subject))
+    tell(subject, {News{subject, {}, {}, gones}});
   if (enough(subject, gones)) depart(now, subject, Departure::gone, member->dossier->record, gones);
 }
 

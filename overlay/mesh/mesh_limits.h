@@ -20,11 +20,15 @@ inline constexpr std::size_t netgroup_fraction = 50;
 // two; before that one will do. Below four netgroups whoever owns two of them could vouch for
 // anybody anyway, and a network's second and third node must get in.
 inline constexpr std::size_t mature_netgroups = 4;
-// The eight nearest (four on each side of the ring) examine a newcomer, one after the other within
-// 1.5 s, until four have vouched: two are needed, and two may be of one netgroup or leave.
+// The eight nearest (four on each side of the ring) examine a newcomer: the inner four within 750
+// ms, the outer ones a while later where that has not been enough. Vouchers are most of what is
+// told in the mesh, and told to everybody: so a member has three or four, and gets new ones when
+// only two are left of those that were needed.
 inline constexpr std::size_t neighbours_each_side = 4;
+inline constexpr std::size_t vouchers_wanted = 3;
 inline constexpr std::size_t vouchers_kept = 4;
-inline constexpr Duration examine_spread = 1500ms;
+inline constexpr Duration examine_spread = 750ms;
+inline constexpr Duration examine_turn = 1500ms;
 inline constexpr Duration examine_patience = 15s;
 inline constexpr Duration examine_recheck = 2s;  // may not vouch yet: not a member itself
 // Whom others vouched for, but nobody whom we know, we look at ourselves after a while; one at a

@@ -1,6 +1,7 @@
 #include "overlay/mesh/rumours.h"
 
-#include <vector>
+#include <algorithm>
+#include <utility>
 
 #include "overlay/mesh/mesh_limits.h"
 
@@ -11,57 +12,103 @@ std::size_t Rumours::Hash::operator()(const Topic& topic) const noexcept {
   return hash(topic.subject) + 31 * hash(topic.by) + static_cast<std::size_t>(topic.kind);
 }
 
-void Rumours::erase(const Entry& entry) {
-  order_.erase(place_of(entry.second));
-  fresh_ -= entry.second.fresh ? 1 : 0;
-  left_.erase(left_.find(entry.first));
-}
-
 void Rumours::add(const Topic& topic, int times) {
-  if (const auto known = left_.find(topic); known != left_.end()) erase(*known);
-  if (left_.size() >= limits::rumours) erase(*order_.rbegin()->second);
-  Entry& entry = *left_.emplace(topic, Left{times, next_number_++, true}).first;
-  order_.emplace(place_of(entry.second), &entry);
+  if (const auto known = places_.find(topic); known != places_.end()) erase(known->second);
+  if (size() >= limits::rumours) make_room();
+  const Place place = put(topic);
+  rumours_[place].times = static_cast<std::size_t>(std::max(1, times));
+  link(place);
   ++fresh_;
 }
 
-// Once less to be told.
-void Rumours::told(Entry& entry) {
-  if (entry.second.times == 1) return erase(entry);
-  auto place = order_.extract(place_of(entry.second));
-  --entry.second.times;
-  place.key() = place_of(entry.second);
-  order_.insert(std::move(place));
-}
-
+// Once less to be told, but what we have not told at all is told to somebody.
 void Rumours::heard_again(const Topic& topic) {
-  const auto known = left_.find(topic);
-  if (known == left_.end()) return;
-  if (known->second.fresh && known->second.times == 1) return;
-  told(*known);
+  const auto known = places_.find(topic);
+  if (known == places_.end()) return;
+  const Rumour& rumour = rumours_[known->second];
+  if (rumour.fresh && rumour.times == 1) return;
+  told(known->second, 1);
 }
 
 void Rumours::forget(const NodeId& subject) {
-  std::vector<Entry*> about;
-  for (Entry& entry : left_)
-    if (entry.first.subject == subject) about.push_back(&entry);
-  for (const Entry* entry : about) erase(*entry);
+  for (Place place = 0; place < rumours_.size(); ++place)
+    if (rumours_[place].times > 0 && rumours_[place].topic.subject == subject) erase(place);
 }
 
-void Rumours::offer(const std::function<Taken(const Topic&)>& take) {
-  std::vector<Entry*> taken;
-  std::vector<Entry*> vain;
-  for (const auto& [_, entry] : order_) {
-    const Taken answer = take(entry->first);
-    if (answer == Taken::no_room) break;
-    (answer == Taken::yes ? taken : vain).push_back(entry);
+void Rumours::offer(std::size_t listeners, const std::function<Taken(const Topic&)>& take) {
+  std::vector<Place> taken;
+  std::vector<Place> vain;
+  const auto offer_row = [&](const Row& row) {
+    for (Place place = row.first; place != nowhere; place = rumours_[place].after) {
+      const Taken answer = take(rumours_[place].topic);
+      if (answer == Taken::no_room) return false;
+      (answer == Taken::yes ? taken : vain).push_back(place);
+    }
+    return true;
+  };
+  for (std::size_t times = rows_.size(); times-- > 0;)
+    if (!offer_row(rows_[times])) break;
+  for (const Place place : vain) erase(place);
+  for (const Place place : taken) {
+    fresh_ -= std::exchange(rumours_[place].fresh, false) ? 1 : 0;
+    told(place, listeners);
   }
-  for (const Entry* entry : vain) erase(*entry);
-  for (Entry* entry : taken) {
-    fresh_ -= entry->second.fresh ? 1 : 0;
-    entry->second.fresh = false;
-    told(*entry);
+}
+
+// To so many listeners less.
+void Rumours::told(Place place, std::size_t listeners) {
+  Rumour& rumour = rumours_[place];
+  if (rumour.times <= listeners) return erase(place);
+  unlink(place);
+  rumour.times -= listeners;
+  link(place);
+}
+
+// Of what has been told most the last goes.
+void Rumours::make_room() {
+  const auto row = std::find_if(rows_.begin(), rows_.end(),
+                                [](const Row& some) { return some.last != nowhere; });
+  erase(row->last);
+}
+
+// --- places --------------------------------------------------------------------------------------
+
+Rumours::Place Rumours::put(const Topic& topic) {
+  if (free_.empty()) {
+    free_.push_back(static_cast<Place>(rumours_.size()));
+    rumours_.emplace_back();
   }
+  const Place place = free_.back();
+  free_.pop_back();
+  rumours_[place] = {.topic = topic};
+  places_.emplace(topic, place);
+  return place;
+}
+
+void Rumours::link(Place place) {
+  Rumour& rumour = rumours_[place];
+  if (rows_.size() <= rumour.times) rows_.resize(rumour.times + 1);
+  Row& row = rows_[rumour.times];
+  rumour.before = row.last;
+  rumour.after = nowhere;
+  (row.last == nowhere ? row.first : rumours_[row.last].after) = place;
+  row.last = place;
+}
+
+void Rumours::unlink(Place place) {
+  const Rumour& rumour = rumours_[place];
+  Row& row = rows_[rumour.times];
+  (rumour.before == nowhere ? row.first : rumours_[rumour.before].after) = rumour.after;
+  (rumour.after == nowhere ? row.last : rumours_[rumour.after].before) = rumour.before;
+}
+
+void Rumours::erase(Place place) {
+  Rumour& rumour = rumours_[place];
+  unlink(place);
+  fresh_ -= rumour.fresh ? 1 : 0;
+  places_.erase(rumour.topic);
+  rumour = {};
+  free_.push_back(place);
 }
 
 }  // namespace byway

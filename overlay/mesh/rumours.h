@@ -1,15 +1,16 @@
 // What is still to be told, and how often.
 //
-// Whoever hears a piece of news for the first time tells it log2(n) times, most of them to three at
-// once, and once less for every time it hears it again: what everybody tells us is known. (Demers
+// Whoever hears a piece of news for the first time tells it to log2(n) others, to three of them at
+// once, and to one less for every time it hears it again: what everybody tells us is known. (Demers
 // et al., "Epidemic Algorithms for Replicated Database Maintenance", 1987: rumours with feedback
 // and a counter.) What has been told least goes first. There is room for so many, and what falls
 // out is left to anti-entropy.
 #pragma once
 
-#include <boost/unordered/unordered_map.hpp>
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <cstdint>
 #include <functional>
-#include <map>
+#include <vector>
 
 #include "protocol/identity.h"
 
@@ -32,33 +33,42 @@ class Rumours {
   // Somebody told us, who knew it already: once less to be told, but once at least.
   void heard_again(const Topic& topic);
   void forget(const NodeId& subject);
-  // Offers topics, the least told first, until `take` has no room for one.
-  void offer(const std::function<Taken(const Topic&)>& take);
+  // Offers topics, the least told first, until `take` has no room for one. What is taken is told to
+  // so many `listeners`.
+  void offer(std::size_t listeners, const std::function<Taken(const Topic&)>& take);
   // Whether something has not been told by anybody of us yet.
   bool has_fresh() const { return fresh_ > 0; }
-  std::size_t size() const { return left_.size(); }
+  std::size_t size() const { return places_.size(); }
 
  private:
-  struct Left {
-    int times = 0;
-    std::uint64_t number = 0;  // in the order of arrival
+  using Place = std::uint32_t;
+  static constexpr Place nowhere = ~Place{0};
+  struct Rumour {
+    Topic topic;
+    std::size_t times = 0;  // it is still to be told; 0: a free place
     bool fresh = true;
+    Place before = nowhere;  // among those to be told as often
+    Place after = nowhere;
+  };
+  struct Row {
+    Place first = nowhere;
+    Place last = nowhere;
   };
   struct Hash {
     std::size_t operator()(const Topic& topic) const noexcept;
   };
-  // Its elements stay where they are in memory.
-  using Topics = boost::unordered_map<Topic, Left, Hash>;
-  using Entry = Topics::value_type;
-  using Place = std::pair<int, std::uint64_t>;  // by -times, then number
 
-  static Place place_of(const Left& left) { return {-left.times, left.number}; }
-  void told(Entry& entry);
-  void erase(const Entry& entry);
+  Place put(const Topic& topic);
+  void link(Place place);
+  void unlink(Place place);
+  void told(Place place, std::size_t listeners);
+  void erase(Place place);
+  void make_room();
 
-  Topics left_;
-  std::map<Place, Entry*> order_;
-  std::uint64_t next_number_ = 0;
+  std::vector<Rumour> rumours_;
+  std::vector<Place> free_;
+  std::vector<Row> rows_;  // by how often it is to be told; in each the first that came to it leads
+  boost::unordered_flat_map<Topic, Place, Hash> places_;
   std::size_t fresh_ = 0;
 };
 

@@ -62,13 +62,16 @@ std::optional<Sighting> NatService::on_try_filter(TimePoint now, const Asker& as
   if (wish.padding < nat::filter_padding || !wishes_.take(now, asker.id)) return {};
   if (!may_be_sent_to(now, asker.from, asker.from.address)) return {};
   const Sighting answer = view(asker, wish.id);
-  if (answer.other_port != 0)
+  // A connection comes from a port of its own anyhow.
+  if (asker.proto == Proto::tcp)
+    echoes_.push_back({main_socket, asker.from, wish.nonce, 1, now, Proto::tcp});
+  else if (answer.other_port != 0)
     echoes_.push_back({*other_socket_, asker.from, wish.nonce, nat::echoes, now});
   const OrderKey key{stranger.value_or(NodeId{}), wish.nonce};
   if (!stranger || orders_.size() >= nat::pending) {
     tell(asker.id, wish.id, false);
   } else if (orders_.emplace(key, Order{asker.id, wish.id, now + nat::order_patience}).second) {
-    letters_.push_back({*stranger, StrangerOrder{wish.nonce, asker.from}});
+    letters_.push_back({*stranger, StrangerOrder{wish.nonce, asker.from, asker.proto}});
   }
   return answer;
 }
@@ -85,7 +88,8 @@ std::optional<Sighting> NatService::on_try_late(TimePoint now, const Asker& aske
 void NatService::on_order(TimePoint now, const NodeId& orderer, const IpAddress& at,
                           const StrangerOrder& order) {
   const bool sends = order.target.address != at && may_be_sent_to(now, order.target, at);
-  if (sends) echoes_.push_back({main_socket, order.target, order.nonce, nat::echoes, now});
+  const int times = order.proto == Proto::tcp ? 1 : nat::echoes;
+  if (sends) echoes_.push_back({main_socket, order.target, order.nonce, times, now, order.proto});
   letters_.push_back({orderer, StrangerDone{order.nonce, sends}});
 }
 
@@ -119,7 +123,10 @@ void NatService::on_timeout(TimePoint now) {
 std::optional<Transmit> NatService::poll_transmit(TimePoint now) {
   for (auto echo = echoes_.begin(); echo != echoes_.end(); ++echo) {
     if (now < echo->next) continue;
-    Transmit next{.to = echo->to, .bytes = make_dialback(echo->nonce), .socket = echo->socket};
+    Transmit next{.to = echo->to,
+                  .bytes = make_dialback(echo->nonce),
+                  .socket = echo->socket,
+                  .proto = echo->proto};
     echo->next = now + nat::echo_gap;
     if (--echo->left == 0) echoes_.erase(echo);
     return next;

@@ -41,6 +41,7 @@ class NatService {
   struct Asker {
     NodeId id;
     Endpoint from;  // where this question came from
+    Proto proto = Proto::udp;
   };
   // The answer, to go back the way the question came. Nothing: it is over its quota, or not as it
   // has to be.
@@ -65,11 +66,12 @@ class NatService {
 
  private:
   struct Echo {
-    SocketId socket;
+    SocketId socket;  // of no matter by TCP
     Endpoint to;
     ProofNonce nonce;
     int left;
     TimePoint next;
+    Proto proto = Proto::udp;
   };
   struct Order {
     NodeId asker;

@@ -23,51 +23,52 @@ std::variant<Registered, Refusal> Registrar::judge(const NodeId& leaf,
   const double share = wish.seeking <= 1                        ? first_home_share
                        : wish.seeking <= limits::homes_per_leaf ? further_home_share
                                                                 : move_share;
-  if (static_cast<double>(leaves_.size()) >= share * static_cast<double>(max_leaves_))
+  if (static_cast<double>(leaves_->size()) >= share * static_cast<double>(max_leaves_))
     return Refusal{RefusalReason::busy, busy_retry_s, {}};
   return Registered{lease_s};
 }
 
 void Registrar::admit(TimePoint now, const NodeId& leaf, RecordPtr record) {
-  const auto [known, is_new] = places_.try_emplace(leaf, static_cast<Place>(leaves_.size()));
-  const Place place = known->second;
-  if (is_new) {
-    leaves_.push_back({.id = leaf, .record = {}, .heard = now});
+  const auto known = places_.find(leaf);
+  const Place place = known != places_.end() ? *known : static_cast<Place>(leaves_->size());
+  if (known == places_.end()) {
+    leaves_->push_back({.id = leaf, .record = {}, .heard = now});
+    places_.insert(place);
     link_last(place);
   }
-  leaves_[place].record = std::move(record);
+  (*leaves_)[place].record = std::move(record);
   hear(now, place);
 }
 
 RecordPtr Registrar::record_of(const NodeId& leaf) const {
   const auto known = places_.find(leaf);
-  return known == places_.end() ? nullptr : leaves_[known->second].record;
+  return known == places_.end() ? nullptr : (*leaves_)[*known].record;
 }
 
 std::vector<NodeId> Registrar::ids() const {
   std::vector<NodeId> ids;
-  ids.reserve(leaves_.size());
-  for (const Leaf& leaf : leaves_) ids.push_back(leaf.id);
+  ids.reserve(leaves_->size());
+  for (const Leaf& leaf : *leaves_) ids.push_back(leaf.id);
   return ids;
 }
 
 void Registrar::on_heard_from(TimePoint now, const NodeId& leaf) {
-  if (const auto known = places_.find(leaf); known != places_.end()) hear(now, known->second);
+  if (const auto known = places_.find(leaf); known != places_.end()) hear(now, *known);
 }
 
 void Registrar::remove(const NodeId& leaf) {
-  if (const auto known = places_.find(leaf); known != places_.end()) erase(known->second);
+  if (const auto known = places_.find(leaf); known != places_.end()) erase(*known);
 }
 
 std::optional<TimePoint> Registrar::next_timeout() const {
   if (first_ == nowhere) return {};
-  return leaves_[first_].heard + limits::lease;
+  return (*leaves_)[first_].heard + limits::lease;
 }
 
 std::optional<NodeId> Registrar::poll_expired(TimePoint now) {
   const auto due = next_timeout();
   if (!due || now < *due) return {};
-  const NodeId leaf = leaves_[first_].id;
+  const NodeId leaf = (*leaves_)[first_].id;
   erase(first_);
   return leaf;
 }
@@ -75,37 +76,38 @@ std::optional<NodeId> Registrar::poll_expired(TimePoint now) {
 // --- the row -----------------------------------------------------------------------------------
 
 void Registrar::hear(TimePoint now, Place place) {
-  leaves_[place].heard = now;
+  (*leaves_)[place].heard = now;
   if (place == last_) return;
   unlink(place);
   link_last(place);
 }
 
 void Registrar::link_last(Place place) {
-  leaves_[place].before = last_;
-  leaves_[place].after = nowhere;
-  (last_ == nowhere ? first_ : leaves_[last_].after) = place;
+  (*leaves_)[place].before = last_;
+  (*leaves_)[place].after = nowhere;
+  (last_ == nowhere ? first_ : (*leaves_)[last_].after) = place;
   last_ = place;
 }
 
 void Registrar::unlink(Place place) {
-  const auto [before, after] = std::pair(leaves_[place].before, leaves_[place].after);
-  (before == nowhere ? first_ : leaves_[before].after) = after;
-  (after == nowhere ? last_ : leaves_[after].before) = before;
+  const auto [before, after] = std::pair((*leaves_)[place].before, (*leaves_)[place].after);
+  (before == nowhere ? first_ : (*leaves_)[before].after) = after;
+  (after == nowhere ? last_ : (*leaves_)[after].before) = before;
 }
 
 // The last in memory moves into the gap.
 void Registrar::erase(Place place) {
   unlink(place);
-  places_.erase(leaves_[place].id);
-  const Place moved = static_cast<Place>(leaves_.size() - 1);
+  places_.erase(place);
+  const Place moved = static_cast<Place>(leaves_->size() - 1);
   if (place != moved) {
-    Leaf& leaf = leaves_[place] = std::move(leaves_[moved]);
-    places_.at(leaf.id) = place;
-    (leaf.before == nowhere ? first_ : leaves_[leaf.before].after) = place;
-    (leaf.after == nowhere ? last_ : leaves_[leaf.after].before) = place;
+    places_.erase(moved);
+    Leaf& leaf = (*leaves_)[place] = std::move((*leaves_)[moved]);
+    places_.insert(place);
+    (leaf.before == nowhere ? first_ : (*leaves_)[leaf.before].after) = place;
+    (leaf.after == nowhere ? last_ : (*leaves_)[leaf.after].before) = place;
   }
-  leaves_.pop_back();
+  leaves_->pop_back();
 }
 
 }  // namespace byway

@@ -11,8 +11,9 @@
 // which are small therefore, lie in one piece of memory, and name their neighbours by number.
 #pragma once
 
-#include <boost/unordered/unordered_flat_map.hpp>
+#include <boost/unordered/unordered_flat_set.hpp>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <variant>
 #include <vector>
@@ -36,9 +37,10 @@ class Registrar {
   // A leaf whose lease ran out; it is forgotten with this.
   std::optional<NodeId> poll_expired(TimePoint now);
   std::optional<TimePoint> next_timeout() const;
-  std::size_t size() const { return leaves_.size(); }
+  std::size_t size() const { return leaves_->size(); }
   // In no order; `place` < size(). Others have other places once one is removed.
-  const NodeId& at(std::size_t place) const { return leaves_[place].id; }
+  const NodeId& at(std::size_t place) const { return (*leaves_)[place].id; }
+  const RecordPtr& record_at(std::size_t place) const { return (*leaves_)[place].record; }
   std::vector<NodeId> ids() const;
   RecordPtr record_of(const NodeId& leaf) const;
   // How many to take in at this moment.
@@ -54,6 +56,23 @@ class Registrar {
     Place before = nowhere;  // heard of earlier
     Place after = nowhere;
   };
+  using Leaves = std::vector<Leaf>;
+  // A leaf is found by its id, without the index keeping another copy of that.
+  struct Hash {
+    using is_transparent = void;
+    const Leaves* leaves;
+    std::size_t operator()(const NodeId& id) const noexcept { return std::hash<NodeId>{}(id); }
+    std::size_t operator()(Place place) const noexcept { return (*this)((*leaves)[place].id); }
+  };
+  struct Same {
+    using is_transparent = void;
+    const Leaves* leaves;
+    bool operator()(Place a, Place b) const noexcept { return a == b; }
+    bool operator()(const NodeId& id, Place place) const noexcept {
+      return id == (*leaves)[place].id;
+    }
+    bool operator()(Place place, const NodeId& id) const noexcept { return (*this)(id, place); }
+  };
 
   void hear(TimePoint now, Place place);
   void link_last(Place place);
@@ -61,8 +80,8 @@ class Registrar {
   void erase(Place place);
 
   std::size_t max_leaves_;
-  std::vector<Leaf> leaves_;
-  boost::unordered_flat_map<NodeId, Place, std::hash<NodeId>> places_;
+  std::unique_ptr<Leaves> leaves_ = std::make_unique<Leaves>();  // stays where the index knows it
+  boost::unordered_flat_set<Place, Hash, Same> places_{0, Hash{leaves_.get()}, Same{leaves_.get()}};
   Place first_ = nowhere;  // in the row
   Place last_ = nowhere;
 };

@@ -7,14 +7,16 @@ namespace {
 
 // Between two connections made one after the other some flow of another program may have come.
 constexpr int largest_step = 16;
-constexpr std::uint16_t ports_ahead = 6;
+constexpr std::uint16_t ports_ahead = 7;
 
 }  // namespace
 
 void TcpView::on_observed(TcpId connection, const Endpoint& by, const Endpoint& local,
                           const Endpoint& observed) {
-  // From another port than the one we listen on it tells nothing about where we can be reached.
-  if (observed.is_set() && listens_on(local.port)) seen_[connection] = {by, local, observed};
+  // From another port than the one we listen on it tells nothing about where we can be reached,
+  // but it does tell how far a NAT has counted.
+  if (observed.is_set() && (listens_on(local.port) || counts()))
+    seen_[connection] = {by, local, observed};
 }
 
 bool TcpView::is_local(const Endpoint& endpoint) const {
@@ -42,10 +44,10 @@ std::vector<Candidate> TcpView::candidates() const {
   };
   const NatSummary box = nat();
   if (box.mapping == Behaviour::address_port_dependent) {
-    // None of the ports that were seen is used again; the last one tells the address.
+    // None of the ports that were seen is used again.
     Endpoint next = seen_.rbegin()->second.as;
-    add(next, How::observed);
-    for (std::uint16_t i = 0; box.ports == Ports::sequential && i < ports_ahead; ++i) {
+    if (box.ports != Ports::sequential) add(next, How::observed);  // for its address
+    for (std::uint16_t i = 0; counts() && !is_used_up() && i < ports_ahead; ++i) {
       ++next.port;
       add(next, How::predicted);
     }
@@ -69,7 +71,11 @@ NatSummary TcpView::nat() const {
     if (last->as != seen.as) {
       const int step = seen.as.port - last->as.port;
       nat.mapping = Behaviour::address_port_dependent;
-      nat.ports = step > 0 && step <= largest_step ? Ports::sequential : Ports::random;
+      // Once is enough: the next look may be seconds later, and others have ports from it too.
+      if (step > 0 && step <= largest_step)
+        nat.ports = Ports::sequential;
+      else if (nat.ports != Ports::sequential)
+        nat.ports = Ports::random;
       nat.delta = nat.ports == Ports::sequential ? 1 : 0;
     } else if (nat.mapping == Behaviour::unknown && last->by.address != seen.by.address) {
       nat.mapping = Behaviour::endpoint_independent;

@@ -10,6 +10,9 @@ namespace {
 constexpr std::size_t smallest_packet_size = 1200;  // RFC 9000 section 14
 // A full packet may fall short of the path's size by what a length field could not express.
 constexpr std::size_t rounding = 8;
+// A wake-up that comes late by less than this costs the stream nothing: what should have left
+// meanwhile leaves with it.
+constexpr Duration made_up_for = 1ms;
 
 }  // namespace
 
@@ -128,7 +131,8 @@ void Session::Impl::sent(QuicStreamId id, SessionStream& stream, std::size_t cou
 }
 
 // ngtcp2 spaces batches by its pacing rate but forgives what is under a millisecond, each time
-// anew. Counting from the end of the previous batch keeps many small ones honest too.
+// anew. Counting from the end of the previous batch keeps many small ones honest too, and lets a
+// late one catch up; were its lateness lost, a stream would never reach the rate that BBR measured.
 void Session::Impl::pace(TimePoint now, std::size_t count) {
   ngtcp2_conn_stat stat;
   ngtcp2_conn_get_conn_stat(connection_, &stat);
@@ -136,7 +140,7 @@ void Session::Impl::pace(TimePoint now, std::size_t count) {
                                                    : 1.25 * static_cast<double>(stat.cwnd) /
                                                          static_cast<double>(stat.smoothed_rtt);
 
-  const auto start = std::max(now, next_departure_);
+  const auto start = std::max(now - made_up_for, next_departure_);
   ngtcp2_conn_update_pkt_tx_time(connection_, to_timestamp(start));
   next_departure_ =
       start + Duration{static_cast<Duration::rep>(static_cast<double>(count) / bytes_per_ns)};

@@ -68,7 +68,7 @@ struct World {
           Message(Introduction{77, call, eve_at, 10'000, 20'000}),
           Message(Reach{.round = 2, .talk = talk}), Message(Bye{ByeReason::idle}),
           Message(Bye{ByeReason::leaving}), Message(Refusal{RefusalReason::busy, 30}),
-          Message(Samples{})})
+          Message(Samples{}), Message(HomeGone{eve.id()})})
       add(Area::link, message);
   }
 

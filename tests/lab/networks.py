@@ -7,12 +7,21 @@ def one_lan(lab, name, link, nat="port-restricted", hairpin=False, hosts=2):
     return name + "-1", name + "-2"
 
 
-def one_carrier(lab, name, link, hairpin=False):
-    """Two customers with routers of their own behind one carrier's NAT, which may send back in what they send out."""
-    lab.add_cgn(name, hairpin=hairpin, link=link)
+def one_carrier(lab, name, link, hairpin=False, open_inside=False):
+    """Two customers with routers of their own behind one carrier's NAT, which may send back in what they send out,
+    or let its customers reach one another inside."""
+    lab.add_cgn(name, hairpin=hairpin, intra=open_inside, link=link)
     for side in "lr":
         lab.add_site(name + side, upstream=name)
     return name + "l-1", name + "r-1"
+
+
+def phones_of_one_carrier(lab, name, link):
+    """Two customers without routers, who reach one another at the addresses that the carrier gave them."""
+    lab.add_cgn(name, intra=True, link=link)
+    for side in "lr":
+        lab.add_customer(name + side, name)
+    return name + "l", name + "r"
 
 
 def two_nats_in_a_row(lab, name, link):

@@ -148,6 +148,40 @@ TEST_P(EveryNat, IsKnownForWhatItIsWhenTheNodeIsReady) {
 INSTANTIATE_TEST_SUITE_P(Nat, EveryNat, testing::ValuesIn(kinds()),
                          [](const auto& kind) { return kind.param.name; });
 
+// Only for who asks, since it takes connections.
+TEST_P(EveryNat, IsKnownForWhatItDoesToTcpWhereThatIsStudied) {
+  Town town{Seed{302}, 4};
+  town.ana.behind(GetParam().nat).configured([](OverlayConfig& config) {
+    config.study_tcp = true;
+  });
+  const NatBehaviour& truth = GetParam().truth;
+  const auto tcp = [&] { return town.ana.status().nat.tcp; };
+  EXPECT_TRUE(town.world.run_until(
+      [&] { return tcp().filtering == truth.filtering && tcp().mapping != Behaviour::unknown; },
+      10s));
+  town.world.run_for(10s);
+  EXPECT_EQ(tcp().filtering, truth.filtering);
+  EXPECT_EQ(tcp().mapping, truth.mapping == by_address ? by_port : truth.mapping);
+}
+
+TEST(KnowingTheNat, WhereUdpIsBlockedTcpIsKnownAllTheSame) {
+  Town town{Seed{308}, 4};
+  town.ana.behind(Nat::udp_blocked()).configured([](OverlayConfig& config) {
+    config.study_tcp = true;
+  });
+  town.world.run_for(10s);
+  EXPECT_EQ(town.ana.status().nat.tcp.mapping, independent);
+  EXPECT_EQ(town.ana.status().nat.tcp.filtering, by_port);
+}
+
+TEST(KnowingTheNat, WhoDoesNotAskAboutTcpMakesNoConnection) {
+  Town town{Seed{309}, 4};
+  town.ana.behind(Nat::full_cone());
+  town.world.run_for(30s);
+  EXPECT_EQ(town.ana.counters().tcp_opened, 0u);
+  EXPECT_EQ(town.ana.status().nat.tcp.filtering, Behaviour::unknown);
+}
+
 TEST(KnowingTheNat, TwoNatsInARowLookLikeTheStricterOfThem) {
   Town town{Seed{301}};
   town.ana.behind(Nat::full_cone()).behind(Nat::symmetric_random());

@@ -215,6 +215,9 @@ TEST(Mapping, AProvedMappingMakesASupernode) {
 
 class Moves : public ::testing::Test {
  protected:
+  explicit Moves(const Nat& ana_nat = Nat::port_restricted(),
+                 const Nat& bo_nat = Nat::port_restricted())
+      : meeting(Seed{30}, ana_nat, bo_nat) {}
   void SetUp() override {
     ASSERT_TRUE(meeting.registered());
     ana.say(bo, "hello");
@@ -240,7 +243,7 @@ class Moves : public ::testing::Test {
     return std::max<Duration>(longest, world.now() - last);
   }
 
-  Meeting meeting{Seed{30}, Nat::port_restricted(), Nat::port_restricted()};
+  Meeting meeting;
   World& world = meeting.world;
   Host& hub = meeting.hub;
   Host& ana = meeting.ana;
@@ -268,6 +271,24 @@ TEST_F(Moves, ARouterThatForgetsItsMappingsIsHardlyNoticed) {
   ana.router_reboots(false);
   EXPECT_LE(longest_stall(bo, ana, 10s), 2s);
   EXPECT_TRUE(world.are_direct(ana, bo, 5s));
+}
+
+// Ana's next packet comes from another port, which bo's NAT lets in.
+class Remapped : public Moves {
+ protected:
+  Remapped() : Moves(Nat::symmetric_random(), Nat::address_restricted()) {}
+};
+
+TEST_F(Remapped, AMappingThatEndsWhileInUseIsReplacedInARoundTrip) {
+  for (int i = 0; i < 3; ++i) {
+    longest_stall(bo, ana, 3s);
+    ana.router_reboots(false);
+    ana.say(bo, "from another port");
+    EXPECT_LE(longest_stall(bo, ana, 5s), 300ms);
+    EXPECT_TRUE(ana.reaches(bo, Via::direct) && bo.reaches(ana, Via::direct));
+    EXPECT_EQ(bo.path_to(ana).method, Method::punch);
+  }
+  EXPECT_THAT(bo.undelivered(), IsEmpty());
 }
 
 TEST_F(Moves, WhoWalksIntoAnotherNetworkTakesTheStreamAlong) {

@@ -98,6 +98,7 @@ const Kind kinds[] = {
     {"SymmetricBlock", Nat::symmetric_block(512)},
     {"UdpBlocked", Nat::udp_blocked()},
     {"Tcp443Only", Nat::tcp_443_only()},
+    {"Uninvited", Nat::port_restricted().with_poisoning()},
     {"Rejecting", Nat::port_restricted().with_resets()},
 };
 

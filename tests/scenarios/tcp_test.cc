@@ -183,6 +183,24 @@ TEST(TcpReach, ANatThatCountsItsPortsIsForeseen) {
   }
 }
 
+// The ports that were foreseen went to a neighbour: what is tried next has to be looked at anew.
+TEST(TcpReach, ARetryLooksAgainHowFarTheNatHasCounted) {
+  for (const bool blocked_calls : {true, false}) {
+    Blocked meeting(Seed{336}, Nat::udp_blocked(), Nat::symmetric_sequential());
+    auto& [world, hub, ana, bo] = static_cast<Meeting&>(meeting);
+    ASSERT_TRUE(meeting.registered());
+    world.cut(ana, bo);
+    blocked_calls ? ana.say(bo, "hello") : bo.say(ana, "hello");
+    world.run_for(3s);
+    auto& nat = world.network().nat(*world.network().router_of(bo.station()), Proto::tcp);
+    for (std::uint16_t port = 50'000; port < 50'100; ++port)
+      nat.outbound(world.now(), {bo.endpoint().address, port}, hub.endpoint());
+    world.heal(ana, bo);
+    EXPECT_TRUE(both_direct_by_tcp(world, ana, bo, 12s));
+    EXPECT_EQ(bo.status().nat.tcp.ports, Ports::sequential);
+  }
+}
+
 // A NAT may count the ports of UDP and TCP together.
 TEST(TcpReach, WhereUdpIsBlockedNobodyMeasuresWithIt) {
   for (const bool blocked_calls : {true, false}) {
@@ -304,6 +322,41 @@ TEST(TcpReach, UdpTakesOverFromTheConnectionThatWasProvedFirst) {
     EXPECT_THAT(bo.inbox(), ElementsAre("by TCP", "by UDP"));
     EXPECT_TRUE(both_direct_by_udp(world, ana, bo, 0s));
   }
+}
+
+// Nothing passed between the two while UDP was tried, and when it did TCP was first.
+TEST(TcpReach, BesideAConnectionUdpIsTriedAgainWithinSeconds) {
+  for (const std::uint64_t seed : {337, 338, 339}) {
+    Blocked meeting(Seed{seed}, Nat::port_restricted(), Nat::port_restricted());
+    auto& [world, hub, ana, bo] = static_cast<Meeting&>(meeting);
+    ASSERT_TRUE(meeting.registered());
+    world.cut(ana, bo);
+    ana.say(bo, "by TCP");
+    world.run_for(5500ms);
+    world.heal(ana, bo);
+    ASSERT_TRUE(both_direct_by_tcp(world, ana, bo, 12s));
+    EXPECT_TRUE(both_direct_by_udp(world, ana, bo, 3s));
+    ana.say(bo, "by UDP");
+    world.run_for(1min);
+    EXPECT_THAT(bo.inbox(), ElementsAre("by TCP", "by UDP"));
+  }
+}
+
+TEST(TcpReach, BesideAConnectionThatUdpNeverJoinsItIsTriedEverMoreSeldom) {
+  Blocked meeting(Seed{340}, Nat::port_restricted(), Nat::port_restricted());
+  auto& [world, hub, ana, bo] = static_cast<Meeting&>(meeting);
+  ASSERT_TRUE(meeting.registered());
+  world.network().set_udp_cut(ana.station(), bo.station(), true);
+  world.network().set_udp_cut(bo.station(), ana.station(), true);
+  ana.say(bo, "by TCP");
+  ASSERT_TRUE(both_direct_by_tcp(world, ana, bo, 12s));
+  const auto knocks = [&] { return ana.counters().knocks_sent + bo.counters().knocks_sent; };
+  const auto before = knocks();
+  world.run_for(2min);
+  EXPECT_TRUE(is_direct_by_tcp(ana, bo));
+  // Rounds after 2, 8, 32 and 60 s: from each side five at the outside address, three at the
+  // inside.
+  EXPECT_EQ(knocks() - before, 4u * 2 * (5 + 3));
 }
 
 TEST(TcpReach, WhenUdpIsBlockedInMidConversationItGoesOnByTcp) {

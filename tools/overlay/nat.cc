@@ -32,6 +32,8 @@ using cli::text_at;
 
 // A supernode that does not answer is given up after 12.4 s (limits::handshake_resend).
 constexpr Duration patience = 15s;
+// From the first answer until TCP is known too, where it gets out at all.
+constexpr Duration tcp_patience = 8s;
 // For what is said last to be sent.
 constexpr Duration goodbye = 200ms;
 
@@ -100,6 +102,7 @@ Outcome<OverlayStatus> find_out(const std::vector<Seed>& seeds) {
   // Any two supernodes will do as long as their addresses differ.
   config.netgroup_bits_v4 = 32;
   config.netgroup_bits_v6 = 128;
+  config.study_tcp = true;
   const bool v4 = seeds.front().endpoint.address.is_v4();
   const Endpoint anywhere{v4 ? IpAddress{} : IpAddress::v6(ByteArray<16>{}), 0};
   auto opened = Runtime::open(io, std::move(config), {anywhere}, identity);
@@ -112,10 +115,13 @@ Outcome<OverlayStatus> find_out(const std::vector<Seed>& seeds) {
     for (const TimePoint end = runtime.now() + limit; !holds() && runtime.now() < end;)
       io.run_one_for(std::chrono::milliseconds{20});
   };
-  const auto blocked = [&] {
-    return runtime.overlay().status(runtime.now()).nat.udp.mapping == Behaviour::blocked;
+  const auto nat = [&] { return runtime.overlay().status(runtime.now()).nat; };
+  run_until([&] { return ready || nat().udp.mapping == Behaviour::blocked; }, patience);
+  const auto tcp_is_known = [&] {
+    const NatBehaviour tcp = nat().tcp;
+    return tcp.mapping != Behaviour::unknown && tcp.filtering != Behaviour::unknown;
   };
-  run_until([&] { return ready || blocked(); }, patience);
+  if (ready) run_until(tcp_is_known, tcp_patience);
   const OverlayStatus status = runtime.overlay().status(runtime.now());
   runtime.leave();
   run_until([] { return false; }, goodbye);
@@ -176,27 +182,37 @@ std::string hairpin_in_words(const json::object& nat) {
                              : "hosts behind it do not reach one another by their public ports";
 }
 
+std::string row(const std::string& name, const std::string& value, const std::string& sentence) {
+  return cli::padded(name, 15) + cli::padded(value, 24) + sentence + "\n";
+}
+
+// What is the same question for UDP and TCP.
+std::string rows_of(const json::object& nat, const std::string& proto) {
+  const std::string mapping = text_at(nat, "mapping"), filtering = text_at(nat, "filtering");
+  return row(proto + " mapping", mapping, mapping_in_words(mapping)) +
+         row(proto + " filtering", filtering, filtering_in_words(filtering)) +
+         row(proto + " ports", text_at(nat, "ports"), ports_in_words(nat));
+}
+
 std::string in_words(const json::object& told) {
   const json::object& udp = told.at("nat").at("udp").get_object();
-  const auto row = [](const std::string& name, const std::string& value,
-                      const std::string& sentence) {
-    return cli::padded(name, 11) + cli::padded(value, 24) + sentence + "\n";
-  };
+  const json::object& tcp = told.at("nat").at("tcp").get_object();
   const json::value* hairpin = udp.if_contains("hairpin");
   const bool hairpins = hairpin && hairpin->is_bool();
-  const std::string mapping = text_at(udp, "mapping"), filtering = text_at(udp, "filtering");
-  std::string text =
-      row("mapping", mapping, mapping_in_words(mapping)) +
-      row("filtering", filtering, filtering_in_words(filtering)) +
-      row("ports", text_at(udp, "ports"), ports_in_words(udp)) +
-      row("hairpin", hairpins ? (hairpin->get_bool() ? "yes" : "no") : "-", hairpin_in_words(udp));
+  std::string text = rows_of(udp, "UDP");
+  text += row("UDP hairpin", hairpins ? (hairpin->get_bool() ? "yes" : "no") : "-",
+              hairpin_in_words(udp));
   if (const double lifetime = cli::number_at(udp, "lifetime_s"); lifetime >= 0)
-    text += row("lifetime", std::to_string(static_cast<int>(lifetime)) + " s",
+    text += row("UDP lifetime", std::to_string(static_cast<int>(lifetime)) + " s",
                 "a public port that is not used is kept this long at the least");
+  text +=
+      text_at(tcp, "filtering") == "unknown" && text_at(tcp, "mapping") == "unknown"
+          ? row("TCP", "not looked at", "a running node does so when it needs TCP; --seed asks now")
+          : rows_of(tcp, "TCP");
   std::set<std::string> seen;
   for (const json::value& endpoint : told.at("observed").get_array())
     if (endpoint.is_string()) seen.insert(std::string(endpoint.get_string()));
-  for (const std::string& endpoint : seen) text += cli::padded("seen at", 11) + endpoint + "\n";
+  for (const std::string& endpoint : seen) text += cli::padded("seen at", 15) + endpoint + "\n";
   return text;
 }
 
@@ -223,7 +239,8 @@ int overlay_nat(std::span<const std::string> words, std::ostream& out, std::ostr
   }
   if (given.contains("help")) {
     out << "Usage: byway overlay nat [--seed ID@HOST:PORT …] [--json]\n\n"
-           "Tells what the NAT in front of this host does with UDP: asked of the node that\n"
+           "Tells what the NAT in front of this host does with UDP and TCP: asked of the node "
+           "that\n"
            "runs here; with --seed, or where none runs, found out anew with those supernodes.\n\n"
         << nat_options();
     return cli::exit_done;

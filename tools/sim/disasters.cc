@@ -275,6 +275,7 @@ Figures liars(Swarm& swarm, Watch& watch, const Play& play) {
     return lying.contains(by) || lying.contains(subject);
   };
   swarm.run_for(play.time);
+  watch.conclude();
   add(figures, "liars", static_cast<double>(count), "", "supernodes that lie");
   add(figures, "lies", static_cast<double>(liar.lies()), "", "lies told");
   const Figures rest = figures_of(swarm, watch);
@@ -314,6 +315,7 @@ Figures play(const Play& play) {
     if (churn > Duration{}) swarm.run_for(settling);
     watch.reset();
     swarm.run_for(play.time);
+    watch.conclude();
   } else if (play.disaster == "mass-restart") {
     figures = mass_restart(swarm, watch, play);
   } else if (play.disaster == "lose-30") {

@@ -284,8 +284,8 @@ std::vector<Endpoint> Host::local_tcp_endpoints() const {
 void Host::carry_out(const TcpOrder& order) {
   if (const auto* wish = std::get_if<OpenTcp>(&order)) {
     TcpEnds ends{{world_.network().address(station_), main_port_}, wish->to};
-    bool begun = tcp_.connect(now(), ends);
-    if (!begun && !wish->only_shared) {
+    bool begun = wish->from != TcpFrom::fresh && tcp_.connect(now(), ends);
+    if (!begun && wish->from != TcpFrom::listening_only) {
       ends.local.port = static_cast<std::uint16_t>(32'768 + random_.below(28'232));
       begun = tcp_.connect(now(), ends);
     }

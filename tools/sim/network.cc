@@ -117,8 +117,16 @@ void Network::set_cut(StationId from, StationId to, bool cut) {
     cut_.erase({from, to});
 }
 
-bool Network::is_cut(StationId from, StationId to) const {
-  return cut_.contains({from, to}) || (partition_ && partition_(from, to));
+void Network::set_udp_cut(StationId from, StationId to, bool cut) {
+  if (cut)
+    udp_cut_.insert({from, to});
+  else
+    udp_cut_.erase({from, to});
+}
+
+bool Network::is_cut(StationId from, StationId to, Proto proto) const {
+  return cut_.contains({from, to}) || (proto == Proto::udp && udp_cut_.contains({from, to})) ||
+         (partition_ && partition_(from, to));
 }
 
 void Network::reboot(StationId router, bool new_address) {
@@ -289,7 +297,7 @@ void Network::come_in(Packet packet, StationId router) {
 }
 
 void Network::deliver(Packet packet, StationId host) {
-  if (is_cut(packet.origin, host)) return finish(packet, host, Fate::cut);
+  if (is_cut(packet.origin, host, packet.proto)) return finish(packet, host, Fate::cut);
   Receiver* receiver = stations_[host].receiver;
   if (const auto known = toward_.find({host, packet.from.address}); known != toward_.end())
     known->second.answered = true;

@@ -103,7 +103,8 @@ class Network {
   StationId outermost(StationId station) const;
 
   // --- trouble ---
-  void set_cut(StationId from, StationId to, bool cut);  // one direction
+  void set_cut(StationId from, StationId to, bool cut);      // one direction
+  void set_udp_cut(StationId from, StationId to, bool cut);  // the same, and TCP passes
   // Every packet for which it holds is cut off; nothing: heal.
   using Partition = std::function<bool(StationId from, StationId to)>;
   void set_partition(Partition partition) { partition_ = std::move(partition); }
@@ -132,7 +133,9 @@ class Network {
   // Told of each datagram as its fate is decided.
   using Watcher = std::function<void(const PacketLine&, ByteView bytes)>;
   void watch(Watcher watcher) { watcher_ = std::move(watcher); }
-  NatBox& nat(StationId router) { return *stations_[router].box; }
+  NatBox& nat(StationId router, Proto proto = Proto::udp) {
+    return proto == Proto::tcp ? *stations_[router].tcp_box : *stations_[router].box;
+  }
   const std::string& name(StationId station) const { return story_.name_of(station); }
 
  private:
@@ -194,7 +197,7 @@ class Network {
   NatBox& box_for(const Packet& packet, StationId router);
   void reset_uninvited(const Packet& packet, StationId router);
   bool cross(StationId station, const Packet& packet, Trip& trip);
-  bool is_cut(StationId from, StationId to) const;
+  bool is_cut(StationId from, StationId to, Proto proto) const;
   void finish(const Packet& packet, StationId at, Fate fate);
   void schedule(Event event);
 
@@ -208,7 +211,7 @@ class Network {
   std::uint32_t public_addresses_ = 0;
   // Of the last packet between the two that was not to be overtaken.
   std::map<std::pair<StationId, StationId>, TimePoint> last_arrival_;
-  std::set<std::pair<StationId, StationId>> cut_;
+  std::set<std::pair<StationId, StationId>> cut_, udp_cut_;
   Partition partition_;
   Watcher watcher_;
   NetworkCounters counters_;

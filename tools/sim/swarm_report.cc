@@ -61,8 +61,8 @@ Figures figures_of(const Swarm& swarm, const Watch& watch) {
   if (const Sample& s = watch.newcomers(); s.size() > 0) {
     add("newcomers", count(s.size()), "", "new supernodes");
     add("newcomer_known_s_median", s.at(0.5), "s", "  known to 99 %: median");
-    add("newcomer_known_s_p99", s.at(0.99), "s", "  99th of 100", {}, 30);
-    add("newcomer_known_s_most", s.most(), "s", "  the last one");
+    add("newcomer_known_s_p99", s.at(0.99), "s", "  99th of 100");
+    add("newcomer_known_s_most", s.most(), "s", "  the last one", {}, 30);
   }
   if (const Sample& s = watch.crashes(); s.size() > 0) {
     add("crashes", count(s.size()), "", "crashed supernodes");

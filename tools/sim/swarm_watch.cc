@@ -19,6 +19,8 @@ constexpr Duration settled = 10s;
 // A home may take a leaf for present until its lease has run out.
 constexpr Duration surely_gone = limits::lease + 30s;
 constexpr Duration tracked = 5min;
+// In which time it should be known to all who comes, goes or dies.
+constexpr Duration promised = 30s;
 constexpr Duration answer_patience = 30s;
 constexpr std::size_t dead_remembered = 1000;
 
@@ -83,6 +85,10 @@ void Watch::reset() {
   lookups_ = {};
 }
 
+void Watch::conclude() {
+  look(true);
+}
+
 // --- who knows whom ------------------------------------------------------------------------------
 
 bool Watch::is_old(HostId supernode, Duration age) const {
@@ -110,8 +116,11 @@ void Watch::on_stop(HostId id, bool farewell) {
     }
     return;
   }
-  // Whom few knew, few can miss.
-  if (coming_.erase(host.id()) > 0) return;
+  if (const auto coming = coming_.find(host.id()); coming != coming_.end()) {
+    if (swarm_.now() - coming->second.since >= promised) newcomers_.add(never);
+    coming_.erase(coming);
+    return;  // whom few knew, few can miss
+  }
   (farewell ? left_ : crashed_)[host.id()] = {id, host.id(), swarm_.now()};
 }
 
@@ -138,10 +147,10 @@ void Watch::on_event(HostId host, const Event& event) {
   if (then) then(host, event);
 }
 
-void Watch::look() {
-  look_at(coming_, newcomers_, true, tracked);
-  look_at(crashed_, crashes_, false, tracked);
-  look_at(left_, farewells_, false, tracked);
+void Watch::look(bool for_the_last_time) {
+  look_at(coming_, newcomers_, true, for_the_last_time);
+  look_at(crashed_, crashes_, false, for_the_last_time);
+  look_at(left_, farewells_, false, for_the_last_time);
   for (auto question = questions_.begin(); question != questions_.end();) {
     const Question& asked = question->second;
     const bool asker_runs =
@@ -156,12 +165,14 @@ void Watch::look() {
 }
 
 // All heads are looked into only when enough of them have told something, or now and then.
-void Watch::look_at(Tracks& tracks, Sample& sample, bool known, Duration limit) {
+void Watch::look_at(Tracks& tracks, Sample& sample, bool known, bool for_the_last_time) {
   const auto& supernodes = swarm_.supernodes();
+  const Duration limit = for_the_last_time ? promised : tracked;
   for (auto position = tracks.begin(); position != tracks.end();) {
     Track& track = position->second;
     const Duration age = swarm_.now() - track.since;
     const bool worth_it =
+        for_the_last_time ||
         static_cast<double>(track.hint) >= 0.9 * static_cast<double>(supernodes.size()) ||
         swarm_.now() - track.looked >= 5s;
     if (!worth_it) {

@@ -40,6 +40,9 @@ class Watch {
 
   // Begins to count now: what was before was the beginning.
   void reset();
+  // The watching ends: whoever came, went or died half a minute ago or earlier and is not known to
+  // have done so by 99 of 100 counts as never known; of the others nothing can be said.
+  void conclude();
   // Events go on to here.
   std::function<void(HostId, const Event&)> then;
   // Whether the subject may rightly be taken for gone by the other although it runs (it is cut
@@ -47,7 +50,8 @@ class Watch {
   std::function<bool(HostId by, HostId subject)> excused;
 
   // --- who knows whom ---
-  // Seconds until 99 of 100 knew; those that did not get that far are `never` seconds late.
+  // Seconds until 99 of 100 knew; `never` where that was not so within five minutes, in its life or
+  // before the end.
   static constexpr double never = 1e9;
   const Sample& newcomers() const { return newcomers_; }
   const Sample& crashes() const { return crashes_; }
@@ -116,8 +120,8 @@ class Watch {
   void on_event(HostId host, const Event& event);
   void on_start(HostId host);
   void on_stop(HostId host, bool farewell);
-  void look();
-  void look_at(Tracks& tracks, Sample& sample, bool known, Duration limit);
+  void look(bool for_the_last_time = false);
+  void look_at(Tracks& tracks, Sample& sample, bool known, bool for_the_last_time);
   std::optional<HostId> some_asker();
   void ask();
   void ask(HostId asker, const NodeId& target, std::optional<HostId> host, bool there);

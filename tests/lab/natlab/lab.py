@@ -15,7 +15,7 @@ from itertools import permutations
 
 from .compiled import compiled
 from .model import NAT_KINDS, Link, Node, Site, as_link, rate_bits
-from .netns import LabError, alive, end_pids, in_netns, ip_batch, load_rules, namespaces, offload_off, run, start_time, sysctl
+from .netns import LabError, alive, end_pids, in_netns, ip_batch, load_rules, namespaces, offload_off, one_cpu, run, start_time, sysctl
 from .rules import host_firewall, router_rules
 from .state import STATE_DIR, abandoned, read_state, sweep, wipe, write_state
 
@@ -164,6 +164,14 @@ class Lab:
                  "addr add fe80::1/64 dev %s nodad\nroute add %s dev %s\n"
                  % (upif, ipaddress.ip_interface(node.ip6 + "/64").network, upif))
         self._apply_link(node, link, fresh=True)
+        if up.kind == "cgn":
+            self._one_at_a_time(self.sites[up.site])
+
+    def _one_at_a_time(self, s):
+        """A router that keeps maps of its own looks whether a port is free and takes it in two steps: no two packets
+        from inside may be at that at once, or two hosts share a port."""
+        if s.keeps_maps():
+            one_cpu(self.nodes[s.gw].ns, "lan[0-9]*" if s.is_cgn else "p[0-9]*")
 
     def _cgn_gw(self, cgn_node):
         return str(next(ipaddress.ip_network(self.sites[cgn_node.site].lan).hosts()))
@@ -280,6 +288,17 @@ class Lab:
                      udp_timeout=udp_timeout, is_cgn=True, next_cust=9)
             return self._router(s, "cgn", self.nodes["core"], ip or self._alloc("site"), as_link(link))
 
+    def add_customer(self, name, cgn, link=None):
+        """A host right behind a carrier's NAT, without a router of its own, as phones are."""
+        with self._lock:
+            s = self.sites[cgn]
+            s.next_cust += 1
+            node = self._node(name, "host", site=cgn)
+            self._attach(node, self.nodes[s.gw], str(ipaddress.ip_network(s.lan).network_address + s.next_cust), as_link(link))
+            s.hosts.append(name)
+            self._save()
+            return node
+
     def add_site(self, name, nat="port-restricted", hosts=1, hairpin=False, upstream=None, lan=None,
                  udp_timeout=0, ipv6=None, v6_open=False, wan_reject=False, wan_accept=False, block="drop",
                  upnp="", link=None, ip=None):
@@ -329,6 +348,7 @@ class Lab:
             i = self.counter["link"] + 1
             gw.ip6, s.lan6 = "2001:db8:0:%x::2" % i, "2001:db8:%x:1::/64" % i
         load_rules(gw.ns, router_rules(s, ip, link.mtu))         # firewall before the link
+        sysctl(gw.ns, net__netfilter__nf_conntrack_timestamp=1)  # for expire()
         self._attach(gw, up, ip, link)
         if s.udp_timeout:
             sysctl(gw.ns, net__netfilter__nf_conntrack_udp_timeout=s.udp_timeout,
@@ -406,6 +426,7 @@ class Lab:
                  % (node.ip6, s.lan6.replace("::/64", "::1")))
         else:
             node.ip6 = ""
+        self._one_at_a_time(s)
         s.hosts.append(node.name)
 
     # ---- public API: using -----------------------------------------------------
@@ -478,6 +499,16 @@ class Lab:
             self._apply_loss(gw)
         run(["conntrack", "-F"], gw.ns)
 
+    def expire(self, site, after):
+        """Forget the UDP mappings that are older than so many seconds, used or not."""
+        gw = self.nodes[self.sites[site].gw]
+        table = run(["conntrack", "-L", "-p", "udp", "-o", "ktimestamp"], gw.ns).stdout
+        for age, flow in ((int(m[1]), line) for line in table.splitlines() if (m := re.search(r"delta-time=(\d+)", line))):
+            if age >= after:
+                tuple_ = re.search(r"src=(\S+) dst=(\S+) sport=(\d+) dport=(\d+)", flow)
+                run(["conntrack", "-D", "-p", "udp", "-s", tuple_[1], "-d", tuple_[2], "--sport", tuple_[3], "--dport", tuple_[4]],
+                    gw.ns, check=False)
+
     def reboot(self, site, new_ip=True, ip=None, outage=0):
         """NAT reboot: blackout for `outage` s, all mappings lost, and a new public
         address (unless new_ip=False).  Hosts keep running.  Returns the address."""
@@ -520,6 +551,7 @@ class Lab:
                 sysctl(self.nodes[s.gw].ns, net__netfilter__nf_conntrack_udp_timeout=t or 30,
                         net__netfilter__nf_conntrack_udp_timeout_stream=t or 120)
             self.flush(site)
+            self._one_at_a_time(s)
             self._save()
 
     def move(self, host, site):

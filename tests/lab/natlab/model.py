@@ -72,6 +72,10 @@ class Site:
     next_cust: int = 0
     lan6: str = ""
 
+    def keeps_maps(self):
+        """What netfilter does not offer: a mapping for all destinations, for a cone's filter or for a hairpin."""
+        return self.hairpin or self.nat in ("fullcone", "addr-restricted")
+
 
 def as_link(l):
     return l if isinstance(l, Link) else Link(**(l or {}))

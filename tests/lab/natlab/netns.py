@@ -70,6 +70,12 @@ def sysctl(ns, **kv):
                 f.write(str(v))
 
 
+def one_cpu(ns, devices):
+    """What comes in by these devices (a shell pattern; those there are) is worked on by one processor, packet by packet (RPS)."""
+    run(["ip", "netns", "exec", ns, "sh", "-c",
+         'for queue in /sys/class/net/%s/queues/rx-*/rps_cpus; do test ! -e "$queue" || echo 1 > "$queue" || exit; done' % devices])
+
+
 def offload_off(ns, dev):
     """No TSO/GSO/USO/checksum offload on dev: packets on the wire are MTU size
     and carry full checksums (needed by AF_PACKET forwarders, loss, shaping)."""

@@ -4,6 +4,7 @@ Two public addresses serve as vantage points, as in RFC 5780. The same probes te
 self-test whether each emulated NAT is what it claims to be."""
 import contextlib
 import errno
+import itertools
 import os
 import random
 import select
@@ -217,6 +218,46 @@ def classify_tcp(lab, host, wait=0.4, port=0):
         for x in socks:
             if x:
                 x.close()
+
+
+def shared_ports(lab, h1, h2, rounds):
+    """Two inside hosts send from the same local port at the same moment, each from a processor of its own, to two places.
+    In how many rounds did somebody's packet not arrive, or did both get one port?"""
+    add_probe(lab)
+    probes = [lab.socket("probe", bind=(ip, 0)) for ip in PROBE_IPS[:2]]
+    shared = 0
+    for _ in range(rounds):
+        a = lab.socket(h1, bind=0)
+        b = lab.socket(h2, bind=a.getsockname()[1])
+        texts, moment, children = (token(), token()), time.monotonic() + 0.03, []
+        for sock, text, cpu in zip((a, b), texts, itertools.cycle(sorted(os.sched_getaffinity(0)))):
+            child = os.fork()
+            if not child:
+                os.sched_setaffinity(0, {cpu})
+                while time.monotonic() < moment:
+                    pass
+                for probe in probes:
+                    sock.sendto(text, probe.getsockname())
+                os._exit(0)
+            children.append(child)
+        for child in children:
+            os.waitpid(child, 0)
+        seen = [heard(probe, texts, 0.5) for probe in probes]
+        shared += any(len(ports) < 2 for ports in seen) or seen[0] != seen[1] or seen[0][texts[0]] == seen[0][texts[1]]
+        a.close(), b.close()
+    for probe in probes:
+        probe.close()
+    return shared
+
+
+def heard(sock, texts, timeout):
+    """Who sent each of these datagrams, of those that came."""
+    sources, end = {}, time.monotonic() + timeout
+    while len(sources) < len(texts) and (left := end - time.monotonic()) > 0 and select.select([sock], [], [], left)[0]:
+        data, source = sock.recvfrom(2048)
+        if data in texts:
+            sources[data] = source
+    return sources
 
 
 def hairpin_udp(lab, h1, h2=None, wait=0.3):

@@ -23,8 +23,6 @@ table inet nl_fw {
 def router_rules(s: Site, wan_ip: str, mtu: int = 1500) -> str:
     """The complete nft rule set of a site router or CGN, as text."""
     hp = s.hairpin
-    cone = s.nat in ("fullcone", "addr-restricted")
-    tables = cone or hp
     if hp and s.nat.startswith("symmetric"):
         raise LabError("hairpin with %s is not offered" % s.nat)
 
@@ -56,7 +54,7 @@ def router_rules(s: Site, wan_ip: str, mtu: int = 1500) -> str:
     # --- nat
     pre, post, learn, decl = [], [], [], []
     T = "meta l4proto { tcp, udp } "
-    if tables:
+    if s.keeps_maps():
         tu = s.udp_timeout or 120
         decl = [
             # external (proto, port) -> internal endpoint, and the reverse

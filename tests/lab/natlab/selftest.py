@@ -12,7 +12,7 @@ from .lab import PROBE_IPS, Lab
 from .model import NAT_KINDS, Link
 from .netns import namespaces, run
 from .probe import (add_probe, classify_tcp, classify_udp, hairpin_udp, punch_loop, punch_tcp, punch_udp, receive,
-                    token, udp_map, udp_reaches)
+                    shared_ports, token, udp_map, udp_reaches)
 from .state import STATE_DIR
 
 # kind -> (mapping, ports, filtering) for UDP and TCP; None = blocked
@@ -144,6 +144,9 @@ def selftest(prefix="nlst", quick=False):
                   lambda c=c: punch_udp(lab, c + "a", c + "b"))
             check("punch CGN customer <-> port-restricted", True, lambda c=c: punch_udp(lab, c + "a", "portrestrictedx"))
         collect()
+        # Not asked again where it fails: once is what is looked for.
+        row("CGN with hairpin: two customers' first packets at one moment, ports shared", 0,
+            shared_ports(lab, "cgn1a", "cgn1b", 60))
 
         # 5. punching
         if not quick:

@@ -97,8 +97,8 @@ TEST_F(TcpPortTest, DatagramsArriveBothWaysAndTrainsAreCut) {
 
 TEST_F(TcpPortTest, BothConnectingAtOnceGetOneConnection) {
   // On the loopback one is always first; whose attempt then finds the connection made is told.
-  ana.port.carry_out(OpenTcp{1, bo.at, true});
-  bo.port.carry_out(OpenTcp{2, ana.at, true});
+  ana.port.carry_out(OpenTcp{1, bo.at, TcpFrom::listening_only});
+  bo.port.carry_out(OpenTcp{2, ana.at, TcpFrom::listening_only});
   ASSERT_TRUE(run_until([&] {
     return (ana.opened.size() + ana.callers.size()) > 0 &&
            (bo.opened.size() + bo.callers.size()) > 0 && ana.ended.size() + bo.ended.size() > 0;
@@ -111,10 +111,10 @@ TEST_F(TcpPortTest, BothConnectingAtOnceGetOneConnection) {
 
 TEST_F(TcpPortTest, ASecondConnectionToTheSamePlaceLeavesFromAnotherPortOnlyWhereThatIsAllowed) {
   connect();
-  ana.port.carry_out(OpenTcp{2, bo.at, true});
+  ana.port.carry_out(OpenTcp{2, bo.at, TcpFrom::listening_only});
   ASSERT_TRUE(run_until([&] { return !ana.ended.empty(); }));
   EXPECT_THAT(ana.ended, ElementsAre(std::pair(TcpId{2}, TcpEnd::taken)));
-  ana.port.carry_out(OpenTcp{3, bo.at, false});
+  ana.port.carry_out(OpenTcp{3, bo.at, TcpFrom::listening});
   ASSERT_TRUE(run_until([&] { return ana.opened.size() == 2 && bo.callers.size() == 2; }));
   EXPECT_NE(ana.local_end, ana.at);
 }

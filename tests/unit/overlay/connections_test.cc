@@ -29,7 +29,7 @@ TEST(Connections, OneThatIsAskedForIsOpenedProvedAndClosed) {
   ASSERT_TRUE(order);
   EXPECT_EQ(order->id, id);
   EXPECT_EQ(order->to, hub);
-  EXPECT_FALSE(order->only_shared);
+  EXPECT_EQ(order->from, TcpFrom::listening);
   ASSERT_TRUE(connections.on_open(noon + 40ms, id, here));
   EXPECT_FALSE(connections.on_open(noon + 41ms, id, here)) << "once";
   connections.on_proved(id, node(1));
@@ -42,10 +42,10 @@ TEST(Connections, OneThatIsAskedForIsOpenedProvedAndClosed) {
   EXPECT_EQ(connections.size(), 0u);
 }
 
-TEST(Connections, PunchingLeavesFromThePortThatThePeerWasTold) {
+TEST(Connections, OneThatThePeerExpectsLeavesFromThePortThatItWasTold) {
   Connections connections;
-  connections.open(noon, hub, Purpose::punch, node(1));
-  EXPECT_TRUE(next_order<OpenTcp>(connections)->only_shared);
+  connections.open(noon, hub, Purpose::punch, node(1), TcpFrom::listening_only);
+  EXPECT_EQ(next_order<OpenTcp>(connections)->from, TcpFrom::listening_only);
 }
 
 TEST(Connections, AnAttemptAndAStrangerHaveTheirTime) {

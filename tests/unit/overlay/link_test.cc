@@ -16,7 +16,7 @@ const Crypto& crypto = sodium_crypto();
 // One end of a link, with as much of a conductor as a link needs.
 struct End {
   End(const Identity& own, const NodeId& peer, std::uint64_t seed)
-      : self(own), random(seed), link(crypto, self, peer), other(peer) {}
+      : self(own), random(seed), other(peer), link(crypto, self, other) {}
 
   Bytes dial(TimePoint now) {
     return *link.dial(now, indices.allocate(other, random), bytes_of("hello"), random);
@@ -40,8 +40,8 @@ struct End {
   Identity self;
   Random random;
   IndexTable indices;  // before the link, whose sessions hold indices
-  Link link;
   NodeId other;
+  Link link;
 };
 
 // Ana is the one with the smaller id.
@@ -308,8 +308,9 @@ TEST_F(LinkStory, WhoDialsNobodyTakesNoAnswersAndNoCookies) {
 }
 
 TEST_F(LinkStory, AKeyThatIsNoPointCannotBeDialled) {
-  Link link(crypto, ana.self, NodeId());
-  EXPECT_FALSE(link.dial(noon, ana.indices.allocate(NodeId(), ana.random), {}, ana.random));
+  const NodeId nobody;
+  Link link(crypto, ana.self, nobody);
+  EXPECT_FALSE(link.dial(noon, ana.indices.allocate(nobody, ana.random), {}, ana.random));
   EXPECT_FALSE(link.dialing());
 }
 

@@ -46,6 +46,25 @@ struct Service {
   NatService service{sodium_crypto(), Random(1)};
 };
 
+TEST(NatService, AskedOverAConnectionItAndAStrangerConnectOnceEach) {
+  Service s;
+  ASSERT_TRUE(s.service.on_try_filter(s.now, {ana, ana_at, Proto::tcp}, s.wish(7), stranger));
+  auto sent = s.sent();
+  ASSERT_THAT(sent, SizeIs(1));
+  EXPECT_EQ(sent[0].proto, Proto::tcp);
+  EXPECT_EQ(sent[0].to, ana_at);
+  const auto letters = s.letters();
+  ASSERT_THAT(letters, SizeIs(1));
+  const StrangerOrder order{ProofNonce{7}, ana_at, Proto::tcp};
+  EXPECT_EQ(letters[0].message, NatMessage(order));
+
+  Service other;
+  other.service.on_order(other.now, node(4), at("203.0.113.1:7000").address, order);
+  sent = other.sent();
+  ASSERT_THAT(sent, SizeIs(1));
+  EXPECT_EQ(sent[0].proto, Proto::tcp);
+}
+
 TEST(NatService, TellsWhereItSeesASocketAndWhereElseItCanBeAsked) {
   Service s;
   const auto seen = s.service.on_look(s.now, {ana, ana_at}, {7, nat::look_padding});

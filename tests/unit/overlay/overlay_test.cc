@@ -216,6 +216,33 @@ TEST_F(OverlayStory, UnderAFloodACookieComesBeforeAnyCurve) {
   EXPECT_EQ(hub->counters().dropped(Drop::no_cookie), 1u);
 }
 
+TEST_F(OverlayStory, HandshakesThatComeTogetherAreAnsweredAFewInATurn) {
+  constexpr std::size_t many = limits::handshakes_waiting + limits::handshakes_in_a_turn + 3;
+  std::vector<Bytes> questions;
+  std::vector<Datagram> together;
+  for (std::uint64_t i = 0; i < many; ++i) {
+    const Identity stranger = person(1000 + i);
+    const Hello hello{.id = stranger.id(), .wall = wall_noon + 1s, .wish = Greet{}};
+    questions.push_back(hello_from(stranger, hub->id(), hello, 300, random));
+  }
+  for (const Bytes& question : questions) together.push_back({elsewhere, question});
+  hub->on_datagrams(noon, together);
+  std::size_t answers = hub.sent(noon).size();
+  EXPECT_EQ(answers, limits::handshakes_in_a_turn);
+  EXPECT_EQ(hub->counters().dropped(Drop::handshake_queue), 3u);
+
+  for (int turns = 1; hub->next_timeout() == noon; ++turns) {
+    hub->on_timeout(noon);
+    const std::size_t more = hub.sent(noon).size();
+    ASSERT_EQ(more, limits::handshakes_in_a_turn) << "in turn " << turns;
+    answers += more;
+  }
+  EXPECT_EQ(answers, many - 3);
+  EXPECT_EQ(hub->counters().handshakes_answered, many - 3);
+  EXPECT_EQ(hub->counters().datagrams_in,
+            hub->counters().datagrams_used + hub->counters().dropped());
+}
+
 TEST_F(OverlayStory, EveryArrivalIsUsedOrDroppedForAReason) {
   Node leaf(ana, Role::leaf, "198.51.100.7:7000", {hub.as_seed()});
   std::vector<Bytes> genuine;

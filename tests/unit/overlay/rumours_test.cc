@@ -22,9 +22,9 @@ Rumours::Topic record_of(std::size_t number) {
 }
 
 // Who is told of in one datagram that has room for so many.
-std::vector<NodeId> told(Rumours& rumours, std::size_t room) {
+std::vector<NodeId> told(Rumours& rumours, std::size_t room, std::size_t listeners = 1) {
   std::vector<NodeId> subjects;
-  rumours.offer([&](const Rumours::Topic& topic) {
+  rumours.offer(listeners, [&](const Rumours::Topic& topic) {
     if (subjects.size() == room) return Rumours::Taken::no_room;
     subjects.push_back(topic.subject);
     return Rumours::Taken::yes;
@@ -41,6 +41,14 @@ TEST(Rumours, ARumourIsToldSoManyTimesAndThenForgotten) {
   EXPECT_THAT(told(rumours, 9), ElementsAre(node(1)));
   EXPECT_THAT(told(rumours, 9), IsEmpty());
   EXPECT_EQ(rumours.size(), 0u);
+}
+
+TEST(Rumours, ToldToThreeAtOnceItHasBeenToldThreeTimes) {
+  Rumours rumours;
+  rumours.add(record_of(1), 4);
+  EXPECT_THAT(told(rumours, 9, 3), ElementsAre(node(1)));
+  EXPECT_THAT(told(rumours, 9, 3), ElementsAre(node(1)));
+  EXPECT_THAT(told(rumours, 9, 3), IsEmpty());
 }
 
 TEST(Rumours, WhatWasToldLeastGoesFirst) {
@@ -76,7 +84,7 @@ TEST(Rumours, WhatIsVoidOrForgottenIsNotOfferedAgain) {
   rumours.add(record_of(2), 3);
   rumours.forget(node(1));
   EXPECT_THAT(told(rumours, 9), ElementsAre(node(2)));
-  rumours.offer([](const Rumours::Topic&) { return Rumours::Taken::nothing_left; });
+  rumours.offer(1, [](const Rumours::Topic&) { return Rumours::Taken::nothing_left; });
   EXPECT_EQ(rumours.size(), 0u);
 }
 

@@ -79,9 +79,38 @@ TEST(TcpView, ANatThatCountsIsForeseen) {
   EXPECT_EQ(view.nat().ports, Ports::sequential);
   const auto candidates = view.candidates();
   ASSERT_EQ(candidates.size(), 7u);
-  EXPECT_EQ(candidates[0], (Candidate{at("198.51.100.7:40012"), Proto::tcp, How::observed}));
-  EXPECT_EQ(candidates[1], (Candidate{at("198.51.100.7:40013"), Proto::tcp, How::predicted}));
-  EXPECT_EQ(candidates[6], (Candidate{at("198.51.100.7:40018"), Proto::tcp, How::predicted}));
+  EXPECT_EQ(candidates[0], (Candidate{at("198.51.100.7:40013"), Proto::tcp, How::predicted}));
+  EXPECT_EQ(candidates[6], (Candidate{at("198.51.100.7:40019"), Proto::tcp, How::predicted}));
+}
+
+TEST(TcpView, WhatWasForeseenIsToldOnceAndThenLookedAtAgain) {
+  TcpView view;
+  view.set_local({inside});
+  view.on_observed(7, hub, inside, at("198.51.100.7:40010"));
+  view.on_observed(8, hub_443, inside, at("198.51.100.7:40012"));
+  EXPECT_TRUE(view.is_ready());
+  view.on_told();
+  EXPECT_FALSE(view.is_ready());
+  EXPECT_THAT(view.candidates(), IsEmpty());
+  view.on_observed(8, hub_443, inside, at("198.51.100.7:40012"));
+  EXPECT_FALSE(view.is_ready()) << "it was only said again";
+
+  // From a port of its own, and after a busy neighbour.
+  view.on_observed(9, hub, at("192.168.1.7:51000"), at("198.51.100.7:40090"));
+  EXPECT_TRUE(view.is_ready());
+  EXPECT_EQ(view.nat().ports, Ports::sequential);
+  ASSERT_FALSE(view.candidates().empty());
+  EXPECT_EQ(view.candidates()[0].endpoint, at("198.51.100.7:40091"));
+}
+
+TEST(TcpView, ANatThatKeepsPortsIsToldAsOftenAsOneLikes) {
+  TcpView view;
+  view.set_local({inside});
+  view.on_observed(1, hub, inside, outside);
+  view.on_observed(2, hob, inside, outside);
+  view.on_told();
+  EXPECT_TRUE(view.is_ready());
+  EXPECT_THAT(view.candidates(), ElementsAre(Candidate{outside, Proto::tcp, How::observed}));
 }
 
 }  // namespace

@@ -125,6 +125,8 @@ Message some_message(Random& random, std::size_t kind) {
       return Bye{some(random, ByeReason::idle)};
     case 9:
       return some_refusal(random);
+    case 10:
+      return HomeGone{some_name(random)};
     default: {
       Samples samples;
       for (std::uint64_t i = random.below(max_samples + 1); i > 0; --i)

@@ -32,7 +32,8 @@ NatMessage some_message(Random& random, std::size_t kind) {
     case 4:
       return StrangerTried{random.u64(), random.chance(0.5)};
     case 5:
-      return StrangerOrder{random.bytes<16>(), some_endpoint(random)};
+      return StrangerOrder{random.bytes<16>(), some_endpoint(random),
+                           random.below(2) == 0 ? Proto::udp : Proto::tcp};
     default:
       return StrangerDone{random.bytes<16>(), random.chance(0.5)};
   }
