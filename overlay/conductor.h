@@ -280,6 +280,9 @@ class Overlay::Conductor {
   std::vector<Endpoint> own_endpoints() const;
   void send_samples(TimePoint now, Peer& leaf);
   void look_after_leaf(TimePoint now, Peer& leaf);
+  void seek_relief(TimePoint now, std::uint8_t load);
+  void ask_to_move(const NodeId& leaf, std::uint8_t load);
+  void on_relief_wanted(TimePoint now, const Peer& home, const std::vector<NodeId>& by);
   void worry_about_homes(TimePoint now, Peer& home);
   bool tell(TimePoint now, const NodeId& to, Area area, ByteView body);
   bool post(TimePoint now, const NodeId& to, Area area, ByteView body);
@@ -500,6 +503,8 @@ class Overlay::Conductor {
   Membership membership_;
   std::optional<TimePoint> rejoin_at_;
   TimePoint assess_at_{};  // what the mesh needs: with whatever wakes us then
+  TimePoint relief_sought_{};
+  double relief_due_ = 0;  // leaves to be asked to move
   PeerBook book_;
   std::uint64_t book_version_ = 0;
   std::optional<TimePoint> answered_at_;  // when some supernode last answered a dial

@@ -101,6 +101,11 @@ void Overlay::Conductor::on_home_pong(TimePoint now, Peer& peer, const Route& ro
     on_seen_by(now, peer.id, route.endpoint, pong.observed);
   on_vantage(now, peer, route, pong.observed);
   spread_keepalives(now, peer, route);
+  if (const auto relieved = gained ? homes_.relieved_by(peer.id) : std::nullopt) {
+    events_.push_back(HomeLost{*relieved, homes_.endpoint_of(*relieved).value_or(Endpoint{}),
+                               "it is full, and another has room"});
+    dismiss_home(now, *find(*relieved));
+  }
   bool others_dismissed = false;
   while (homes_.sound() > limits::homes_per_leaf) {
     const NodeId last = homes_.ids()[homes_.sound() - 1];
@@ -136,10 +141,13 @@ void Overlay::Conductor::dismiss_home(TimePoint now, Peer& peer) {
 }
 
 // For how long nobody among the homes may be asked anything: so long the death of all of them goes
-// unnoticed. With fewer homes than there should be each is asked more often.
+// unnoticed. With fewer homes than there should be each is asked more often, but a single one no more
+// often than one of two: where there is no other, to know sooner is of little use.
 Duration Overlay::Conductor::home_watch(Duration keepalive) const {
   const Duration turn = keepalive / static_cast<std::int64_t>(limits::homes_per_leaf);
-  return nat_probe_.report().udp.lifetime ? turn : std::min(turn, limits::home_watch);
+  if (nat_probe_.report().udp.lifetime) return turn;
+  if (homes_.sound() < 2) return std::min(keepalive, 2 * limits::home_watch);
+  return std::min(turn, limits::home_watch);
 }
 
 // Homes take turns, so that the death of all of them is noticed by the first whose turn it is, and

@@ -1,4 +1,6 @@
 // Among supernodes: who is a member, and links made when there is something to say.
+#include <algorithm>
+
 #include "overlay/conductor.h"
 #include "protocol/codec.h"
 #include "protocol/match.h"
@@ -7,6 +9,14 @@ namespace byway {
 namespace {
 
 constexpr std::size_t sponsors = 4;
+constexpr std::size_t samples_size = 1000;  // of the records in one datagram
+
+bool is_tcp443(const Endpoint& endpoint) {
+  return endpoint.port == 443;
+}
+bool is_ipv6(const Endpoint& endpoint) {
+  return endpoint.address.is_v6();
+}
 
 }  // namespace
 
@@ -258,10 +268,15 @@ void Overlay::Conductor::assess_needs(TimePoint now) {
     needs.mean_load = membership_.mean_load_nearby().value_or(0);
     registrar_.set_limit(promotion_.admission_limit(now));
     const std::size_t limit = std::max<std::size_t>(1, config_.max_leaves);
-    membership_.set_load(
-        static_cast<std::uint8_t>(std::min<std::size_t>(7, registrar_.size() * 8 / limit)));
+    const auto load =
+        static_cast<std::uint8_t>(std::min<std::size_t>(max_load, registrar_.size() * 8 / limit));
+    membership_.set_load(load);
+    seek_relief(now, load);
   } else {
     needs.supernodes = homes_.known();
+    const auto offered = homes_.offered();
+    needs.lacks_tcp443 = !offered.tcp443 && std::ranges::any_of(proved_by_tcp_, is_tcp443);
+    needs.lacks_ipv6 = !offered.ipv6 && std::ranges::any_of(proved_, is_ipv6);
   }
   promotion_.on_needs(now, needs);
 }
@@ -272,6 +287,52 @@ void Overlay::Conductor::look_after_leaf(TimePoint now, Peer& leaf) {
   const bool content = record && record->record().homes.size() >= limits::homes_per_leaf;
   if (now - leaf.sampled >= (content ? limits::samples_rarely : limits::samples_soon))
     send_samples(now, leaf);
+}
+
+// Leaves take the homes that they find, so who came later stays empty. Who is far fuller than those
+// around it asks leaves to move: few at a time, for all see the same, and loads are told with
+// delay.
+void Overlay::Conductor::seek_relief(TimePoint now, std::uint8_t load) {
+  const Duration since = std::min<Duration>(now - std::exchange(relief_sought_, now), 1min);
+  const double theirs = membership_.mean_load_nearby().value_or(1) * max_load;
+  const double gap = load - theirs;
+  if (load < limits::relief_from || gap < limits::relief_gap) {
+    relief_due_ = 0;
+    return;
+  }
+  const double excess = gap / 8 * static_cast<double>(config_.max_leaves);
+  relief_due_ += excess * std::chrono::duration<double>(since) / limits::relief_time;
+  relief_due_ = std::min(relief_due_, static_cast<double>(limits::relief_at_once));
+  for (; relief_due_ >= 1 && registrar_.size() > 0; --relief_due_)
+    ask_to_move(registrar_.at(random_.below(registrar_.size())), load);
+}
+
+// A leaf that has homes enough, to those near its place who said that they are far emptier.
+void Overlay::Conductor::ask_to_move(const NodeId& leaf_id, std::uint8_t load) {
+  Peer* leaf = find(leaf_id);
+  const RecordPtr record = registrar_.record_of(leaf_id);
+  if (!leaf || !record || record->record().homes.size() < limits::homes_per_leaf) return;
+  Samples roomier{.records = {}, .relief = true};
+  std::size_t size = 0;
+  for (const NodeId& supernode : membership_.nearest(leaf_id, limits::samples)) {
+    const View::Member* known = membership_.view().find(supernode);
+    const bool has_room =
+        known->load != View::load_unknown && known->load + limits::relief_gap <= load;
+    const ByteView bytes = known->dossier->record->exact_bytes();
+    if (!has_room || supernode == id() || size + bytes.size() > samples_size) continue;
+    if (roomier.records.size() >= max_samples) break;
+    roomier.records.push_back(to_bytes(bytes));
+    size += bytes.size();
+  }
+  if (!roomier.records.empty()) send(*leaf, roomier);
+}
+
+// What a lane of ours goes through stays as it is.
+void Overlay::Conductor::on_relief_wanted(TimePoint now, const Peer& home,
+                                          const std::vector<NodeId>& by) {
+  const bool carries = std::any_of(lanes_.begin(), lanes_.end(),
+                                   [&](const auto& lane) { return lane.second.home == home.id; });
+  if (!carries) homes_.on_relief_wanted(now, home.id, by);
 }
 
 void Overlay::Conductor::send_samples(TimePoint now, Peer& leaf) {
@@ -288,7 +349,7 @@ void Overlay::Conductor::send_samples(TimePoint now, Peer& leaf) {
     const RecordPtr record = membership_.record_of(supernode);
     if (!record || supernode == id()) continue;
     const ByteView bytes = record->exact_bytes();
-    if (size + bytes.size() > 1000 || samples.records.size() >= max_samples) flush();
+    if (size + bytes.size() > samples_size || samples.records.size() >= max_samples) flush();
     samples.records.push_back(to_bytes(bytes));
     size += bytes.size();
   }
@@ -298,7 +359,8 @@ void Overlay::Conductor::send_samples(TimePoint now, Peer& leaf) {
 void Overlay::Conductor::on_samples(TimePoint now, Peer& from, const Samples& samples) {
   if (!homes_.is_home(from.id) && !homes_.is_dialing(from.id)) return;
   if (config_.visitor) return;
-  announce_again(now, from);
+  if (!samples.relief) announce_again(now, from);
+  std::vector<NodeId> named;
   const Path* path = from.paths.best();
   for (const Bytes& bytes : samples.records) {
     const auto record = archive_->record(bytes);
@@ -308,8 +370,11 @@ void Overlay::Conductor::on_samples(TimePoint now, Peer& from, const Samples& sa
     if (path) remember_heard(now, supernode, path->route.endpoint.address);
     for (const Endpoint& endpoint : supernode.endpoints)
       homes_.add_supernode(now, supernode.id, endpoint);
-    homes_.on_named(supernode.id);
+    homes_.on_named(supernode.id, {.tcp443 = std::ranges::any_of(supernode.tcp, is_tcp443),
+                                   .ipv6 = std::ranges::any_of(supernode.endpoints, is_ipv6)});
+    named.push_back(supernode.id);
   }
+  if (samples.relief) on_relief_wanted(now, from, named);
   assess_needs(now);
   pump_roles(now);
 }

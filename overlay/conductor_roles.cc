@@ -18,6 +18,7 @@ void Overlay::Conductor::start_anew(TimePoint now) {
   const bool served = kept && kept->served;
   prover_.on_started_anew(now, wall(now), kept ? std::move(kept->dials) : std::vector<KeptDial>{},
                           self_.local());
+  if (prover_.is_proved()) step({}, "started anew, where strangers reached the run before");
   pump_roles(now);
   if (!served) return;
   promotion_.on_served_before(now);
@@ -195,7 +196,8 @@ void Overlay::Conductor::on_proved(TimePoint now, const Prover::Proved& proved) 
   ++proof_version_;
   const bool by_tcp = proved.proto == Proto::tcp;
   step({}, "proved reachable at " + proved.endpoint.to_string() + (by_tcp ? " (TCP)" : "") +
-               " by " + std::to_string(proved.diallers) + " diallers");
+               " by " + std::to_string(proved.diallers) +
+               (proved.diallers == 1 ? " dialler" : " diallers"));
   const bool is_new = (by_tcp ? proved_by_tcp_ : proved_).insert(proved.endpoint).second;
   // What everybody knows already need not be signed, and told to everybody, again.
   const RecordPtr own = own_record();

@@ -132,7 +132,9 @@ void put(wire::Message::Builder to, const Bye& bye) {
 }
 void put(wire::Message::Builder to, const Samples& samples) {
   const auto count = std::min(samples.records.size(), max_samples);
-  auto list = to.initSamples().initRecords(static_cast<unsigned>(count));
+  auto out = to.initSamples();
+  out.setRelief(samples.relief);
+  auto list = out.initRecords(static_cast<unsigned>(count));
   for (unsigned i = 0; i < count; ++i) list.set(i, to_data(samples.records[i]));
 }
 void put(wire::Message::Builder to, const Refusal& refusal) {
@@ -261,7 +263,7 @@ Bye get(wire::Bye::Reader from) {
 }
 
 Samples get(wire::Samples::Reader from) {
-  Samples samples;
+  Samples samples{.records = {}, .relief = from.getRelief()};
   const auto list = from.getRecords();
   require(list.size() <= max_samples);
   for (const auto record : list) samples.records.push_back(bounded(record, max_record));

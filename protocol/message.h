@@ -158,6 +158,7 @@ struct Bye {
 
 struct Samples {
   std::vector<Bytes> records;  // exact bytes, not verified; together they fit one datagram
+  bool relief = false;         // they have far more room than the sender: would you move there?
   bool operator==(const Samples&) const = default;
 };
 

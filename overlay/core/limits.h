@@ -164,6 +164,15 @@ inline constexpr Duration herd_spread = 30s;
 // Before a reserved stranger is dialled for want of anybody else.
 inline constexpr Duration reserve_patience = 2s;
 
+// Moves for balance: a supernode that is half full at least, and one and a half eighths fuller than
+// those around it in the mean (loads are told in whole ones), asks leaves to move, at a pace at
+// which the difference would be gone in three minutes. A leaf does so once in ten minutes at most.
+inline constexpr int relief_from = 4;      // eighths of its limit
+inline constexpr double relief_gap = 1.5;  // the same
+inline constexpr Duration relief_time = 3min;
+inline constexpr std::size_t relief_at_once = 64;
+inline constexpr Duration move_pause = 10min;
+
 // --- among supernodes ---
 
 inline constexpr Duration mesh_link_idle = 10min;  // an unused link costs only its memory

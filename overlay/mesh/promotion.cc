@@ -123,9 +123,8 @@ std::string Promotion::new_need() const {
   if (shrunk())
     return std::to_string(usual_ - needs_.supernodes) + " of " + std::to_string(usual_) +
            " supernodes have gone";
-  if (needs_.lacks_tcp443 && config_.offers_tcp443)
-    return "none of the nearest supernodes offers TCP 443";
-  if (needs_.lacks_ipv6 && config_.offers_ipv6) return "none of the nearest supernodes offers IPv6";
+  if (needs_.lacks_tcp443) return "none of the supernodes known offers TCP 443";
+  if (needs_.lacks_ipv6) return "none of the supernodes known offers IPv6";
   return {};
 }
 

@@ -45,8 +45,6 @@ class Promotion {
     bool volunteers = true;  // false: opted out of serving others
     Duration promote_after = limits::promotion::promote_after;
     std::size_t capacity = 0;  // leaves this machine could serve
-    bool offers_tcp443 = false;
-    bool offers_ipv6 = false;
   };
   Promotion(TimePoint now, Random random, const Config& config);
 
@@ -63,8 +61,8 @@ class Promotion {
   struct Needs {
     std::size_t supernodes = 0;  // known, without us
     double mean_load = 0;        // of the 16 nearest: 1 is full
-    bool lacks_tcp443 = false;   // none of the 16 nearest has it
-    bool lacks_ipv6 = false;
+    bool lacks_tcp443 = false;   // nobody known has it, and we have
+    bool lacks_ipv6 = false;     // the same
     bool operator==(const Needs&) const = default;
   };
   void on_needs(TimePoint now, const Needs& needs);

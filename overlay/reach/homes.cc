@@ -1,6 +1,7 @@
 #include "overlay/reach/homes.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "overlay/core/limits.h"
 #include "overlay/core/timers.h"
@@ -31,8 +32,21 @@ void Homes::add_supernode(TimePoint now, const NodeId& id, const Endpoint& endpo
   supernodes_.push_back({.id = id, .endpoint = endpoint, .try_at = now});
 }
 
-void Homes::on_named(const NodeId& id) {
-  if (Supernode* s = find(id)) s->named = true;
+void Homes::on_named(const NodeId& id, Offers offers) {
+  Supernode* s = find(id);
+  if (!s) return;
+  s->named = true;
+  s->offers = offers;
+}
+
+Homes::Offers Homes::offered() const {
+  Offers all;
+  for (const Supernode& s : supernodes_) {
+    if (s.silent) continue;
+    all.tcp443 |= s.offers.tcp443;
+    all.ipv6 |= s.offers.ipv6;
+  }
+  return all;
 }
 
 void Homes::set_families(bool v4, bool v6) {
@@ -96,7 +110,41 @@ bool Homes::may_break_reserve(TimePoint now) const {
   });
 }
 
+// Somebody else, who is not in the netgroup of a home that stays.
+bool Homes::may_relieve(TimePoint now, const Supernode& one, const Supernode& home) const {
+  if (one.state != State::resting || one.reserved || one.silent || one.try_at > now) return false;
+  return std::none_of(supernodes_.begin(), supernodes_.end(), [&](const Supernode& s) {
+    return &s != &home && s.state != State::resting &&
+           netgroup(s.endpoint) == netgroup(one.endpoint);
+  });
+}
+
+void Homes::on_relief_wanted(TimePoint now, const NodeId& home, std::span<const NodeId> by) {
+  if (move_ || now < next_move_ || !is_home(home) || sound() < limits::homes_per_leaf) return;
+  std::vector<NodeId> fit;
+  for (const NodeId& id : by)
+    if (const Supernode* s = find(id); s && may_relieve(now, *s, *find(home))) fit.push_back(id);
+  if (fit.empty()) return;
+  move_ = Move{home, fit[random_.below(fit.size())]};
+  next_move_ = now + limits::move_pause;
+}
+
+std::optional<NodeId> Homes::relieved_by(const NodeId& gained) {
+  if (!move_ || move_->to != gained) return {};
+  return std::exchange(move_, {})->from;
+}
+
+void Homes::end_move(const NodeId& id) {
+  if (move_ && (move_->from == id || move_->to == id)) move_.reset();
+}
+
 std::optional<Homes::Target> Homes::poll_dial(TimePoint now) {
+  if (Supernode* to = move_ ? find(move_->to) : nullptr; to && to->state == State::resting) {
+    to->state = State::dialing;
+    to->dialled_at = now;
+    to->seeking = limits::homes_per_leaf + 1;
+    return Target{to->id, to->endpoint, to->seeking};
+  }
   if (!wants_dial(now)) return {};
   const bool reserve_too = may_break_reserve(now);
   Supernode* chosen = nullptr;
@@ -144,6 +192,7 @@ bool Homes::on_registered(const NodeId& id) {
 }
 
 void Homes::rest(TimePoint now, Supernode& s) {
+  end_move(s.id);
   if (s.state == State::dialing) use_other(s);
   s.state = State::resting;
   s.doubted = false;
@@ -193,6 +242,7 @@ void Homes::on_late(const NodeId& id, bool late) {
 void Homes::on_surplus(TimePoint now, const NodeId& id) {
   Supernode* s = find(id);
   if (!s) return;
+  end_move(id);
   s->state = State::resting;
   s->doubted = false;
   s->back_off = {};

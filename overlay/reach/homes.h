@@ -15,6 +15,9 @@
 // Where all homes were lost together many leaves lost them in the same moment. We come back to
 // those after 0 to 30 s, unless somebody here is waiting; to others we go at once.
 //
+// A home that is far fuller than others asks to be relieved. Then one that has room is dialled as a
+// fourth, and takes its place; not often, and only where all three are sound.
+//
 // Some supernodes are reserved: they are to dial us as strangers (prover.h), and stay undialled
 // while there is any other way.
 #pragma once
@@ -36,8 +39,14 @@ class Homes {
   // One that has an address of each family may be added with both; the one that we cannot use, or
   // that did not answer, gives way to the other.
   void add_supernode(TimePoint now, const NodeId& id, const Endpoint& endpoint);
+  // How others than we can reach a supernode, besides by UDP over IPv4.
+  struct Offers {
+    bool tcp443 = false;
+    bool ipv6 = false;
+    bool operator==(const Offers&) const = default;
+  };
   // A home has named it, so it was there lately; of those whom we only remember nobody knows.
-  void on_named(const NodeId& id);
+  void on_named(const NodeId& id, Offers offers);
   // These, and nobody else, are to remain strangers.
   void set_reserved(std::span<const NodeId> ids);
   // Which address families this host has; with none of them known any is tried.
@@ -58,6 +67,10 @@ class Homes {
   void on_late(const NodeId& id, bool late);
   // One home too many: no failure, and no hurry to come back.
   void on_surplus(TimePoint now, const NodeId& id);
+  // This home asks to be relieved by one of those.
+  void on_relief_wanted(TimePoint now, const NodeId& home, std::span<const NodeId> by);
+  // The home that this one, just gained, was to relieve; once.
+  std::optional<NodeId> relieved_by(const NodeId& gained);
   // The network changed: whatever was given up is worth another try.
   void on_network_change(TimePoint now);
   // Somebody here wants to talk: nobody is waited for longer than a second.
@@ -87,6 +100,8 @@ class Homes {
   };
   std::vector<Known> living() const;
   std::size_t known() const { return supernodes_.size(); }
+  // What some of those offer that were named and do not fail to answer.
+  Offers offered() const;
 
  private:
   enum class State : std::uint8_t { resting, dialing, home };
@@ -98,6 +113,7 @@ class Homes {
     bool doubted = false;
     bool reserved = false;
     bool named = false;
+    Offers offers;
     bool silent = false;  // when it was last asked
     std::uint8_t seeking = 1;
     TimePoint try_at{};
@@ -107,7 +123,13 @@ class Homes {
     bool told = false;
     bool busy_for_more = false;  // it refused us while we had a home
   };
+  struct Move {
+    NodeId from;
+    NodeId to;
+  };
   Supernode* find(const NodeId& id);
+  bool may_relieve(TimePoint now, const Supernode& one, const Supernode& home) const;
+  void end_move(const NodeId& id);
   const Supernode* find(const NodeId& id) const { return const_cast<Homes*>(this)->find(id); }
   bool wants_dial(TimePoint now) const;
   bool may_break_reserve(TimePoint now) const;
@@ -127,6 +149,8 @@ class Homes {
   std::vector<Supernode> supernodes_;
   std::uint64_t gained_ = 0;
   std::optional<TimePoint> lost_one_at_;
+  std::optional<Move> move_;  // from when it is decided until the new home is gained
+  TimePoint next_move_{};     // not before
 };
 
 }  // namespace byway

@@ -77,6 +77,55 @@ TEST(Herd, ANewSupernodeTakesItsLoadByAndBy) {
   EXPECT_EQ(house.hub.status().leaves, 60u) << "as their other home";
 }
 
+// Three that serve fifty leaves each, and three that come later.
+TEST(Herd, WhoComesLaterTakesItsShareWithinMinutesAndThenNobodyMoves) {
+  FullHouse house{Seed{115}, 64};
+  std::vector<Host*> servers{&house.hub};
+  const auto serve = [&](std::string name) {
+    auto& server = house.world.supernode(std::move(name));
+    server.configured([&house](OverlayConfig& config) {
+      config.max_leaves = 64;
+      config.seeds = {{house.hub.id(), house.hub.endpoint()}};
+    });
+    servers.push_back(&server);
+  };
+  serve("inn");
+  serve("mill");
+  house.world.run_for(12min);  // nobody is new any more
+  house.come(50);
+  const auto moves = [&] {
+    std::size_t gained = 0;
+    for (const Host* leaf : house.leaves) gained += leaf->events_of<HomeGained>().size();
+    return gained;
+  };
+  const auto all_have_three = [&] {
+    return std::all_of(house.leaves.begin(), house.leaves.end(),
+                       [](const Host* leaf) { return leaf->status().homes.size() == 3; });
+  };
+  ASSERT_TRUE(house.world.run_until(all_have_three, 2min));
+  house.world.run_for(20min);
+  EXPECT_EQ(moves(), 150u) << "among equals nobody moves";
+
+  for (const char* name : {"barn", "forge", "well"}) serve(name);
+  house.world.run_for(15min);
+  EXPECT_TRUE(all_have_three());
+  std::size_t taken_over = 0;
+  for (std::size_t i = 0; i < servers.size(); ++i) {
+    const std::size_t leaves = servers[i]->status().leaves;
+    if (i < 3) {
+      EXPECT_LE(leaves, 38u) << servers[i]->name() << " had fifty";
+    } else {
+      EXPECT_GE(leaves, 8u) << servers[i]->name();
+      taken_over += leaves;
+    }
+  }
+  EXPECT_GE(taken_over, 40u);
+  const std::size_t moved = moves() - 150;
+  EXPECT_LE(moved, 75u) << "nobody moved for nothing";
+  house.world.run_for(1h);
+  EXPECT_EQ(moves() - 150, moved) << "and there it ends";
+}
+
 TEST(Herd, AfterAMassFailureEverybodyComesBackSpreadOverTime) {
   FullHouse house{Seed{113}, 1000};
   auto& inn = house.world.supernode("inn");

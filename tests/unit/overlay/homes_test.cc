@@ -60,8 +60,19 @@ TEST_F(HomesStory, WhoNeitherAnsweredNorWasNamedIsNotCountedAmongTheLiving) {
   homes.on_failed(noon + 6s, mill);
   EXPECT_THAT(living(), ElementsAre(hub, inn));
   know(barn, "100.65.0.1:7000");
-  homes.on_named(barn);
+  homes.on_named(barn, {});
   EXPECT_THAT(living(), ElementsAre(hub, barn)) << "of the inn nobody has heard";
+}
+
+TEST_F(HomesStory, WhatSomebodyOffersIsOfferedUntilHeIsSilent) {
+  know(hub, "198.51.100.1:7000");
+  know(mill, "203.0.113.1:7000");
+  homes.on_named(hub, {.ipv6 = true});
+  homes.on_named(mill, {.tcp443 = true});
+  EXPECT_EQ(homes.offered(), (Homes::Offers{.tcp443 = true, .ipv6 = true}));
+  dialled(noon);
+  homes.on_failed(noon + 12s, hub);
+  EXPECT_EQ(homes.offered(), (Homes::Offers{.tcp443 = true, .ipv6 = false}));
 }
 
 TEST_F(HomesStory, WhoDidNotAnswerTheLastTimeIsAskedAfterTheOthers) {
@@ -71,6 +82,59 @@ TEST_F(HomesStory, WhoDidNotAnswerTheLastTimeIsAskedAfterTheOthers) {
   homes.on_failed(noon + 12s, hub);
   know(inn, "203.0.113.2:7000");  // in the mill's netgroup, but nothing is known against it
   EXPECT_THAT(dialled(noon + 1h), ElementsAre(inn, hub));
+}
+
+class ThreeHomes : public HomesStory {
+ protected:
+  ThreeHomes() {
+    know(hub, "198.51.100.1:7000");
+    know(mill, "203.0.113.1:7000");
+    know(inn, "192.0.2.1:7000");
+    for (const NodeId& id : dialled(noon)) homes.on_registered(id);
+    know(barn, "100.65.0.1:7000");
+  }
+};
+
+TEST_F(ThreeHomes, AHomeThatAsksToBeRelievedIsSoByOneThatHasRoom) {
+  const std::vector<NodeId> by{barn};
+  homes.on_relief_wanted(noon, hub, by);
+  const auto target = homes.poll_dial(noon);
+  ASSERT_TRUE(target);
+  EXPECT_EQ(target->id, barn);
+  EXPECT_EQ(target->seeking, 4);
+  EXPECT_THAT(dialled(noon), IsEmpty()) << "nobody else";
+  EXPECT_EQ(homes.relieved_by(mill), std::nullopt);
+  homes.on_registered(barn);
+  EXPECT_EQ(homes.relieved_by(barn), hub);
+  homes.on_surplus(noon, hub);
+  EXPECT_THAT(homes.ids(), UnorderedElementsAre(barn, mill, inn));
+
+  homes.on_relief_wanted(noon + limits::move_pause - 1s, barn, std::vector{hub});
+  EXPECT_THAT(dialled(noon + limits::move_pause - 1s), IsEmpty()) << "not so soon again";
+  homes.on_relief_wanted(noon + limits::move_pause, barn, std::vector{hub});
+  EXPECT_THAT(dialled(noon + limits::move_pause), ElementsAre(hub));
+}
+
+TEST_F(ThreeHomes, WhoIsTurnedAwayAsTheFourthStaysWhereItIs) {
+  homes.on_relief_wanted(noon, hub, std::vector{barn});
+  ASSERT_THAT(dialled(noon), ElementsAre(barn));
+  homes.on_refused(noon, barn, Refusal{.reason = RefusalReason::busy, .retry_s = 30});
+  EXPECT_EQ(homes.relieved_by(barn), std::nullopt);
+  EXPECT_THAT(dialled(noon + 1h), IsEmpty());
+  EXPECT_EQ(homes.sound(), 3u);
+}
+
+TEST_F(ThreeHomes, NobodyMovesToTheNetgroupOfAHomeThatStaysNorWhileAHomeIsLate) {
+  const NodeId cottage = node(9);
+  know(cottage, "203.0.113.2:7000");  // the mill's
+  homes.on_relief_wanted(noon, hub, std::vector{cottage});
+  EXPECT_THAT(dialled(noon), IsEmpty());
+  homes.on_late(inn, true);
+  homes.on_relief_wanted(noon, hub, std::vector{barn});
+  EXPECT_THAT(dialled(noon), IsEmpty());
+  homes.on_late(inn, false);
+  homes.on_relief_wanted(noon, mill, std::vector{cottage});
+  EXPECT_THAT(dialled(noon), ElementsAre(cottage)) << "in its own place it may";
 }
 
 TEST_F(HomesStory, WithoutAnyHomeOneMoreIsDialledEvery150Ms) {
