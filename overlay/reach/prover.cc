@@ -190,11 +190,14 @@ bool Prover::on_result(TimePoint now, WallTime wall, const NodeId& helper,
       return true;
     }
     case ProofOutcome::timed_out:
-      // Where the dial arrived but its echo was lost, we know better than the dialler.
-      if (claim.asking->dialled_by)
-        on_inconclusive(now, claim);
-      else
+      if (!claim.asking->dialled_by) {
         on_unanswered(now, door, claim);
+        return true;
+      }
+      // It arrived. Either its echo was lost, or we know who dialled, and the helper knew no
+      // stranger: no reason to give up a proof.
+      if (claim.proved && !claim.asking->counts) claim.nobody_to_dial = true;
+      on_inconclusive(now, claim);
       return true;
     case ProofOutcome::refused:
       if (const auto known = helpers_.find(helper); known != helpers_.end()) {
