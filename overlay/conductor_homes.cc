@@ -141,8 +141,8 @@ void Overlay::Conductor::dismiss_home(TimePoint now, Peer& peer) {
 }
 
 // For how long nobody among the homes may be asked anything: so long the death of all of them goes
-// unnoticed. With fewer homes than there should be each is asked more often, but a single one no more
-// often than one of two: where there is no other, to know sooner is of little use.
+// unnoticed. With fewer homes than there should be each is asked more often, but a single one no
+// more often than one of two: where there is no other, to know sooner is of little use.
 Duration Overlay::Conductor::home_watch(Duration keepalive) const {
   const Duration turn = keepalive / static_cast<std::int64_t>(limits::homes_per_leaf);
   if (nat_probe_.report().udp.lifetime) return turn;
