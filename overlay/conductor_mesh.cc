@@ -126,10 +126,13 @@ void Overlay::Conductor::sign_own_record(TimePoint now, std::uint64_t above) {
 void Overlay::Conductor::join_mesh(TimePoint now) {
   sign_own_record(now);
   rejoin_at_.reset();
-  // Half of them from the book: seeds may be dead, or all one person's.
-  for (std::size_t i = 0; i < sponsors / 2; ++i) ask_book(now);
+  // Half of them from the book: seeds may be dead, or all one person's. Where few are known all are
+  // asked, for it takes ten seconds to find out that all who were drawn are dead.
+  const bool few = book_.size() <= 2 * sponsors;
+  for (std::size_t i = 0; i < (few ? book_.size() : sponsors / 2); ++i) ask_book(now);
   std::vector<NodeId> known = homes_.all();
-  for (std::size_t i = 0; i < std::min(sponsors, known.size()); ++i) {
+  const std::size_t asked = known.size() <= 3 * sponsors ? known.size() : sponsors;
+  for (std::size_t i = 0; i < asked; ++i) {
     std::swap(known[i], known[i + random_.below(known.size() - i)]);
     membership_.join(now, known[i]);
   }

@@ -95,6 +95,21 @@ TEST(Rejoin, ASupernodeFindsItsNetworkAgainWithNoSeedAlive) {
       << "without its book it is alone";
 }
 
+TEST(Rejoin, WhoeverOfAFewIsLeftIsAskedAtOnce) {
+  for (std::uint64_t seed = 200; seed < 210; ++seed) {
+    Town town{Seed{seed}};
+    ASSERT_TRUE(town.joined());
+    town.world.run_for(1min);
+    Host& back = *town.others[0];
+    back.crash();
+    town.seed.crash();
+    for (std::size_t i = 2; i < town.others.size(); ++i) town.others[i]->crash();  // one is left
+    back.restart_with_state();
+    EXPECT_TRUE(town.world.run_until([&] { return back.status().supernodes_known > 1; }, 5s))
+        << seed;
+  }
+}
+
 TEST(Rejoin, ADamagedBookIsNoBook) {
   Town town{Seed{92}};
   auto& ana = town.world.leaf("ana").behind(Nat::port_restricted());

@@ -729,6 +729,24 @@ TEST_F(ProverStory, AProofStandsWhereNobodyIsLeftToDial) {
   EXPECT_THAT(story, ElementsAre("proved 203.0.113.5:7000"));
 }
 
+// As in a large mesh, where the helper cannot be told of everybody she knows.
+TEST_F(ProverStory, AProofStandsWhereThoseWeKnowAreSentToDial) {
+  home("198.51.100.1:7000");
+  Neighbour& first = stranger("8.1.0.1:7000");
+  prover.on_netgroups(now, 1);
+  prover.on_claim(now, at("203.0.113.5:7000"), Proto::udp);
+  run_for(1min);
+  ASSERT_TRUE(prover.is_proved());
+  Neighbour& second = stranger("8.2.0.1:7000");
+  prover.on_netgroups(now, 3);
+  for (int hour = 0; hour < 4 * 6; ++hour) {
+    ana_sends(first.at.address);
+    ana_sends(second.at.address);
+    run_for(10min - 1s);
+  }
+  EXPECT_THAT(story, ElementsAre("proved 203.0.113.5:7000"));
+}
+
 TEST_F(ProverStory, OnceItIsClearThatANatStandsInTheWayAllThreeHomesAreTaken) {
   filtering = Filtering::address_dependent;
   the_usual_street();
