@@ -1,13 +1,13 @@
 // One deadline for each of many things that are kept elsewhere, and the earliest of all.
 //
-// As Timers, but the things know their own place: a deadline costs 16 bytes and is found without
-// looking anything up, which is what a supernode wants that looks after 100,000 peers. A thing must
-// not move while it has a deadline, and takes it back (set it to none) before it goes.
+// A binary heap, in which the things know their own place: a deadline costs 16 bytes, is found
+// without looking anything up and moves by a few swaps, which is what a supernode wants that looks
+// after 100,000 peers. A thing must not move while it has a deadline, and takes it back (set it to
+// none) before it goes. Who has no such things, but keys, takes Timers.
 //
-//   struct Peer { NodeId id; AlarmPlace alarm; … };     Alarms<Peer> alarms;     (or NodeId id()
-//   const)
+//   struct Peer { NodeId id; AlarmPlace alarm; … };     Alarms<Peer> alarms;
 //
-// Equal deadlines come in the order of the ids.
+// Or NodeId id() const. Equal deadlines come in the order of the ids.
 #pragma once
 
 #include <cstdint>

@@ -1,108 +1,60 @@
-// One deadline per key, and the earliest of all: how the conductor knows whom to wake.
+// One deadline per key, and the earliest of all.
 //
-// A binary heap beside the keys, each of which knows its place there: a deadline that moves costs
-// a few swaps and no memory. Equal deadlines come in the order of their keys.
+// Alarms for what does not exist elsewhere: a node of memory for each key, found by its hash. Equal
+// deadlines come in the order of their keys.
 #pragma once
 
-#include <boost/unordered/unordered_map.hpp>
-#include <cstdint>
+#include <boost/unordered/unordered_set.hpp>
 #include <functional>
 #include <optional>
-#include <vector>
 
-#include "protocol/time.h"
+#include "overlay/core/alarms.h"
 
 namespace byway {
 
 template <typename Key>
 class Timers {
  public:
-  Timers() = default;
-  Timers(Timers&&) = default;
-  Timers& operator=(Timers&&) = default;
-
   // Replaces the key's deadline; none removes it.
   void set(const Key& key, std::optional<TimePoint> deadline) {
-    if (!deadline) {
-      if (const auto known = places_.find(key); known != places_.end()) erase(&*known);
-      return;
-    }
-    const auto [known, is_new] = places_.try_emplace(key, static_cast<std::uint32_t>(heap_.size()));
-    if (is_new) {
-      heap_.push_back({*deadline, &*known});
-      up(heap_.size() - 1);
-      return;
-    }
-    const std::size_t place = known->second;
-    if (heap_[place].at == *deadline) return;
-    heap_[place].at = *deadline;
-    settle(place);
+    if (deadline) return alarms_.set(*keys_.emplace(key).first, deadline);
+    const auto known = keys_.find(key);
+    if (known == keys_.end()) return;
+    alarms_.set(*known, std::nullopt);
+    keys_.erase(known);
   }
 
-  std::optional<TimePoint> next() const {
-    if (heap_.empty()) return std::nullopt;
-    return heap_.front().at;
-  }
+  std::optional<TimePoint> next() const { return alarms_.next(); }
 
   // A key whose deadline has come; its deadline is removed.
   std::optional<Key> pop_due(TimePoint now) {
-    if (heap_.empty() || heap_.front().at > now) return std::nullopt;
-    const Key key = heap_.front().key->first;
-    erase(heap_.front().key);
+    const Timed* due = alarms_.pop_due(now);
+    if (!due) return std::nullopt;
+    Key key = due->id;
+    keys_.erase(keys_.find(key));
     return key;
   }
 
  private:
-  // Its elements stay where they are in memory.
-  using Places = boost::unordered_map<Key, std::uint32_t, std::hash<Key>>;
-  using Place = typename Places::value_type;
-  struct Entry {
-    TimePoint at;
-    Place* key;
-    bool operator<(const Entry& other) const {
-      if (at != other.at) return at < other.at;
-      return key->first < other.key->first;
-    }
+  struct Timed {
+    explicit Timed(const Key& key) : id(key) {}
+    Key id;
+    mutable AlarmPlace alarm;
+  };
+  struct Hash {
+    using is_transparent = void;
+    std::size_t operator()(const Key& key) const { return std::hash<Key>()(key); }
+    std::size_t operator()(const Timed& timed) const { return std::hash<Key>()(timed.id); }
+  };
+  struct Same {
+    using is_transparent = void;
+    bool operator()(const Timed& a, const Timed& b) const { return a.id == b.id; }
+    bool operator()(const Key& a, const Timed& b) const { return a == b.id; }
+    bool operator()(const Timed& a, const Key& b) const { return a.id == b; }
   };
 
-  void erase(Place* key) {
-    const std::size_t place = key->second;
-    places_.erase(places_.find(key->first));
-    const Entry last = heap_.back();
-    heap_.pop_back();
-    if (place == heap_.size()) return;
-    put(place, last);
-    settle(place);
-  }
-  void put(std::size_t place, const Entry& entry) {
-    heap_[place] = entry;
-    entry.key->second = static_cast<std::uint32_t>(place);
-  }
-  void settle(std::size_t place) {
-    up(place);
-    down(heap_[place].key->second);
-  }
-  void up(std::size_t place) {
-    const Entry entry = heap_[place];
-    for (; place > 0 && entry < heap_[(place - 1) / 2]; place = (place - 1) / 2)
-      put(place, heap_[(place - 1) / 2]);
-    put(place, entry);
-  }
-  void down(std::size_t place) {
-    const Entry entry = heap_[place];
-    for (;;) {
-      std::size_t child = 2 * place + 1;
-      if (child >= heap_.size()) break;
-      if (child + 1 < heap_.size() && heap_[child + 1] < heap_[child]) ++child;
-      if (!(heap_[child] < entry)) break;
-      put(place, heap_[child]);
-      place = child;
-    }
-    put(place, entry);
-  }
-
-  Places places_;
-  std::vector<Entry> heap_;
+  boost::unordered_set<Timed, Hash, Same> keys_;  // they stay where they are in memory
+  Alarms<const Timed> alarms_;
 };
 
 // The earlier of two deadlines, where either may be none.
