@@ -79,6 +79,16 @@ class ProverStory : public testing::Test {
     stranger("8.4.0.1:7000");
     prover.on_netgroups(now, 7);
   }
+  // Somebody whom she had not met, at a time when one dial is enough.
+  Neighbour& proved_by_the_only_stranger() {
+    home("198.51.100.1:7000");
+    Neighbour& only = stranger("8.1.0.1:7000");
+    prover.on_netgroups(now, 1);
+    prover.on_claim(now, at("203.0.113.5:7000"), Proto::udp);
+    run_for(1min);
+    EXPECT_TRUE(prover.is_proved());
+    return only;
+  }
   void ana_sends(const IpAddress& to) {
     prover.on_sent(now, to);
     nat_opened[to] = now;
@@ -714,15 +724,10 @@ TEST_F(ProverStory, WhomWeMetIsToldSoThatNobodyDialsInVain) {
 }
 
 TEST_F(ProverStory, AProofStandsWhereNobodyIsLeftToDial) {
-  home("198.51.100.1:7000");
-  Neighbour& only = stranger("8.1.0.1:7000");
-  prover.on_netgroups(now, 1);
-  prover.on_claim(now, at("203.0.113.5:7000"), Proto::udp);
-  run_for(1min);
-  ASSERT_TRUE(prover.is_proved());
+  Neighbour& only = proved_by_the_only_stranger();
   prover.on_known({{only.identity.id(), only.at.address}});
   prover.on_netgroups(now, 3);
-  for (int hour = 0; hour < 30 * 6; ++hour) {  // it has become a neighbour, always in touch
+  for (int sixth = 0; sixth < 30 * 6; ++sixth) {  // it has become a neighbour, always in touch
     ana_sends(only.at.address);
     run_for(10min - 1s);
   }
@@ -731,15 +736,10 @@ TEST_F(ProverStory, AProofStandsWhereNobodyIsLeftToDial) {
 
 // As in a large mesh, where the helper cannot be told of everybody she knows.
 TEST_F(ProverStory, AProofStandsWhereThoseWeKnowAreSentToDial) {
-  home("198.51.100.1:7000");
-  Neighbour& first = stranger("8.1.0.1:7000");
-  prover.on_netgroups(now, 1);
-  prover.on_claim(now, at("203.0.113.5:7000"), Proto::udp);
-  run_for(1min);
-  ASSERT_TRUE(prover.is_proved());
+  Neighbour& first = proved_by_the_only_stranger();
   Neighbour& second = stranger("8.2.0.1:7000");
   prover.on_netgroups(now, 3);
-  for (int hour = 0; hour < 4 * 6; ++hour) {
+  for (int sixth = 0; sixth < 4 * 6; ++sixth) {  // of four hours
     ana_sends(first.at.address);
     ana_sends(second.at.address);
     run_for(10min - 1s);
