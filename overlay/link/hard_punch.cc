@@ -221,7 +221,7 @@ void HardPunch::on_plan(TimePoint now, const PunchPlan& plan) {
   if (plan.round != round_) return;
   if (theirs_) {
     // It does not know ours yet.
-    if (mine_ && !plan.answer) plan_at_ = now;
+    if (mine_ && !plan.answer && plans_sent_ < plans_at_most) plan_at_ = now;
     return;
   }
   if (!busy()) return;
