@@ -53,7 +53,11 @@ void Overlay::Conductor::begin_hard(TimePoint now, Peer& peer, std::uint16_t rou
   // Measuring would only use up the ports that a NAT counts, which TCP has foreseen.
   if (lives_by_tcp() || talk.nat.mapping == Behaviour::blocked) return;
   auto self = hard_self();
-  if (!self || !(self->hard || asked || depends_on_destination(talk.nat))) return;
+  const bool hard = self && (self->hard || depends_on_destination(talk.nat));
+  // Where neither is hard the knocks of the first round should have been enough.
+  if (!self || !(hard || asked || round > 0)) return;
+  self->fresh = !self->hard && (talk.hard || !hard);
+  self->anew = !hard;
   if (talk.hard) {
     const bool underway = talk.hard->state() == HardPunch::State::acting && !asked;
     if (underway || now < talk.hard_begun + begun_again) return;
@@ -72,10 +76,9 @@ void Overlay::Conductor::begin_hard(TimePoint now, Peer& peer, std::uint16_t rou
   talk.hard->start(now, round, *self, rtt, still ? std::optional(own_ports_->known) : std::nullopt);
   step(peer.id,
        self->hard ? "our NAT picks another port for every destination: looking which"
-                  : "the peer's NAT picks another port for every destination",
+       : hard     ? "the peer's NAT picks another port for every destination"
+                  : "knocking from another socket, which no router can have taken anything from",
        StepKind::ports);
-  for (const NodeId& home : self->homes)
-    tell(now, home, Area::punch, encode(PunchMessage(Witness{peer.id, {}})));
   touch(peer);
 }
 
@@ -253,6 +256,7 @@ void Overlay::Conductor::act_hard(TimePoint now, Peer& peer) {
   }
   step(peer.id,
        hard.is_birthday() ? "many sockets meet many ports (birthday)"
+       : hard.is_anew()   ? "both knock from other sockets"
                           : "trying the ports that are foreseen",
        StepKind::ports);
   hard.act(now);
@@ -262,9 +266,16 @@ void Overlay::Conductor::on_hard_end(TimePoint now, Peer& peer) {
   Conversation& talk = *peer.talk;
   if (talk.hard->state() != HardPunch::State::failed) return;
   step(peer.id, why_not_direct(peer), StepKind::not_found);
-  const bool again = talk.hard->end() == HardPunch::End::busy ||
-                     (talk.hard->is_birthday() && talk.birthdays <= birthdays_tried_again);
-  if (talk.called && again) talk.next_round = std::max(now, next_birthday_) + limits::hard::grace;
+  if (!talk.called || talk.hard->end() == HardPunch::End::hopeless) return;
+  if (talk.hard->end() == HardPunch::End::busy || talk.hard->is_birthday()) {
+    const bool again =
+        talk.hard->end() == HardPunch::End::busy || talk.birthdays <= birthdays_tried_again;
+    if (again) talk.next_round = std::max(now, next_birthday_) + limits::hard::grace;
+    return;
+  }
+  if (talk.hard_failed >= limits::hard::tried_again.size()) return;
+  const TimePoint due = now + random_.jittered(limits::hard::tried_again[talk.hard_failed++]);
+  talk.next_round = std::min(talk.next_round.value_or(due), due);
 }
 
 void Overlay::Conductor::carry_out(TimePoint now, Peer& peer, const HardPunch::Wish& wish) {
@@ -273,6 +284,10 @@ void Overlay::Conductor::carry_out(TimePoint now, Peer& peer, const HardPunch::W
       send_body(peer, path->route, Area::punch, encode(message));
   };
   std::visit(Match{
+                 [&](const HardPunch::AskWitnesses&) {
+                   for (const NodeId& home : homes_.ids())
+                     tell(now, home, Area::punch, encode(PunchMessage(Witness{peer.id, {}})));
+                 },
                  [&](const PunchPlan& plan) { say(plan); },
                  [&](const PunchPorts& ports) { say(ports); },
                  [&](const PortSampler::Question& question) {

@@ -231,6 +231,7 @@ void Overlay::Conductor::on_path_proved(TimePoint now, Peer& peer, const Route& 
   talk.punch.on_heard_from(route.endpoint.address);
   talk.punch.on_direct_path();
   if (talk.hard) talk.hard->on_open();
+  talk.hard_failed = 0;
   if (!talk.direct_since) talk.direct_since = now;
   talk.last_direct = route.endpoint;
   if (talk.moved_to == route) {

@@ -40,6 +40,11 @@ struct TcpTalk {
   std::vector<Candidate> candidates;  // the peer's, fit to be connected to
   Meet theirs;                        // what it said last
   std::optional<TimePoint> met;       // when we said ours; none: to be said
+  struct Again {
+    Bytes body;
+    TimePoint at;
+  };
+  std::optional<Again> meet_again;  // ours a second time, for one may be lost
   std::optional<TimePoint> next_round;
   Duration round_gap{};
 };
@@ -78,6 +83,7 @@ struct Conversation {
   std::unique_ptr<HardPunch> hard;  // where a NAT picks another port for every destination
   TimePoint hard_begun{};
   int birthdays = 0;
+  std::size_t hard_failed = 0;            // attempts in a row
   std::map<NodeId, IpAddress> witnesses;  // our homes, and where each says the peer is
 
   std::vector<std::unique_ptr<SessionSlot>> sessions;

@@ -66,11 +66,19 @@ inline constexpr std::uint16_t first_port = 1024;      // RFC 4787 REQ-3: lower 
 // --- the two together ---
 
 inline constexpr std::array<Duration, 3> plan_times{0ms, 300ms, 700ms};  // a lost plan is repeated
+// The plan that answers the other is what has both begin. If it is lost its sender acts alone, and
+// what it sends comes uninvited: so it is sent twice, the second time early enough to be of use.
+inline constexpr Duration answer_again = 10ms;
+// Our homes are asked again to tell the peer where they see us: their word may have been lost.
+inline constexpr std::array<Duration, 2> witness_times{0ms, 300ms};
 inline constexpr Duration plan_patience = 2500ms;
 // A punch of the ordinary kind, begun at the same time, has the first word: one round trip over
 // the relay and this much.
 inline constexpr Duration grace = 20ms;
 inline constexpr Duration round_trip_guess = 100ms;
+// What found nothing is tried again so long after its end, while the relay carries: what was lost
+// the first time will hardly be lost twice. After these only with the rounds of a relayed pair.
+inline constexpr std::array<Duration, 4> tried_again{300ms, 1s, 3s, 10s};
 inline constexpr std::size_t at_once = 4;    // attempts of one node
 inline constexpr std::size_t witnesses = 2;  // supernodes that see the peer at its address
 inline constexpr Duration witness_kept = 10min;

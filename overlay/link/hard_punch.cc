@@ -24,6 +24,7 @@ HardPunch::Part part_for(NatKind mine, NatKind theirs) {
   if (mine == NatKind::sequential && theirs == NatKind::easy) return Part::open_one;
   if (by_chance(mine) && theirs == NatKind::easy) return Part::open_many;
   if (mine == NatKind::sequential && theirs == NatKind::sequential) return Part::meet;
+  if (mine == NatKind::easy && theirs == NatKind::easy) return Part::knock_anew;
   return Part::none;
 }
 
@@ -61,10 +62,13 @@ void HardPunch::start(TimePoint now, std::uint16_t round, Self self, Duration re
   known_ = known;
   sampler_.stop();
   sampling_.clear();
+  probing_ = main_socket;
+  witnesses_asked_ = 0;
   mine_.reset();
   theirs_.reset();
   plans_sent_ = 0;
-  plan_due_ = false;
+  plan_at_.reset();
+  answered_ = false;
   act_at_.reset();
   acting_since_ = {};
   sockets_.clear();
@@ -76,13 +80,24 @@ void HardPunch::start(TimePoint now, std::uint16_t round, Self self, Duration re
   asked_before_ = false;
   between_.reset();
   hurried_ = 0;
-  if (!self_.hard || known_) offer(now);
+  if (self_.hard ? known_.has_value() : !self_.fresh) offer(now);
+}
+
+// A counter is looked at when the ordinary punch has knocked; how an easy NAT sees a socket does
+// not depend on that.
+TimePoint HardPunch::measure_at() const {
+  return self_.hard ? started_ + limits::hard::measured_after : started_;
+}
+
+// Where there is one port for all destinations the first answer tells it.
+bool HardPunch::measured(TimePoint now) const {
+  return sampler_.done(now) || (!self_.hard && sampler_.seen_of(sampling_.front()));
 }
 
 std::size_t HardPunch::wanted(TimePoint now) const {
   if (state_ == State::measuring) {
-    const bool due = sampling_.empty() && now >= started_ + limits::hard::measured_after;
-    return due ? limits::hard::sample_sockets : 0;
+    const bool due = sampling_.empty() && now >= measure_at();
+    return due ? (self_.hard ? limits::hard::sample_sockets : 1) : 0;
   }
   if (state_ == State::acting && sockets_.empty()) return openers_wanted();
   return 0;
@@ -103,10 +118,11 @@ std::size_t HardPunch::openers_wanted() const {
 }
 
 void HardPunch::on_sockets(TimePoint now, const std::vector<SocketId>& sockets) {
+  if (sockets.empty() && state_ == State::measuring && !self_.hard) return offer(now);
   if (sockets.empty()) return give_up(now, End::unmeasured);
   if (state_ == State::measuring) {
     sampling_ = sockets;
-    sampler_.start(now, sockets, self_.supernodes, true, random_);
+    sampler_.start(now, sockets, self_.supernodes, self_.hard, random_);
     return;
   }
   if (state_ != State::acting) return;
@@ -134,12 +150,12 @@ bool HardPunch::on_stun(TimePoint now, SocketId socket, const Endpoint& from, By
 
 // Both neighbours of the opener's port are known: so is the port, or it is one of a few.
 void HardPunch::look_around() {
-  const auto before = around_.port_of(beside_[0]), after = around_.port_of(beside_[1]);
+  const auto before = around_.seen_of(beside_[0]), after = around_.seen_of(beside_[1]);
   if (!before || !after || state_ != State::acting) return;
   PunchPorts ports{round_, {}};
   for (int steps = 1; ports.ports.size() < max_punch_ports; ++steps) {
-    const std::uint16_t port = port_after(*before, mine_->delta, steps);
-    if (port == *after) break;
+    const std::uint16_t port = port_after(before->port, mine_->delta, steps);
+    if (port == after->port) break;
     ports.ports.push_back(port);
   }
   if (!ports.ports.empty() && ports.ports.size() < max_punch_ports) between_ = std::move(ports);
@@ -150,6 +166,12 @@ void HardPunch::look_around() {
 void HardPunch::offer(TimePoint now) {
   PunchPlan plan{.round = round_, .endpoint = self_.seen, .homes = self_.homes};
   if (plan.homes.size() > max_plan_homes) plan.homes.resize(max_plan_homes);
+  const auto seen_anew =
+      self_.hard || sampling_.empty() ? std::nullopt : sampler_.seen_of(sampling_.front());
+  if (seen_anew) {
+    plan.endpoint = *seen_anew;
+    probing_ = sampling_.front();
+  }
   if (self_.hard) {
     if (!known_) {
       known_ = Known{forecast(sampler_.samples()), sampler_.hops_to_pass()};
@@ -184,8 +206,9 @@ void HardPunch::offer(TimePoint now) {
   plan.answer = theirs_.has_value();
   mine_ = std::move(plan);
   offered_ = now;
+  plan_at_ = now;
   const TimePoint arrives = now + relay_rtt_ / 2;
-  TimePoint ready = std::max(arrives, started_ + relay_rtt_ + limits::hard::grace);
+  TimePoint ready = std::max(arrives, not_before());
   if (theirs_) {
     agreed(arrives);
     ready = std::max(arrives, *act_at_);
@@ -198,7 +221,7 @@ void HardPunch::on_plan(TimePoint now, const PunchPlan& plan) {
   if (plan.round != round_) return;
   if (theirs_) {
     // It does not know ours yet.
-    plan_due_ = mine_ && !plan.answer;
+    if (mine_ && !plan.answer && plans_sent_ < plans_at_most) plan_at_ = now;
     return;
   }
   if (!busy()) return;
@@ -206,15 +229,22 @@ void HardPunch::on_plan(TimePoint now, const PunchPlan& plan) {
   ready_there_ = now + std::chrono::microseconds{plan.wait_us};
   if (!mine_) return;
   mine_->answer = true;
-  plan_due_ = !plan.answer;
+  plan_at_ = plan.answer ? std::nullopt : std::optional(now);
   agreed(now);
 }
 
 // Not before the ordinary punch had its chance, on either side.
+TimePoint HardPunch::not_before() const {
+  return started_ + relay_rtt_ * (self_.anew ? 2 : 1) + limits::hard::grace;
+}
+
 void HardPunch::agreed(TimePoint earliest) {
-  act_at_ = part() == Part::none
-                ? started_
-                : std::max({earliest, ready_there_, started_ + relay_rtt_ + limits::hard::grace});
+  act_at_ = part() == Part::none ? started_ : std::max({earliest, ready_there_, not_before()});
+}
+
+Method HardPunch::method() const {
+  if (part() == Part::knock_anew) return Method::punch;
+  return is_birthday() ? Method::birthday : Method::predicted;
 }
 
 HardPunch::Part HardPunch::part() const {
@@ -235,6 +265,11 @@ void HardPunch::act(TimePoint now) {
   deadline_ =
       now + (is_birthday() ? limits::hard::birthday_patience : limits::hard::predicted_patience);
   const PunchPlan& plan = *theirs_;
+  if (part() == Part::knock_anew) {
+    sockets_ = {probing_};
+    opened_ = 1;
+    openers_.start(now, 1, knocks(), {1, Duration{}}, random_);
+  }
   if (part() == Part::probe_next)
     probes_.start(now, ports_to_try(plan.endpoint.port, plan.delta),
                   {limits::hard::guesses_at_once, limits::hard::guesses_every});
@@ -252,16 +287,31 @@ void HardPunch::on_ports(TimePoint now, const PunchPorts& ports) {
   if (hurried_++ < hurries_at_most) probes_.hurry(now, ports.ports);
 }
 
+// It leaves now. Once the other's is there it answers that, and goes twice; until then it is
+// repeated a few times.
+void HardPunch::schedule_plan(TimePoint now) {
+  ++plans_sent_;
+  plan_at_.reset();
+  if (plans_sent_ >= plans_at_most) return;
+  if (mine_->answer && !std::exchange(answered_, true)) plan_at_ = now + limits::hard::answer_again;
+  if (!mine_->answer && plans_sent_ < limits::hard::plan_times.size())
+    plan_at_ = offered_ + limits::hard::plan_times[plans_sent_];
+}
+
+std::optional<TimePoint> HardPunch::witnesses_at() const {
+  if (!busy() || witnesses_asked_ >= limits::hard::witness_times.size()) return {};
+  return started_ + limits::hard::witness_times[witnesses_asked_];
+}
+
 std::optional<HardPunch::Wish> HardPunch::poll(TimePoint now) {
   if (const auto question = sampler_.poll(now); question && state_ == State::measuring)
     return Wish{*question};
-  const bool again = state_ == State::agreeing && !theirs_ &&
-                     plans_sent_ < limits::hard::plan_times.size() &&
-                     now >= offered_ + limits::hard::plan_times[plans_sent_];
-  const bool first = state_ == State::agreeing && plans_sent_ == 0;
-  if (mine_ && (first || again || plan_due_) && plans_sent_ < plans_at_most) {
-    ++plans_sent_;
-    plan_due_ = false;
+  if (const auto at = witnesses_at(); at && now >= *at) {
+    ++witnesses_asked_;
+    return Wish{AskWitnesses{}};
+  }
+  if (plan_at_ && now >= *plan_at_) {
+    schedule_plan(now);
     return Wish{*mine_};
   }
   if (state_ != State::acting) return {};
@@ -283,14 +333,14 @@ std::optional<HardPunch::Wish> HardPunch::poll(TimePoint now) {
   }
   if (const auto wish = beside()) return wish;
   if (const auto probe = probes_.poll(now, random_))
-    return Wish{Send{main_socket, {theirs_->endpoint.address, probe->port}, probe->nonce, 0}};
+    return Wish{Send{probing_, {theirs_->endpoint.address, probe->port}, probe->nonce, 0}};
   return {};
 }
 
 std::optional<HardPunch::Answer> HardPunch::on_pong(TimePoint now, SocketId socket,
                                                     const Endpoint& from, std::uint64_t nonce) {
   if (state_ != State::acting || from.address != theirs_->endpoint.address) return {};
-  if (socket == main_socket) {
+  if (socket == probing_ && part() != Part::knock_anew) {
     const auto asked = probes_.asked_at(from.port, nonce);
     return asked ? std::optional(Answer{now - *asked}) : std::nullopt;
   }
@@ -304,7 +354,7 @@ std::optional<HardPunch::Answer> HardPunch::on_pong(TimePoint now, SocketId sock
 bool HardPunch::tried(SocketId socket, const Endpoint& from) const {
   if (!theirs_ || acting_since_ == TimePoint{} || from.address != theirs_->endpoint.address)
     return false;
-  if (socket == main_socket) return probes_.has_asked(from.port);
+  if (socket == probing_ && probes_.has_asked(from.port)) return true;
   return std::find(sockets_.begin(), sockets_.end(), socket) != sockets_.end();
 }
 
@@ -312,6 +362,7 @@ bool HardPunch::used(SocketId socket) const {
   const auto in = [&](const std::vector<SocketId>& list) {
     return std::find(list.begin(), list.end(), socket) != list.end();
   };
+  if (busy() && !self_.hard && in(sampling_)) return true;
   if (state_ == State::measuring) return in(sampling_);
   return state_ == State::acting && (in(sockets_) || in(beside_));
 }
@@ -332,6 +383,7 @@ void HardPunch::finish(TimePoint now, State state, End end) {
   if (state_ == State::acting) took_ = now - acting_since_;
   state_ = state;
   end_ = end;
+  plan_at_.reset();
   sampler_.stop();
   around_.stop();
   openers_.stop();
@@ -347,10 +399,11 @@ void HardPunch::on_open() {
 }
 
 void HardPunch::on_timeout(TimePoint now) {
-  if (state_ == State::measuring && !sampling_.empty() && sampler_.done(now)) {
+  if (state_ == State::measuring && !sampling_.empty() && measured(now)) {
     offer(now);
     sampler_.stop();
   }
+  if (around_.done(now)) around_.stop();
   if (!busy() || now < deadline_) return;
   if (state_ == State::acting) return give_up(now, End::not_found);
   give_up(now, !mine_ ? End::unmeasured : !theirs_ ? End::no_plan : End::unwitnessed);
@@ -360,13 +413,10 @@ std::optional<TimePoint> HardPunch::next_timeout() const {
   if (!busy()) return {};
   std::optional<TimePoint> next = deadline_;
   if (state_ == State::measuring)
-    next = earlier(next, sampling_.empty() ? started_ + limits::hard::measured_after
-                                           : sampler_.next_timeout());
-  if (state_ == State::agreeing) {
-    if (witnessed_ || part() == Part::none) next = earlier(next, act_at_);
-    if (!theirs_ && plans_sent_ < limits::hard::plan_times.size())
-      next = earlier(next, offered_ + limits::hard::plan_times[plans_sent_]);
-  }
+    next = earlier(next, sampling_.empty() ? measure_at() : sampler_.next_timeout());
+  next = earlier(next, earlier(plan_at_, witnesses_at()));
+  if (state_ == State::agreeing && (witnessed_ || part() == Part::none))
+    next = earlier(next, act_at_);
   if (state_ == State::acting) {
     next = earlier(next, openers_.next_timeout());
     next = earlier(next, probes_.next_timeout());

@@ -11,7 +11,14 @@
 //   easy          sequential    probe the next ports of its NAT      one fresh socket knocks
 //   easy          block/random  probe up to 1,750 ports              256 sockets knock (birthday)
 //   sequential    sequential    25 sockets knock at one port         the same
+//   easy          easy          one fresh socket knocks: only when   the same
+//                               Punch has found nothing
 //   otherwise                   nothing: there is no way but luck
+//
+// Nothing is tried twice from the same socket. Where a packet was lost one side acts before the
+// other, and the router of that other may take what comes uninvited for itself: then its whole
+// socket leaves from another port, for all that is new. So from the second attempt on the easy
+// side uses a fresh socket too, and asks supernodes first where that is seen.
 //
 // Each plan says how long after its arrival its sender is ready, and both act when both are: so
 // they open their NATs at the same moment, and no knock comes uninvited. A counting NAT is asked
@@ -39,7 +46,15 @@ class HardPunch {
  public:
   enum class State : std::uint8_t { resting, measuring, agreeing, acting, open, failed };
   // What both sides do about it.
-  enum class Part : std::uint8_t { none, probe_next, probe_all, open_one, open_many, meet };
+  enum class Part : std::uint8_t {
+    none,
+    probe_next,
+    probe_all,
+    open_one,
+    open_many,
+    meet,
+    knock_anew
+  };
   enum class End : std::uint8_t {
     none,
     unmeasured,
@@ -53,6 +68,8 @@ class HardPunch {
   // How we look from outside, as far as that is known.
   struct Self {
     bool hard = false;                 // another port for every destination
+    bool fresh = false;                // easy: from a new socket, for this is not the first try
+    bool anew = false;                 // neither NAT is hard, and Punch has found nothing
     Endpoint seen;                     // the main socket, at a supernode
     std::vector<Endpoint> supernodes;  // two that can be asked, at different addresses
     std::vector<NodeId> homes;
@@ -93,7 +110,8 @@ class HardPunch {
     std::uint64_t nonce;  // of a ping
     std::uint8_t hops;
   };
-  using Wish = std::variant<PunchPlan, PunchPorts, PortSampler::Question, Send>;
+  struct AskWitnesses {};  // have our homes tell the peer where they see us
+  using Wish = std::variant<AskWitnesses, PunchPlan, PunchPorts, PortSampler::Question, Send>;
   std::optional<Wish> poll(TimePoint now);
   std::optional<TimePoint> next_timeout() const;
 
@@ -104,7 +122,8 @@ class HardPunch {
   }
   Part part() const;
   bool is_birthday() const { return part() == Part::probe_all || part() == Part::open_many; }
-  Method method() const { return is_birthday() ? Method::birthday : Method::predicted; }
+  bool is_anew() const { return self_.anew; }
+  Method method() const;
   std::uint16_t round() const { return round_; }
   End end() const { return end_; }
   const std::optional<PunchPlan>& theirs() const { return theirs_; }
@@ -121,6 +140,11 @@ class HardPunch {
   Duration took() const { return took_; }
 
  private:
+  TimePoint measure_at() const;
+  bool measured(TimePoint now) const;
+  std::optional<TimePoint> witnesses_at() const;
+  void schedule_plan(TimePoint now);
+  TimePoint not_before() const;
   void offer(TimePoint now);
   void agreed(TimePoint earliest);
   std::size_t openers_wanted() const;
@@ -142,11 +166,14 @@ class HardPunch {
   std::optional<Known> known_;
   PortSampler sampler_;
   std::vector<SocketId> sampling_;
+  SocketId probing_ = main_socket;  // the easy side's
 
   std::optional<PunchPlan> mine_, theirs_;
   TimePoint offered_{};
+  std::size_t witnesses_asked_ = 0;
   std::size_t plans_sent_ = 0;
-  bool plan_due_ = false;
+  std::optional<TimePoint> plan_at_;  // to be sent then, perhaps again
+  bool answered_ = false;
   TimePoint ready_there_{};  // not before this does the peer act
   std::optional<TimePoint> act_at_;
 

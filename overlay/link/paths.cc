@@ -254,7 +254,7 @@ bool Paths::on_pong(TimePoint now, const Route& route, std::uint64_t nonce) {
   if (asked == path->asked.end()) return false;
 
   const Duration sample = now - asked->at;
-  path->rtt = path->rtt == Duration{} ? sample : (path->rtt * 7 + sample) / 8;
+  path->rtt = std::exchange(path->measured, true) ? (path->rtt * 7 + sample) / 8 : sample;
   notice_size(now, *path, asked->size);
   path->asked.erase(path->asked.begin(), asked + 1);
   path->unanswered_since.reset();

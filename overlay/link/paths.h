@@ -37,6 +37,7 @@ struct Path {
   std::uint8_t size_probes = 0;  // of the size that is being tried
   std::uint8_t large_lost = 0;   // large pings in a row that only small ones survived
   std::uint8_t pings_left = 0;   // while unproved
+  bool measured = false;         // by a pong: how long a handshake took is only a first guess
   int unanswered = 0;
 
   NodeId via;                          // the relay; nobody when direct

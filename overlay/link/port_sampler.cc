@@ -82,10 +82,10 @@ std::optional<std::uint8_t> PortSampler::hops_to_pass() const {
   return {};
 }
 
-std::optional<std::uint16_t> PortSampler::port_of(SocketId socket) const {
+std::optional<Endpoint> PortSampler::seen_of(SocketId socket) const {
   for (const Asked& asked : questions_)
     if (asked.seen && asked.question.socket == socket && asked.question.hops == 0)
-      return asked.seen->port;
+      return asked.seen;
   return {};
 }
 

@@ -47,8 +47,8 @@ class PortSampler {
   std::optional<IpAddress> address() const;  // as the first that answered sees it
   // Hops that pass our own NAT and reach no supernode; none: more than were tried.
   std::optional<std::uint8_t> hops_to_pass() const;
-  // The port seen of this socket, by anybody.
-  std::optional<std::uint16_t> port_of(SocketId socket) const;
+  // Where this socket is seen, by anybody.
+  std::optional<Endpoint> seen_of(SocketId socket) const;
 
  private:
   struct Asked {

@@ -35,6 +35,7 @@ std::string seconds(Duration duration) {
 // What the ports to be guessed had to do with it; empty: nothing so far.
 std::string why_not_punched(const HardPunch& hard) {
   using End = HardPunch::End;
+  if (hard.is_anew()) return {};  // what the knocks from the main socket found stands
   if (hard.busy())
     return hard.state() == HardPunch::State::acting
                ? "trying the ports that the NATs may have picked"

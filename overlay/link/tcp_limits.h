@@ -55,6 +55,9 @@ inline constexpr int syns_per_attempt = 2;
 inline constexpr Duration tcp_round_first = 2s;
 inline constexpr int tcp_round_growth = 5;
 inline constexpr Duration tcp_round_last = 10min;
+// A Meet is sent twice: if it is lost one side connects alone, and the kernel sends a SYN again
+// only after a second.
+inline constexpr Duration tcp_meet_again = 10ms;
 // Two Meets closer together than this belong to one round.
 inline constexpr Duration tcp_meet_apart = 2s;
 

@@ -1,6 +1,7 @@
 // Where a NAT picks another port for every destination: predicted, met, or found by the birthday
 // paradox; and what that costs others.
 #include <algorithm>
+#include <cstdlib>
 #include <set>
 
 #include "tests/scenarios/scenario.h"
@@ -48,6 +49,12 @@ Tries try_often(int tries, std::uint64_t seed, const Nat& ana_nat, const Nat& bo
   if (!all.times.empty())
     ::testing::Test::RecordProperty("median_ms", static_cast<int>(to_ms(all.median())));
   return all;
+}
+
+// How many worlds a story about loss is told in: BYWAY_TRIES, or a few.
+std::uint64_t seeds_tried() {
+  const char* wish = std::getenv("BYWAY_TRIES");
+  return wish ? std::stoull(wish) : 20;
 }
 
 TEST(HardPair, TheNextPortOfANatThatCountsIsForeseen) {
@@ -156,6 +163,85 @@ TEST(HardPair, LossOnTheWayCostsTimeAndNotThePath) {
         host->wire({.delay = 20ms, .jitter = 2ms, .loss = 0.05});
       EXPECT_TRUE(meeting.direct_within(30s)) << seed;
     }
+}
+
+// The hard side's plan is lost, so it knocks while the other side still waits: its knock comes
+// uninvited, and a router that takes it for its own moves all that the socket there tries next to
+// another port. So the same sockets would never meet, however often they tried.
+TEST(HardPair, WhatFailedIsTriedAgainFromOtherSockets) {
+  for (const bool hard_calls : {false, true}) {
+    const Nat easy = Nat::port_restricted().with_poisoning(), hard = Nat::symmetric_sequential();
+    HardMeeting meeting(Seed{870}, hard_calls ? hard : easy, hard_calls ? easy : hard);
+    auto& [world, hub, ana, bo] = static_cast<Meeting&>(meeting);
+    Host& counting = hard_calls ? ana : bo;
+    ASSERT_TRUE(meeting.registered_at(3));
+    ana.say(bo, "hello");
+    ASSERT_TRUE(world.run_until([&] { return counting.open_sockets() > 3; }, 1s))
+        << "it measures its NAT";
+    world.run_for(30ms);
+    for (const Host& other : world.hosts())
+      if (other.kind() == Host::Kind::supernode) world.cut_one_way(counting, other);
+    world.run_for(25ms);
+    for (const Host& other : world.hosts())
+      if (other.kind() == Host::Kind::supernode) world.heal(counting, other);
+    EXPECT_TRUE(world.are_direct(ana, bo, 4s));
+    EXPECT_EQ(ana.path_to(bo).method, Method::predicted);
+    EXPECT_LE(ana.counters().knocks_sent + bo.counters().knocks_sent, 500u);
+  }
+}
+
+// Nothing of the second knock is foreseen by the first: two easy NATs whose knocks did not come
+// together knock again from sockets that no router has taken anything from.
+TEST(HardPair, TwoEasyNatsThatTookAKnockForTheirsMeetFromOtherSockets) {
+  const Nat easy = Nat::port_restricted().with_poisoning();
+  HardMeeting meeting(Seed{872}, easy, easy);
+  auto& [world, hub, ana, bo] = static_cast<Meeting&>(meeting);
+  ASSERT_TRUE(meeting.registered_at(3));
+  ana.say(bo, "hello");
+  // Bo's answer is lost, so bo knocks alone.
+  world.run_for(30ms);
+  for (const Host& other : world.hosts())
+    if (other.kind() == Host::Kind::supernode) world.cut_one_way(bo, other);
+  world.run_for(100ms);
+  for (const Host& other : world.hosts())
+    if (other.kind() == Host::Kind::supernode) world.heal(bo, other);
+  EXPECT_TRUE(world.run_until(
+      [&] {
+        return ana.path_to(bo).path == PathKind::direct_udp &&
+               bo.path_to(ana).path == PathKind::direct_udp;
+      },
+      6s));
+}
+
+// Two in a hundred packets are lost, on the way of either; none of these pairs may stay relayed.
+TEST(HardPair, ATryThatLossSpoiledIsMadeAgain) {
+  struct Two {
+    const char* name;
+    Nat ana, bo;
+  };
+  const Nat uninvited = Nat::port_restricted().with_poisoning();
+  const Nat counting = Nat::symmetric_sequential();
+  for (const Two& nats : {Two{"uninvited to counting", uninvited, counting},
+                          Two{"counting to uninvited", counting, uninvited},
+                          Two{"counting to counting", counting, counting},
+                          Two{"uninvited to uninvited", uninvited, uninvited}}) {
+    std::vector<Duration> times;
+    for (std::uint64_t seed = 1; seed <= seeds_tried(); ++seed) {
+      HardMeeting meeting(Seed{seed}, nats.ana, nats.bo);
+      for (Host* host : {&meeting.ana, &meeting.bo})
+        host->wire({.delay = 20ms, .jitter = 1ms, .loss = 0.02});
+      if (!meeting.registered_at(3)) continue;
+      const auto took = meeting.direct_within(15s);
+      EXPECT_TRUE(took) << nats.name << ", seed " << seed;
+      if (took) times.push_back(*took);
+    }
+    std::sort(times.begin(), times.end());
+    ASSERT_FALSE(times.empty());
+    std::cout << nats.name << ": " << times.size() << " direct, median "
+              << to_ms(times[times.size() / 2]) << " ms, 95th percentile "
+              << to_ms(times[times.size() * 95 / 100]) << ", the last " << to_ms(times.back())
+              << "\n";
+  }
 }
 
 TEST(HardPair, WhatIsFoundIsKeptAliveAndTheRestOfTheSocketsIsClosed) {

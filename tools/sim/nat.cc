@@ -118,12 +118,14 @@ std::optional<Endpoint> NatBox::outbound(TimePoint now, const Endpoint& inside,
   }
   if (nat_.mapping == Behaviour::blocked) return std::nullopt;
 
-  // A flow that was pushed off its usual port has a mapping of its own and stays there.
-  Mapping* mapping = find(now, {inside, remote});
-  if (!mapping) mapping = find(now, key_for(inside, remote));
-  if (!mapping) mapping = create(now, key_for(inside, remote), choose_outside(now, inside));
+  Mapping* mapping = find_flow(now, inside, remote);
+  if (!mapping) {
+    const Key key = newest(now, inside, remote);
+    mapping = find(now, key);
+    if (!mapping) mapping = create(now, key, choose_outside(now, inside));
+  }
   if (mapping && taken_by_router(now, *mapping, remote))
-    mapping = create(now, {inside, remote}, random_outside(now, first_port, port_count));
+    mapping = create(now, pushed_off(inside, remote), random_outside(now, first_port, port_count));
   if (!mapping) return std::nullopt;
 
   if (mapping->sent.size() >= remotes_kept)
@@ -161,6 +163,7 @@ void NatBox::reboot(IpAddress outside) {
   mappings_.clear();
   by_outside_.clear();
   taken_.clear();
+  pushed_.clear();
   pinned_.clear();
   pinned_flows_.clear();
   blocks_.clear();
@@ -218,6 +221,36 @@ bool NatBox::taken_by_router(TimePoint now, const Mapping& mapping, const Endpoi
   if (taken == taken_.end() || !fresh(now, taken->second)) return false;
   const auto sent = mapping.sent.find(remote);
   return sent == mapping.sent.end() || !fresh(now, sent->second);
+}
+
+// The keys of an endpoint that was pushed off its port differ in a number in place of the remote.
+NatBox::Key NatBox::pushed_off(const Endpoint& inside, const Endpoint& remote) {
+  if (nat_.mapping != Behaviour::endpoint_independent) return {inside, remote};
+  return {inside, {IpAddress{}, ++pushed_[inside]}};
+}
+
+// What a flow uses stays its own, even when others of the same endpoint leave from elsewhere.
+NatBox::Mapping* NatBox::find_flow(TimePoint now, const Endpoint& inside, const Endpoint& remote) {
+  if (Mapping* own = find(now, {inside, remote})) return own;
+  const auto times = pushed_.find(inside);
+  if (times == pushed_.end()) return nullptr;
+  for (std::uint16_t n = 0; n <= times->second; ++n) {
+    Mapping* mapping = find(now, {inside, {IpAddress{}, n}});
+    const auto sent =
+        mapping ? mapping->sent.find(remote) : std::map<Endpoint, TimePoint>::iterator{};
+    if (mapping && sent != mapping->sent.end() && fresh(now, sent->second)) return mapping;
+  }
+  return nullptr;
+}
+
+// What a new flow uses.
+NatBox::Key NatBox::newest(TimePoint now, const Endpoint& inside, const Endpoint& remote) {
+  for (auto times = pushed_.find(inside); times != pushed_.end() && times->second > 0;
+       --times->second) {
+    const Key key{inside, {IpAddress{}, times->second}};
+    if (find(now, key)) return key;
+  }
+  return key_for(inside, remote);
 }
 
 void NatBox::uninvited(TimePoint now, const Flow& flow) {

@@ -31,7 +31,9 @@ struct Nat {
   bool inbound_refreshes = false;    // what arrives keeps a mapping alive too (REQ-6, MAY)
   // The router takes uninvited packets for itself and remembers the flow. Whoever inside then
   // sends to that remote is pushed off its usual port, for the flow is already taken. Routers
-  // built on Linux do this where their own firewall accepts such packets.
+  // built on Linux do this where their own firewall accepts such packets; and where the mapping
+  // does not depend on the destination, all new flows of that inside endpoint then leave from the
+  // new port, for the newest one is what such a router goes by. Old flows stay.
   bool poisonable = false;
   // For TCP, which keeps its mappings for two hours (RFC 5382, REQ-5).
   bool blocks_tcp = false;
@@ -111,6 +113,9 @@ class NatBox {
 
   Key key_for(const Endpoint& inside, const Endpoint& remote) const;
   Mapping* find(TimePoint now, const Key& key);
+  Mapping* find_flow(TimePoint now, const Endpoint& inside, const Endpoint& remote);
+  Key newest(TimePoint now, const Endpoint& inside, const Endpoint& remote);
+  Key pushed_off(const Endpoint& inside, const Endpoint& remote);
   Mapping* create(TimePoint now, const Key& key, std::optional<Endpoint> outside);
   bool admits(TimePoint now, const Mapping& mapping, const Endpoint& remote) const;
   bool fresh(TimePoint now, TimePoint last) const { return now - last < nat_.lifetime; }
@@ -128,7 +133,8 @@ class NatBox {
   Random random_;
   std::map<Key, Mapping> mappings_;
   std::map<Endpoint, Key> by_outside_;
-  std::map<Flow, TimePoint> taken_;  // flows the router keeps for itself
+  std::map<Flow, TimePoint> taken_;           // flows the router keeps for itself
+  std::map<Endpoint, std::uint16_t> pushed_;  // how often an inside endpoint was pushed off a port
   std::map<std::uint16_t, Endpoint> pinned_;
   struct Pinned {
     std::uint16_t port;

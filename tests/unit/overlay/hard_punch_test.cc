@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 
+#include "overlay/core/limits.h"
 #include "overlay/link/hard_limits.h"
 #include "protocol/match.h"
 #include "tests/unit/overlay/cast.h"
@@ -32,7 +33,8 @@ class Side {
              const std::optional<HardPunch::Known>& known = {}) {
     // It is asked for 10 ms after the beginning, so it begins that much earlier here.
     punch.start(now - limits::hard::measured_after, round,
-                {hard_, seen_, {hub, other_hub}, {node(7), node(8), node(9)}}, rtt, known);
+                {hard_, fresh, anew, seen_, {hub, other_hub}, {node(7), node(8), node(9)}}, rtt,
+                known);
   }
 
   // Does all that is due. What supernodes are asked is answered at once, each time with the port
@@ -45,7 +47,8 @@ class Side {
         for (std::size_t i = 0; i < count; ++i) sockets.push_back(++last_socket);
         punch.on_sockets(now, sockets);
       } else if (const auto wish = punch.poll(now)) {
-        std::visit(Match{[&](const PunchPlan& plan) { plans.push_back(plan); },
+        std::visit(Match{[&](const HardPunch::AskWitnesses&) { ++witnesses_asked; },
+                         [&](const PunchPlan& plan) { plans.push_back(plan); },
                          [&](const PunchPorts& told) { ports.push_back(told); },
                          [&](const PortSampler::Question& question) { answer(now, question); },
                          [&](const HardPunch::Send& send) { sends.push_back(send); }},
@@ -74,6 +77,8 @@ class Side {
   HardPunch punch;
   std::function<std::uint16_t()> next_port;
   bool supernodes_answer = true;
+  bool fresh = false, anew = false;
+  int witnesses_asked = 0;
   SocketId last_socket = 0;
   std::vector<PunchPlan> plans;
   std::vector<PunchPorts> ports;
@@ -157,6 +162,8 @@ TEST_F(HardPunchStory, TheOneWhoAnswersActsAsItsPlanArrives) {
   easy.punch.set_witnessed(true);
   hard.punch.set_witnessed(true);
   EXPECT_TRUE(hard.plans[0].answer);
+  hard.run(noon + limits::hard::answer_again);
+  EXPECT_THAT(hard.plans, SizeIs(2)) << "for the first may be lost";
   // Half a round trip later, and not before the ordinary punch had its chance.
   EXPECT_EQ(hard.punch.next_timeout(),
             noon + rtt + limits::hard::grace - limits::hard::measured_after);
@@ -198,6 +205,15 @@ TEST_F(HardPunchStory, ThePortBetweenTwoSamplesIsToldToThePeer) {
   for (int i = 0; i < 50; ++i) easy.punch.on_ports(noon + 140ms, hard.ports[0]);
   easy.run_until(noon + 140ms, noon + 10s);
   EXPECT_LE(easy.sends.size() - sent, 200u) << "however often it is told";
+}
+
+TEST_F(HardPunchStory, QuestionsThatNobodyAnswersDoNotKeepItAwake) {
+  agree();
+  hard.punch.set_witnessed(true);
+  hard.run(noon + 90ms);
+  hard.supernodes_answer = false;
+  hard.run_until(noon + 100ms, noon + 10s);
+  EXPECT_EQ(hard.punch.end(), End::not_found);
 }
 
 TEST_F(HardPunchStory, APongProvesOnlyTheWayThatWasAsked) {
@@ -336,6 +352,71 @@ TEST_F(HardPunchStory, ALostAnswerIsGivenAgain) {
     hard.run(noon + 300ms);
   }
   EXPECT_LE(hard.plans.size(), 6u) << "but not as often as it likes";
+}
+
+// Its mapping is the same for all, so the first answer tells it.
+TEST_F(HardPunchStory, ASecondTryLeavesFromASocketThatNobodyHasSeen) {
+  easy.fresh = true;
+  easy.next_port = [] { return std::uint16_t{7077}; };
+  agree();
+  EXPECT_EQ(easy.last_socket, 1);
+  EXPECT_EQ(easy.plans[0].endpoint, at("198.51.100.1:7077"));
+  easy.punch.set_witnessed(true);
+  hard.punch.set_witnessed(true);
+  EXPECT_TRUE(easy.punch.used(1)) << "until it is over";
+  easy.run(noon + 100ms);
+  hard.run(noon + 100ms);
+  ASSERT_THAT(easy.sends, SizeIs(limits::hard::near_guesses));
+  EXPECT_THAT(easy.sends, Each(testing::Field(&HardPunch::Send::socket, 1)));
+  ASSERT_FALSE(hard.sends.empty());
+  EXPECT_EQ(hard.sends[0].to, at("198.51.100.1:7077"));
+  const auto& probe = easy.sends[0];
+  EXPECT_FALSE(easy.punch.on_pong(noon + 180ms, main_socket, probe.to, probe.nonce));
+  EXPECT_TRUE(easy.punch.on_pong(noon + 180ms, 1, probe.to, probe.nonce));
+  easy.run_until(noon + 180ms, noon + 10s);
+  EXPECT_EQ(easy.punch.state(), State::failed);
+  EXPECT_FALSE(easy.punch.used(1));
+}
+
+TEST_F(HardPunchStory, WithoutASocketToSpareTheMainOneTriesAgain) {
+  easy.fresh = true;
+  easy.punch.start(noon, 0, {false, true, false, at("198.51.100.1:7000"), {hub, other_hub}, {}},
+                   rtt, {});
+  ASSERT_EQ(easy.punch.wanted(noon), 1u);
+  easy.punch.on_sockets(noon, {});
+  easy.run(noon);
+  ASSERT_THAT(easy.plans, SizeIs(1));
+  EXPECT_EQ(easy.plans[0].endpoint, at("198.51.100.1:7000"));
+}
+
+TEST_F(HardPunchStory, TwoEasyOnesKnockAtOneAnotherFromFreshSockets) {
+  Side other{3, false, "198.51.100.3:7000"};
+  for (Side* side : {&easy, &other}) {
+    side->fresh = side->anew = true;
+    side->next_port = [side] { return static_cast<std::uint16_t>(side->last_socket + 8000); };
+    side->start(noon);
+    side->run(noon);
+  }
+  easy.punch.on_plan(noon + 40ms, other.plans.at(0));
+  other.punch.on_plan(noon + 40ms, easy.plans.at(0));
+  for (Side* side : {&easy, &other}) {
+    side->punch.set_witnessed(true);
+    side->run_until(noon + 40ms, noon + 10s);
+    EXPECT_THAT(side->sends, SizeIs(limits::knock_times.size()));
+    EXPECT_THAT(side->sends, Each(testing::Field(&HardPunch::Send::socket, 1)));
+    EXPECT_EQ(side->punch.method(), Method::punch);
+    EXPECT_EQ(side->punch.end(), End::not_found);
+  }
+  EXPECT_THAT(easy.sends, Each(testing::Field(&HardPunch::Send::to, at("198.51.100.3:8001"))));
+}
+
+TEST_F(HardPunchStory, ThePlanThatHasBothBeginIsSentTwiceInTimeToBeOfUse) {
+  agree();
+  hard.run_until(noon, noon + 60ms);
+  ASSERT_THAT(hard.plans, SizeIs(2));
+  EXPECT_EQ(hard.plans[0], hard.plans[1]);
+  EXPECT_TRUE(hard.plans[0].answer);
+  EXPECT_EQ(hard.witnesses_asked, 1);
 }
 
 }  // namespace

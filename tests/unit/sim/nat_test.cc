@@ -180,6 +180,12 @@ TEST(NatPoisoning, AFirstPacketThatComesUninvitedTakesThePortAway) {
   EXPECT_EQ(poisonable.outbound(start + 2s, ana, stranger), pushed_off) << "for good";
   EXPECT_EQ(poisonable.outbound(start + 2s, ana, hub), outside) << "others are not concerned";
   EXPECT_EQ(poisonable.inbound(start + 2s, *pushed_off, stranger).inside, ana);
+  const Endpoint somebody{stranger.address, 999};
+  EXPECT_EQ(poisonable.outbound(start + 3s, ana, somebody), pushed_off) << "new flows follow";
+  EXPECT_EQ(poisonable.outbound(start + 3s, {ana.address, 7001}, stranger)->port, 7001)
+      << "other ports are not concerned";
+  poisonable.outbound(start + 100s, ana, hub);
+  EXPECT_EQ(poisonable.outbound(start + 200s, ana, somebody), outside) << "until all these ended";
 
   NatBox robust = box(Nat::port_restricted());
   EXPECT_EQ(robust.outbound(start, ana, hub), outside);
