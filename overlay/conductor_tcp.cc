@@ -34,7 +34,7 @@ bool has_direct(const Paths& paths) {
 void Overlay::Conductor::on_local_tcp_endpoints(TimePoint now, std::vector<Endpoint> endpoints) {
   now_ = now;
   tcp_view_.set_local(std::move(endpoints));
-  claim_door(now);
+  claim_doors(now);
   pump_roles(now);
   settle(now);
 }
