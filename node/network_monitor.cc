@@ -9,10 +9,9 @@
 
 #include <array>
 #include <cerrno>
-#include <fstream>
 #include <set>
-#include <sstream>
-#include <vector>
+
+#include "node/default_routes.h"
 
 namespace byway {
 namespace {
@@ -31,35 +30,13 @@ int open_netlink() {
   return -1;
 }
 
-std::vector<std::string> words_of(const std::string& line) {
-  std::istringstream in(line);
-  std::vector<std::string> words;
-  for (std::string word; in >> word;) words.push_back(word);
-  return words;
-}
-
-// Lines of proc(5)'s route tables whose destination is everything.
-void add_default_routes(std::set<std::string>& found) {
-  std::ifstream v4("/proc/net/route");
-  for (std::string line; std::getline(v4, line);) {
-    const auto words = words_of(line);  // Iface Destination Gateway Flags …
-    if (words.size() > 7 && words[1] == "00000000" && words[7] == "00000000")
-      found.insert(words[0] + " via " + words[2]);
-  }
-  std::ifstream v6("/proc/net/ipv6_route");
-  for (std::string line; std::getline(v6, line);) {
-    const auto words = words_of(line);  // destination length source length gateway … interface
-    if (words.size() > 9 && words[1] == "00" && words[9] != "lo" &&
-        words[0].find_first_not_of('0') == std::string::npos)
-      found.insert(words[9] + " via " + words[4]);
-  }
-}
-
 }  // namespace
 
 std::string way_out() {
   std::set<std::string> found;
-  add_default_routes(found);
+  for (const bool v6 : {false, true})
+    for (const DefaultRoute& route : default_routes(v6))
+      found.insert(route.interface + " via " + route.gateway.to_string());
   ifaddrs* list = nullptr;
   if (::getifaddrs(&list) == 0) {
     for (const ifaddrs* i = list; i; i = i->ifa_next)

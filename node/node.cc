@@ -1,6 +1,7 @@
 #include "node/node.h"
 
 #include <algorithm>
+#include <array>
 #include <boost/asio/signal_set.hpp>
 #include <csignal>
 #include <iostream>
@@ -16,6 +17,7 @@
 #include "node/kept_file.h"
 #include "node/log.h"
 #include "node/port_mapper.h"
+#include "node/router_news.h"
 #include "node/version.h"
 
 namespace byway {
@@ -75,31 +77,56 @@ struct Node::Parts {
       ready = true;
       if (const auto tell = std::exchange(tell_ready, nullptr)) tell();
     }
-    if (std::holds_alternative<Moved>(event) && mapper) mapper->refresh();
+    if (std::holds_alternative<Moved>(event)) ask_routers_again();
     if (std::holds_alternative<RoleChanged>(event)) proof->save();
     streams->on_event(event);
     chat->on_event(event);
   }
 
   // Asks the router, where there can be one; again whenever the network is another.
-  void map_port() {
+  void map_ports() {
     if (!may_map || leaving) return;
-    if (mapper) return mapper->refresh();
-    if (!may_need_mapping(runtime->local())) return;
+    ask_routers_again();
+    if (may_need_mapping(runtime->local())) map_port(false);
+    if (may_need_pinhole(runtime->local())) map_port(true);
+  }
+
+  void map_port(bool v6) {
+    auto& mapper = mappers[v6];
     const auto bound = runtime->bound();
-    const auto main = std::find_if(bound.begin(), bound.end(),
-                                   [](const Endpoint& one) { return one.address.is_v4(); });
-    if (main == bound.end()) return;
-    mapper = std::make_unique<PortMapper>(runtime->io(), main->port);
+    const auto main = std::find_if(bound.begin(), bound.end(), [v6](const Endpoint& one) {
+      return one.address.is_v6() == v6 && one.address.scope() != Scope::loopback;
+    });
+    if (mapper || main == bound.end()) return;
+    if (!news) {
+      news.emplace(runtime->io(), [this] { ask_routers_again(); });
+      news->start();
+    }
+    mapper = std::make_unique<PortMapper>(runtime->io(), *main);
     mapper->start(
-        [this](const PortMapping& mapping) {
+        [this, v6](const PortMapping& mapping) {
+          forget_mapped(mapping.proto, v6);
+          mapped_by[{mapping.proto, mapping.outside}] = mapping.by;
           runtime->overlay().on_mapped(runtime->now(), mapping.proto, mapping.outside);
           runtime->settle();
         },
-        [this](Proto proto) {
-          runtime->overlay().on_unmapped(runtime->now(), proto);
+        [this, v6](Proto proto) {
+          forget_mapped(proto, v6);
+          runtime->overlay().on_unmapped(runtime->now(), proto, v6);
           runtime->settle();
         });
+  }
+
+  void forget_mapped(Proto proto, bool v6) {
+    std::erase_if(mapped_by, [&](const auto& entry) {
+      const auto& [of, outside] = entry.first;
+      return of == proto && outside.address.is_v6() == v6;
+    });
+  }
+
+  void ask_routers_again() {
+    for (const auto& mapper : mappers)
+      if (mapper) mapper->refresh();
   }
 
   // Goodbyes have left, and the router has been told.
@@ -123,7 +150,9 @@ struct Node::Parts {
   std::optional<KeptFile> book, proof;
   std::optional<Timer> end;
   bool may_map = true;
-  std::unique_ptr<PortMapper> mapper;
+  std::array<std::unique_ptr<PortMapper>, 2> mappers;  // IPv4, IPv6
+  std::optional<RouterNews> news;
+  MappedBy mapped_by;
   int left_to_do = 0;
   std::unique_ptr<SeedLookup> seeds;
   std::unique_ptr<ControlServer> control;
@@ -138,7 +167,8 @@ Node::Node(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 Node::~Node() {
   parts_->control.reset();
   parts_->seeds.reset();
-  parts_->mapper.reset();
+  parts_->news.reset();
+  for (auto& mapper : parts_->mappers) mapper.reset();
   if (!parts_->runtime) return;
   parts_->runtime->on_network_change(nullptr);
   parts_->runtime->subscribe(nullptr);
@@ -196,8 +226,8 @@ Outcome<std::unique_ptr<Node>> Node::start(boost::asio::io_context& io, const Ru
   parts.book->start();
   parts.proof->start();
   parts.may_map = config.port_mapping;
-  parts.runtime->on_network_change([&parts] { parts.map_port(); });
-  parts.map_port();
+  parts.runtime->on_network_change([&parts] { parts.map_ports(); });
+  parts.map_ports();
   parts.seeds->start(
       [&runtime = *parts.runtime](const Seed& seed) {
         runtime.overlay().add_seed(runtime.now(), seed);
@@ -233,10 +263,10 @@ void Node::leave(std::function<void()> left) {
   parts_->book->save();
   parts_->proof->save();
   parts_->runtime->leave();
-  parts_->left_to_do = 2;
+  parts_->left_to_do = 1 + static_cast<int>(parts_->mappers.size());
   parts_->end->after(drain_for, [parts = parts_.get()] { parts->one_thing_less(); });
   const auto unmapped = [parts = parts_.get()] { parts->one_thing_less(); };
-  parts_->mapper ? parts_->mapper->stop(unmapped) : unmapped();
+  for (const auto& mapper : parts_->mappers) mapper ? mapper->stop(unmapped) : unmapped();
 }
 
 void Node::handle(const control::ControlRequest& request, std::shared_ptr<Replies> replies) {
@@ -245,7 +275,7 @@ void Node::handle(const control::ControlRequest& request, std::shared_ptr<Replie
     return replies->fail(node_leaves);
   const AppContext context{*parts.runtime, *parts.streams, parts.contacts, parts.store};
   if (std::holds_alternative<control::Status>(request)) {
-    replies->line(status_json(context, parts.name, parts.started));
+    replies->line(status_json(context, parts.name, parts.started, parts.mapped_by));
     return replies->done();
   }
   if (const auto* r = std::get_if<control::Supernodes>(&request)) {

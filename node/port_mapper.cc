@@ -108,13 +108,17 @@ void PortMapper::work(const std::shared_ptr<Shared>& shared, const Controls& mak
 
   while (!stopping()) {
     shared->tell([](PortMapper& mapper) { mapper.on_asking(); }, shared);
-    const Report report = round(chosen, controls, port, times, stopping);
+    Report report = round(chosen, controls, port, times, stopping);
+    report.restarted = chosen && chosen->take_restart();
     if (!report.mappings.empty()) held = report.mappings;
     shared->tell([report](PortMapper& mapper) { mapper.on_report(report); }, shared);
 
     Duration pause = times.renew;
     for (const PortMapping& mapping : report.mappings)
-      if (mapping.lease > Duration::zero()) pause = std::min(pause, mapping.lease / 2);
+      if (mapping.lease > Duration::zero())
+        pause = std::min(pause, std::max(mapping.lease / 2, times.renew_least));
+    // Perhaps between two of our questions: what the first of them made may be gone.
+    if (report.restarted) pause = std::min(pause, times.renew_least);
     if (report.mappings.empty())
       pause = rest = std::clamp(rest * 2, times.rest_first, times.rest_last);
     else
@@ -156,6 +160,7 @@ PortMapper::Report PortMapper::round(RouterControl*& chosen,
         report.mappings.push_back(*mapping);
     }
     report.by = control.name();
+    for (PortMapping& mapping : report.mappings) mapping.by = control.name();
     return !report.mappings.empty();
   };
   // Whoever did it before does it again; another protocol would make a second mapping.
@@ -182,6 +187,7 @@ void PortMapper::on_report(const Report& report) {
   slow_.cancel();
   if (report.stopped) return finish();
   if (done_) return;  // leaving: nothing new is told
+  if (report.restarted) log_info("event=router-restarted by=" + report.by);
   complain(report.problems);
   std::map<Proto, Endpoint> now;
   for (const PortMapping& mapping : report.mappings) {
@@ -210,13 +216,23 @@ void PortMapper::complain(const std::vector<std::string>& problems) {
   told_ = problems;
 }
 
+namespace {
+
+bool has(const std::vector<Endpoint>& local, bool v6, Scope wanted) {
+  return std::any_of(local.begin(), local.end(), [&](const Endpoint& endpoint) {
+    return endpoint.address.is_v6() == v6 && endpoint.address.scope() == wanted;
+  });
+}
+
+}  // namespace
+
 bool may_need_mapping(const std::vector<Endpoint>& local) {
-  const auto scope_is = [&](Scope wanted) {
-    return std::any_of(local.begin(), local.end(), [&](const Endpoint& endpoint) {
-      return endpoint.address.is_v4() && endpoint.address.scope() == wanted;
-    });
-  };
-  return !scope_is(Scope::public_net) && (scope_is(Scope::private_net) || scope_is(Scope::shared));
+  return !has(local, false, Scope::public_net) &&
+         (has(local, false, Scope::private_net) || has(local, false, Scope::shared));
+}
+
+bool may_need_pinhole(const std::vector<Endpoint>& local) {
+  return has(local, true, Scope::public_net) && !has(local, false, Scope::public_net);
 }
 
 }  // namespace byway

@@ -1,4 +1,6 @@
-// Has the router in front of us send on our main port to this host, UDP and TCP, while we run.
+// Has the router in front of us let others in at our main port, UDP and TCP, while we run. There is
+// one of these for IPv4, where the router sends on a port of its own, and one for IPv6, where it
+// opens its firewall for an address of ours.
 //
 // Routers are slow, silent, wrong, or want a second to be found; their libraries block. So all of
 // it happens on a thread of its own that the node never waits for, and costs it a log line at most:
@@ -31,16 +33,21 @@ class PortMapper {
   struct Times {
     Duration lease = std::chrono::hours{1};
     Duration renew = std::chrono::minutes{10};
+    Duration renew_least = std::chrono::seconds{5};  // whatever lease the router grants
     Duration rest_first = std::chrono::minutes{1};
     Duration rest_last = std::chrono::minutes{30};
-    Duration slow = std::chrono::seconds{6};  // then it is logged that a router takes so long
+    // Then it is logged that a router takes so long: that nobody is there at all is known after six
+    // (PCP 1.75, NAT-PMP 2, UPnP's search 2.4; by IPv6 PCP and two searches of 2.4 and 1.2).
+    Duration slow = std::chrono::seconds{7};
     Duration stop = std::chrono::seconds{2};
     Duration stop_unmapped = std::chrono::milliseconds{300};
   };
 
   PortMapper(boost::asio::io_context& io, std::uint16_t port, Controls controls, Times times);
-  PortMapper(boost::asio::io_context& io, std::uint16_t port)
-      : PortMapper(io, port, router_controls, Times{}) {}
+  // `listen`: what the main socket of the family is bound to.
+  PortMapper(boost::asio::io_context& io, const Endpoint& listen)
+      : PortMapper(
+            io, listen.port, [listen] { return router_controls(listen.address); }, Times{}) {}
   ~PortMapper();
   PortMapper(const PortMapper&) = delete;
   PortMapper& operator=(const PortMapper&) = delete;
@@ -60,6 +67,7 @@ class PortMapper {
     std::string by;                     // which protocol
     std::vector<PortMapping> mappings;  // all there are now
     std::vector<std::string> problems;
+    bool restarted = false;  // the router has forgotten what it mapped before
     bool stopped = false;
   };
 
@@ -87,7 +95,9 @@ class PortMapper {
   std::shared_ptr<Shared> shared_;
 };
 
-// Whether a router can be in the way at all: a listening IPv4 socket is at a private address.
+// Whether a router can be in the way at all. By IPv4: a listening socket is at a private address.
+// By IPv6: at a global one, unless this host has a public IPv4 address too, as no household has.
 bool may_need_mapping(const std::vector<Endpoint>& local);
+bool may_need_pinhole(const std::vector<Endpoint>& local);
 
 }  // namespace byway

@@ -73,7 +73,7 @@ class Overlay::Conductor {
   void on_timeout(TimePoint now);
   void on_local_endpoints(TimePoint now, std::vector<Endpoint> endpoints);
   void on_mapped(TimePoint now, Proto proto, const Endpoint& outside);
-  void on_unmapped(TimePoint now, Proto proto);
+  void on_unmapped(TimePoint now, Proto proto, bool v6);
   void on_network_change(TimePoint now);
   void on_wall_clock(TimePoint now, WallTime wall);
   void on_socket_opened(TimePoint now, SocketId id, const Endpoint& bound);
@@ -217,9 +217,11 @@ class Overlay::Conductor {
                    const Endpoint& observed);
   void reach_anew(TimePoint now, Peer& peer);
   void reach_everybody_anew(TimePoint now, bool other_address);
-  void claim_door(TimePoint now);
+  void claim_doors(TimePoint now);
+  void claim_door(TimePoint now, const Endpoint& seen);
   Prover::Front front(const Endpoint& seen, bool mapped) const;
-  void claim_tcp_door(TimePoint now);
+  void claim_tcp_doors(TimePoint now);
+  void claim_tcp_door(TimePoint now, const Endpoint& seen);
   void dial_to_prove(TimePoint now, Transmit dial, TcpFrom from = TcpFrom::listening);
   void on_proved(TimePoint now, const Prover::Proved& proved);
   void on_proof_lost(TimePoint now, const Prover::Lost& lost);
@@ -537,9 +539,13 @@ class Overlay::Conductor {
   std::uint64_t proof_version_ = 0;  // of what kept_proof() gives
   std::set<Endpoint> proved_by_tcp_;
   std::map<TcpId, Bytes> tcp_dials_;  // what is to be said when the connection stands
-  NodeId seen_by_;                    // the supernode whose view of our address counts
-  Endpoint seen_as_;                  // what it sees
-  std::optional<Endpoint> doubted_;   // a mapping that supernodes contradict, told
+  struct Seen {
+    NodeId by;    // the supernode whose view of our address counts
+    Endpoint as;  // what it sees
+  };
+  // By family: IPv4, IPv6.
+  std::array<Seen, 2> seen_;
+  std::array<std::optional<Endpoint>, 2> doubted_;  // a mapping that supernodes contradict, told
 
   Connections connections_;
   TcpView tcp_view_;

@@ -255,7 +255,7 @@ void Overlay::Conductor::pump_nat(TimePoint now) {
   study_tcp(now);
   if (std::exchange(filtering_, nat_probe_.report().udp.filtering) !=
       nat_probe_.report().udp.filtering)
-    claim_door(now);
+    claim_doors(now);
   while (const auto ask = nat_probe_.poll_ask(now)) ask_about_nat(*ask);
   while (const auto ask = lifetime_probe_.poll_ask(now)) ask_about_nat(*ask);
   while (auto knock = nat_probe_.poll_transmit()) transmit_raw(now, std::move(*knock));

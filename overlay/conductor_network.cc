@@ -17,7 +17,8 @@ void Overlay::Conductor::on_mapped(TimePoint now, Proto proto, const Endpoint& o
   self_.set_mapped(proto, outside);
   step({}, "the router maps " + outside.to_string() + " to us");
   judge_mapping();
-  claim_door(now);
+  claim_doors(now);
+  prover_.on_opened(now, outside, proto);
   pump_roles(now);
   if (self_.candidates() != before)
     for (auto& [id, peer] : peers_)
@@ -25,44 +26,60 @@ void Overlay::Conductor::on_mapped(TimePoint now, Proto proto, const Endpoint& o
   settle(now);
 }
 
-void Overlay::Conductor::on_unmapped(TimePoint now, Proto proto) {
-  self_.set_mapped(proto, std::nullopt);
+void Overlay::Conductor::on_unmapped(TimePoint now, Proto proto, bool v6) {
+  self_.set_unmapped(proto, v6);
   step({}, "the router maps nothing to us any more");
   judge_mapping();
-  claim_door(now);
+  claim_doors(now);
   pump_roles(now);
   settle(now);
 }
 
 // Says once for each such mapping that it is of no use.
 void Overlay::Conductor::judge_mapping() {
-  const auto seen = self_.contradicts_router(Proto::udp);
-  if (!seen) return doubted_.reset();
-  const auto outside = self_.router_says(Proto::udp);
-  if (doubted_ == outside) return;
-  doubted_ = outside;
-  events_.push_back(MappingDoubted{*outside, *seen});
+  for (const bool v6 : {false, true}) {
+    auto& doubted = doubted_[v6];
+    const auto seen = self_.contradicts_router(Proto::udp, v6);
+    const auto outside = self_.router_says(Proto::udp, v6);
+    if (!seen)
+      doubted.reset();
+    else if (doubted != outside) {
+      doubted = outside;
+      events_.push_back(MappingDoubted{*outside, *seen});
+    }
+  }
 }
 
-// What strangers may dial, to be proved: the mapped endpoint, else where we are seen.
-void Overlay::Conductor::claim_door(TimePoint now) {
-  if (!seeks_proof() || seen_by_.is_nobody() || !seen_as_.is_set()) return;
-  const auto mapped = self_.router_says(Proto::udp);
-  const bool use = mapped && mapped->address == seen_as_.address;
-  prover_.on_claim(now, use ? *mapped : seen_as_, Proto::udp, front(seen_as_, use));
-  claim_tcp_door(now);
+// What strangers may dial, to be proved, in each family that we are seen in: the mapped endpoint,
+// else where we are seen.
+void Overlay::Conductor::claim_doors(TimePoint now) {
+  if (!seeks_proof()) return;
+  for (const Seen& seen : seen_)
+    if (!seen.by.is_nobody() && seen.as.is_set()) claim_door(now, seen.as);
+}
+
+void Overlay::Conductor::claim_door(TimePoint now, const Endpoint& seen) {
+  const auto mapped = self_.router_says(Proto::udp, seen.address.is_v6());
+  const bool use = mapped && (mapped->address == seen.address || self_.is_local(*mapped));
+  prover_.on_claim(now, use ? *mapped : seen, Proto::udp, front(seen, use));
+  claim_tcp_door(now, seen);
 }
 
 // By TCP strangers come in where we listen at an address of our own, or where the router says so.
 // After UDP, which comes first, for diallers are few; and behind any other NAT nobody is asked.
-void Overlay::Conductor::claim_tcp_door(TimePoint now) {
+void Overlay::Conductor::claim_tcp_doors(TimePoint now) {
+  for (const Seen& seen : seen_)
+    if (seen.as.is_set()) claim_tcp_door(now, seen.as);
+}
+
+void Overlay::Conductor::claim_tcp_door(TimePoint now, const Endpoint& seen) {
   using Front = Prover::Front;
-  const Prover::Door udp = Prover::door_of(seen_as_, Proto::udp);
-  const Prover::Door tcp = Prover::door_of(seen_as_, Proto::tcp);
-  const auto here = [this](const Endpoint& one) { return one.address == seen_as_.address; };
+  const Prover::Door udp = Prover::door_of(seen, Proto::udp);
+  const Prover::Door tcp = Prover::door_of(seen, Proto::tcp);
+  const auto here = [&](const Endpoint& one) { return one.address == seen.address; };
   const auto& listened = tcp_view_.local();
   const auto own = std::find_if(listened.begin(), listened.end(), here);
-  const auto mapped = self_.router_says(Proto::tcp);
+  const auto mapped = self_.router_says(Proto::tcp, seen.address.is_v6());
   if (!prover_.is_proved(udp))
     prover_.on_claim_gone(tcp);
   else if (own != listened.end())

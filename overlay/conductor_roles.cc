@@ -121,10 +121,11 @@ void Overlay::Conductor::on_seen_by(TimePoint now, const NodeId& supernode, cons
   prover_.on_linked(supernode, at.address);
   // Where supernodes disagree there is a NAT that nobody can dial through; the first one's word
   // is as good as another's.
-  if (seen_by_.is_nobody()) seen_by_ = supernode;
-  if (seen_by_ == supernode) {
-    seen_as_ = observed;
-    claim_door(now);
+  Seen& seen = seen_[observed.address.is_v6()];
+  if (seen.by.is_nobody()) seen.by = supernode;
+  if (seen.by == supernode) {
+    seen.as = observed;
+    claim_door(now, observed);
   }
   prover_.on_netgroups(now, netgroups_to_dial());
 }
@@ -164,7 +165,8 @@ void Overlay::Conductor::on_unseen_by(TimePoint now, const NodeId& supernode) {
   prover_.on_unlinked(now, supernode);
   nat_service_.on_lost(supernode);
   proof_helper_.on_lost(supernode);
-  if (seen_by_ == supernode) seen_by_ = {};
+  for (Seen& seen : seen_)
+    if (seen.by == supernode) seen.by = {};
 }
 
 // --- what comes out of all of them
@@ -205,7 +207,7 @@ void Overlay::Conductor::on_proved(TimePoint now, const Prover::Proved& proved) 
   if (is_new && is_supernode() && !told) sign_own_record(now);
   if (by_tcp) return;
   promotion_.on_proved(now);
-  claim_tcp_door(now);
+  claim_tcp_doors(now);
 }
 
 void Overlay::Conductor::on_proof_lost(TimePoint now, const Prover::Lost& lost) {
@@ -220,7 +222,7 @@ void Overlay::Conductor::on_proof_lost(TimePoint now, const Prover::Lost& lost) 
       promotion_.on_address_changed(now);
     else
       promotion_.on_proof_lost(now);
-    claim_tcp_door(now);
+    claim_tcp_doors(now);
   }
 }
 

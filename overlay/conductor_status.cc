@@ -10,9 +10,14 @@ OverlayStatus Overlay::Conductor::status(TimePoint now) const {
     status.addresses.push_back(
         {candidate.endpoint, candidate.proto, candidate.how,
          (candidate.proto == Proto::tcp ? proved_by_tcp_ : proved_).contains(candidate.endpoint)});
-  for (const Candidate& candidate : tcp_view_.candidates())
+  for (const Candidate& candidate : tcp_view_.candidates()) {
+    const auto is_shown = [&](const AddressStatus& shown) {
+      return shown.endpoint == candidate.endpoint && shown.proto == candidate.proto;
+    };
+    if (std::any_of(status.addresses.begin(), status.addresses.end(), is_shown)) continue;
     status.addresses.push_back({candidate.endpoint, candidate.proto, candidate.how,
                                 proved_by_tcp_.contains(candidate.endpoint)});
+  }
   for (const NodeId& home_id : homes_.ids()) {
     const Peer* home = find(home_id);
     const Path* path = home ? home->paths.best() : nullptr;

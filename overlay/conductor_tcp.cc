@@ -22,7 +22,7 @@ Route route_by(const Connections::Connection& connection) {
 void Overlay::Conductor::on_local_tcp_endpoints(TimePoint now, std::vector<Endpoint> endpoints) {
   now_ = now;
   tcp_view_.set_local(std::move(endpoints));
-  claim_door(now);
+  claim_doors(now);
   pump_roles(now);
   settle(now);
 }

@@ -33,8 +33,8 @@ void Overlay::on_local_endpoints(TimePoint now, std::vector<Endpoint> endpoints)
 void Overlay::on_mapped(TimePoint now, Proto proto, const Endpoint& outside) {
   conductor_->on_mapped(now, proto, outside);
 }
-void Overlay::on_unmapped(TimePoint now, Proto proto) {
-  conductor_->on_unmapped(now, proto);
+void Overlay::on_unmapped(TimePoint now, Proto proto, bool v6) {
+  conductor_->on_unmapped(now, proto, v6);
 }
 void Overlay::on_network_change(TimePoint now) {
   conductor_->on_network_change(now);

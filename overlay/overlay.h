@@ -135,9 +135,10 @@ class Overlay {
   // A spare socket that was asked for is bound here / could not be had.
   void on_socket_opened(TimePoint now, SocketId id, const Endpoint& bound);
   void on_socket_failed(TimePoint now, SocketId id);
-  // Our router sends on to the main socket what reaches `outside` / no longer does.
+  // Our router lets in to the main port what is sent to `outside`, an address of its own or, where
+  // it is a firewall, of ours / no longer does, in this family.
   void on_mapped(TimePoint now, Proto proto, const Endpoint& outside);
-  void on_unmapped(TimePoint now, Proto proto);
+  void on_unmapped(TimePoint now, Proto proto, bool v6);
   // Another network, the same one after a pause, or the machine has slept: nothing that is known
   // about paths holds any more until it was looked at again.
   void on_network_change(TimePoint now);

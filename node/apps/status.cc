@@ -28,14 +28,18 @@ json::object nat_json(const NatBehaviour& nat) {
 
 namespace {
 
-json::array addresses_json(const OverlayStatus& status) {
+json::array addresses_json(const OverlayStatus& status, const MappedBy& mapped_by) {
   json::array all;
-  for (const AddressStatus& address : status.addresses)
-    all.push_back(json::object{{"endpoint", json_of(address.endpoint)},
-                               {"proto", std::string(to_string(address.proto))},
-                               {"scope", std::string(to_string(address.endpoint.address.scope()))},
-                               {"how", std::string(to_string(address.how))},
-                               {"proved", address.proved}});
+  for (const AddressStatus& address : status.addresses) {
+    json::object one{{"endpoint", json_of(address.endpoint)},
+                     {"proto", std::string(to_string(address.proto))},
+                     {"scope", std::string(to_string(address.endpoint.address.scope()))},
+                     {"how", std::string(to_string(address.how))},
+                     {"proved", address.proved}};
+    const auto by = mapped_by.find({address.proto, address.endpoint});
+    if (address.how == How::mapped && by != mapped_by.end()) one["by"] = by->second;
+    all.push_back(std::move(one));
+  }
   return all;
 }
 
@@ -115,7 +119,8 @@ std::uint64_t resident_bytes() {
   return resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
-json::object status_json(const AppContext& context, const std::string& name, TimePoint started) {
+json::object status_json(const AppContext& context, const std::string& name, TimePoint started,
+                         const MappedBy& mapped_by) {
   const TimePoint now = context.runtime.now();
   const OverlayStatus status = context.runtime.overlay().status(now);
   const Counters& counters = context.runtime.overlay().counters();
@@ -127,7 +132,7 @@ json::object status_json(const AppContext& context, const std::string& name, Tim
   line["role_why"] = status.role_why;
   line["ready"] = status.ready;
   line["nat"] = json::object{{"udp", nat_json(status.nat.udp)}, {"tcp", nat_json(status.nat.tcp)}};
-  line["addresses"] = addresses_json(status);
+  line["addresses"] = addresses_json(status, mapped_by);
   line["homes"] = homes_json(status);
   line["supernodes_known"] = status.supernodes_known;
   line["leaves"] = status.leaves;

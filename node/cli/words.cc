@@ -129,6 +129,8 @@ std::string addresses_in_words(const json::object& status) {
       const std::string more = text_at(*address, key);
       if (!more.empty()) text += ", " + more;
     }
+    const std::string by = text_at(*address, "by");
+    if (!by.empty()) text += " by " + by;
     if (flag_at(*address, "proved")) text += ", proved reachable";
     rows.add(text);
   }

@@ -108,6 +108,17 @@ void Prover::on_claim_gone(Door door) {
   claims_.erase(claim);
 }
 
+void Prover::on_opened(TimePoint now, const Endpoint& endpoint, Proto proto) {
+  const auto found = claims_.find(door_of(endpoint, proto));
+  if (found == claims_.end()) return;
+  Claim& claim = found->second;
+  if (claim.endpoint != endpoint || claim.proved) return;
+  claim.reached.clear();
+  claim.unreachable = false;
+  claim.back_off = {};
+  claim.next_ask = now;
+}
+
 void Prover::on_dialling(const NodeId& asker, const IpAddress& at) {
   dialled_.push_back({asker, at});
   if (dialled_.size() > max_met) dialled_.pop_front();

@@ -86,6 +86,8 @@ class Prover {
   // same door: what was proved is forgotten, and proved anew at once.
   void on_claim(TimePoint now, const Endpoint& endpoint, Proto proto, Front front = Front::nothing);
   void on_claim_gone(Door door);
+  // Our router lets strangers in there from now on: what dials told before says nothing any more.
+  void on_opened(TimePoint now, const Endpoint& endpoint, Proto proto);
   // A supernode that can be asked over its link, and the address it is linked at: it helps with
   // doors of that family. Those over the limit are not needed.
   void on_linked(const NodeId& supernode, const IpAddress& at);

@@ -17,9 +17,9 @@ Endpoint SelfView::observed_by(const NodeId& supernode) const {
   return seen == seen_.end() ? Endpoint{} : seen->second.as;
 }
 
-std::optional<Endpoint> SelfView::mapped(Proto proto) const {
-  const auto& outside = mapped_[slot(proto)];
-  if (!outside) return {};
+std::optional<Endpoint> SelfView::mapped(Proto proto, bool v6) const {
+  const auto& outside = mapped_[slot(proto, v6)];
+  if (!outside || is_local(*outside)) return outside;
   switch (outside->address.scope()) {
     case Scope::private_net:
     case Scope::shared:
@@ -34,9 +34,9 @@ std::optional<Endpoint> SelfView::mapped(Proto proto) const {
   return {};
 }
 
-std::optional<IpAddress> SelfView::contradicts_router(Proto proto) const {
-  const auto& outside = mapped_[slot(proto)];
-  if (!outside || mapped(proto)) return {};
+std::optional<IpAddress> SelfView::contradicts_router(Proto proto, bool v6) const {
+  const auto& outside = mapped_[slot(proto, v6)];
+  if (!outside || mapped(proto, v6)) return {};
   for (const auto& [id, seen] : seen_)
     if (seen.as.address.is_v4() == outside->address.is_v4()) return seen.as.address;
   return {};
@@ -51,8 +51,9 @@ std::vector<Candidate> SelfView::candidates() const {
     if (std::none_of(candidates.begin(), candidates.end(), same))
       candidates.push_back({endpoint, proto, how});
   };
-  for (const Proto proto : {Proto::udp, Proto::tcp})
-    if (const auto outside = mapped(proto)) add(*outside, How::mapped, proto);
+  for (const bool v6 : {false, true})
+    for (const Proto proto : {Proto::udp, Proto::tcp})
+      if (const auto outside = mapped(proto, v6)) add(*outside, How::mapped, proto);
   // What is seen from outside and is our own as well is local: nothing stands in between.
   for (const auto& [id, seen] : seen_) add(seen.as, is_local(seen.as) ? How::local : How::observed);
   for (const Endpoint& endpoint : local_) add(endpoint, How::local);

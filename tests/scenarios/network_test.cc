@@ -188,8 +188,45 @@ TEST(Mapping, OneThatIsGoneIsNoCandidateAnyMore) {
                        [](const AddressStatus& a) { return a.how == How::mapped; });
   };
   EXPECT_TRUE(mapped());
-  meeting.bo.is_told([](Overlay& overlay, TimePoint now) { overlay.on_unmapped(now, Proto::udp); });
+  meeting.bo.is_told(
+      [](Overlay& overlay, TimePoint now) { overlay.on_unmapped(now, Proto::udp, false); });
   EXPECT_FALSE(mapped());
+}
+
+// An address of its own with a firewall before it, as every household's IPv6: by itself it is of
+// use to whoever knocks at the same moment, and with a pinhole to everybody.
+TEST(Mapping, APinholeLetsStrangersInAtAnAddressOfOnesOwn) {
+  Meeting meeting{Seed{12}, Nat::symmetric_random(), Nat::firewall()};
+  ASSERT_TRUE(meeting.registered());
+  meeting.bo.router_maps(meeting.bo.endpoint().port);
+  EXPECT_TRUE(meeting.bo.events_of<MappingDoubted>().empty()) << "whoever sees us elsewhere";
+  const auto own = meeting.bo.endpoint();
+  const auto addresses = meeting.bo.status().addresses;
+  const auto shown = std::count_if(addresses.begin(), addresses.end(), [&](const auto& a) {
+    return a.endpoint == own && a.proto == Proto::udp;
+  });
+  EXPECT_EQ(shown, 1) << "mapped, and not once more as local";
+  meeting.ana.talk_to(meeting.bo);
+  ASSERT_TRUE(meeting.world.are_direct(meeting.ana, meeting.bo, 2s));
+  EXPECT_EQ(meeting.ana.path_to(meeting.bo).method, Method::mapped);
+}
+
+// Dials that were not answered before the pinhole say nothing any more: it is asked again at once.
+TEST(Mapping, APinholeThatComesLateIsProvedWithinMinutes) {
+  World world{Seed{13}};
+  for (const char* name : {"hub", "mill", "inn", "barn", "ford", "gate", "weir", "yard"})
+    world.supernode(name);
+  Host& bo = world.leaf("bo").behind(Nat::firewall()).configured([](OverlayConfig& config) {
+    config.role.reset();
+    config.promote_after = 5s;
+    config.netgroup_bits_v4 = 32;
+  });
+  world.run_for(4h);
+  ASSERT_EQ(bo.status().role, "leaf");
+  EXPECT_THAT(bo.status().role_why, ::testing::StartsWith("strangers cannot reach "));
+  bo.router_maps(bo.endpoint().port);
+  EXPECT_TRUE(world.run_until([&] { return bo.status().role == "supernode"; }, 15min))
+      << bo.status().role_why;
 }
 
 // A leaf behind a NAT that nobody can enter, but for the mapping, serves as a supernode.

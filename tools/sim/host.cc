@@ -225,8 +225,10 @@ void Host::router_maps(std::uint16_t outside_port) {
   ensure(network.zone(station_) != internet);
   NatBox& nat = world_.network().nat(*network.router_of(station_));
   nat.pin(outside_port, endpoint());
+  const bool is_firewall = nat.nat().mapping == Behaviour::none;  // it leaves addresses alone
   is_told([&](Overlay& overlay, TimePoint at) {
-    overlay.on_mapped(at, Proto::udp, {nat.outside(), outside_port});
+    overlay.on_mapped(at, Proto::udp,
+                      {is_firewall ? endpoint().address : nat.outside(), outside_port});
   });
 }
 

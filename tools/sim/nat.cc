@@ -114,6 +114,7 @@ std::optional<Endpoint> NatBox::outbound(TimePoint now, const Endpoint& inside,
   if (const auto flow = pinned_flows_.find({inside, remote});
       flow != pinned_flows_.end() && fresh(now, flow->second.last)) {
     flow->second.last = now;
+    if (nat_.mapping == Behaviour::none) return inside;
     return Endpoint{outside_, flow->second.port};
   }
   if (nat_.mapping == Behaviour::blocked) return std::nullopt;

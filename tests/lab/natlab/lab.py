@@ -14,7 +14,7 @@ from dataclasses import asdict
 from itertools import permutations
 
 from .compiled import compiled
-from .model import NAT_KINDS, Link, Node, Site, as_link, rate_bits
+from .model import NAT_KINDS, UPNP_KINDS, Link, Node, Site, as_link, rate_bits
 from .netns import LabError, alive, end_pids, in_netns, ip_batch, load_rules, namespaces, offload_off, one_cpu, run, start_time, sysctl
 from .rules import host_firewall, router_rules
 from .state import STATE_DIR, abandoned, read_state, sweep, wipe, write_state
@@ -304,10 +304,12 @@ class Lab:
                  upnp="", link=None, ip=None):
         """A NAT router and its LAN hosts <name>-1..<name>-N.  With nat public/public-fw
         there is no router: the hosts themselves have public addresses.
-        upnp: "on", "igd" or "lies", see model.Site; nat="upnp" is short for port-restricted with it."""
+        upnp: one of UPNP_KINDS; nat="upnp" is short for port-restricted with it."""
         with self._lock:
             if nat == "upnp":
                 nat, upnp = "port-restricted", upnp or "on"
+            if upnp and upnp not in UPNP_KINDS:
+                raise LabError("unknown upnp kind %r; one of %s" % (upnp, ", ".join(UPNP_KINDS)))
             if upnp and not ip and not upstream:
                 self.counter["upnp"] = self.counter.get("upnp", 9) + 1
                 ip = UPNP_NET % self.counter["upnp"]
@@ -366,17 +368,18 @@ class Lab:
         return s
 
     def _start_upnp(self, s):
-        """miniupnpd on the router's inside: UPnP IGD, NAT-PMP and PCP."""
+        """miniupnpd on the router's inside. For IPv6 what it opens is the forward chain."""
         gw = self.nodes[s.gw]
         base = "%s/%s-upnp-%s" % (STATE_DIR, self.prefix, s.name)
         with open(base + ".conf", "w") as f:
-            f.write("ext_ifname=wan\nlistening_ip=lan\nhttp_port=5000\nenable_natpmp=%s\nenable_upnp=yes\n"
-                    "min_lifetime=10\nmax_lifetime=86400\nsecure_mode=yes\nipv6_disable=yes\nsystem_uptime=no\n"
+            f.write("ext_ifname=wan\nlistening_ip=lan\nhttp_port=5000\nenable_natpmp=%s\nenable_upnp=%s\n%s"
+                    "min_lifetime=10\nmax_lifetime=86400\nsecure_mode=yes\nipv6_disable=%s\nsystem_uptime=no\n"
                     "notify_interval=30\nclean_ruleset_interval=600\nuuid=6e6c0000-0000-4000-8000-%012x\n"
-                    "upnp_table_name=nl_upnp\nupnp_nat_table_name=nl_upnp\nupnp_forward_chain=miniupnpd\n"
+                    "upnp_table_name=nl_fw\nupnp_nat_table_name=nl_upnp\nupnp_forward_chain=miniupnpd\n"
                     "upnp_nat_chain=prerouting_miniupnpd\nupnp_nat_postrouting_chain=postrouting_miniupnpd\n"
                     "%sallow 1-65535 %s 1-65535\ndeny 0-65535 0.0.0.0/0 0-65535\n"
-                    % ("no" if s.upnp == "igd" else "yes", gw.idx, "ext_ip=11.99.99.99\n" if s.upnp == "lies" else "", s.lan))
+                    % ("no" if s.upnp == "igd" else "yes", "no" if s.upnp in ("pcp", "nat-pmp") else "yes",
+                       "ext_ifname6=wan\n" if s.ipv6 else "", "no" if s.ipv6 else "yes", gw.idx, "ext_ip=11.99.99.99\n" if s.upnp == "lies" else "", s.lan))
         try:
             with in_netns(gw.ns), open(base + ".log", "w") as log:
                 p = subprocess.Popen(["miniupnpd", "-d", "-f", base + ".conf", "-P", base + ".pid"],

@@ -6,6 +6,8 @@ from .netns import LabError
 
 NAT_KINDS = ("public", "public-fw", "fullcone", "addr-restricted", "port-restricted",
              "symmetric-random", "symmetric-seq", "symmetric-block", "udp-blocked", "tcp443-only")
+# What a router's miniupnpd speaks: all; UPnP alone; PCP and NAT-PMP; NAT-PMP alone; all, but it names an address that is not its own.
+UPNP_KINDS = ("on", "igd", "pcp", "nat-pmp", "lies")
 SEQ_BASE, SEQ_COUNT = 40000, 4096      # port range of symmetric-seq
 BLOCK_BASE, BLOCK_COUNT = 43008, 512   # port range of symmetric-block
 
@@ -67,7 +69,7 @@ class Site:
     wan_reject: bool = False   # RST / port-unreachable for unsolicited, in place of silence
     wan_accept: bool = False   # the router takes unsolicited packets itself: they can occupy a mapping's tuple (poisoning)
     block: str = "drop"        # how udp-blocked answers: drop | reject
-    upnp: str = ""             # "on": miniupnpd (UPnP IGD, NAT-PMP, PCP); "igd": without NAT-PMP and PCP; "lies": it names an address that is not its own
+    upnp: str = ""             # "on": miniupnpd (PCP, NAT-PMP, UPnP IGD), for IPv6 too where the site has it; see UPNP_KINDS
     next_host: int = 1
     next_cust: int = 0
     lan6: str = ""

@@ -29,6 +29,10 @@ def router_rules(s: Site, wan_ip: str, mtu: int = 1500) -> str:
     # --- filter.  Unsolicited packets to the wan address die in `input`, before
     # conntrack confirms an entry for them: they can not occupy a mapping's tuple.
     inp, fwd = [], []
+    if s.upnp == "igd":         # by IPv6 miniupnpd speaks PCP even where it was told not to
+        inp += ["meta nfproto ipv6 udp dport 5351 reject"]
+    if s.upnp == "nat-pmp":     # miniupnpd speaks PCP as well: version 2, the first byte
+        inp += ["udp dport 5351 @th,64,8 2 drop"]
     inp += ["iif lo accept", "ct state established,related accept", "meta l4proto ipv6-icmp accept"]
     if not s.upnp:
         inp += ['iifname "lan*" ip daddr %s meta l4proto { tcp, udp } drop' % wan_ip]
@@ -50,6 +54,8 @@ def router_rules(s: Site, wan_ip: str, mtu: int = 1500) -> str:
         fwd += ['iifname "lan*" oifname "lan*" accept']
     if s.v6_open:
         fwd += ["meta nfproto ipv6 accept"]
+    if s.upnp:
+        fwd += ["jump miniupnpd"]
 
     # --- nat
     pre, post, learn, decl = [], [], [], []
@@ -113,12 +119,10 @@ def router_rules(s: Site, wan_ip: str, mtu: int = 1500) -> str:
     else:
         post += ['oifname "wan" masquerade']
 
-    # miniupnpd fills these chains; its mappings come before what the site's kind says
+    # miniupnpd fills these chains, and miniupnpd in nl_fw; its mappings come before what the site's kind says
     upnp = """table inet nl_upnp {
-  chain forward { type filter hook forward priority filter - 1; policy accept; jump miniupnpd; }
   chain prerouting { type nat hook prerouting priority dstnat - 1; policy accept; jump prerouting_miniupnpd; }
   chain postrouting { type nat hook postrouting priority srcnat - 1; policy accept; jump postrouting_miniupnpd; }
-  chain miniupnpd { }
   chain prerouting_miniupnpd { }
   chain postrouting_miniupnpd { }
 }
@@ -127,7 +131,7 @@ def router_rules(s: Site, wan_ip: str, mtu: int = 1500) -> str:
     def chain(name, head, rules):
         return "  chain %s { %s\n%s  }\n" % (name, head, "".join("    %s\n" % r for r in rules))
 
-    out = "flush ruleset\ntable inet nl_fw {\n"
+    out = "flush ruleset\ntable inet nl_fw {\n" + ("  chain miniupnpd { }\n" if s.upnp else "")
     out += chain("input", "type filter hook input priority filter; policy drop;", inp)
     out += chain("forward", "type filter hook forward priority filter; policy drop;", fwd)
     out += "}\ntable ip nl_nat {\n" + "".join("  %s\n" % d for d in decl)

@@ -24,6 +24,7 @@ struct Router {
   bool refuses = false;
   Duration takes{};
   int rounds = 0;
+  bool restarted = false;
   std::vector<std::string> unmapped;
 
   template <typename Change>
@@ -37,6 +38,10 @@ class FakeControl final : public RouterControl {
  public:
   explicit FakeControl(std::shared_ptr<Router> router) : router_(std::move(router)) {}
   std::string_view name() const override { return "fake"; }
+  bool take_restart() override {
+    const std::lock_guard lock(router_->mutex);
+    return std::exchange(router_->restarted, false);
+  }
   bool find(const Cancelled&) override {
     Duration takes;
     router_->set([&](Router& r) { takes = r.takes, ++r.rounds; });
@@ -71,13 +76,15 @@ class PortMapperStory : public testing::Test {
     times.rest_first = 50ms;
     times.slow = 200ms;
     times.stop = 300ms;
+    second->there = false;
   }
   void start() {
     mapper = std::make_unique<PortMapper>(
         io, 7000,
-        [router = router] {
+        [router = router, second = second] {
           std::vector<std::unique_ptr<RouterControl>> all;
           all.push_back(std::make_unique<FakeControl>(router));
+          all.push_back(std::make_unique<FakeControl>(second));
           return all;
         },
         times);
@@ -103,6 +110,7 @@ class PortMapperStory : public testing::Test {
 
   boost::asio::io_context io;
   std::shared_ptr<Router> router = std::make_shared<Router>();
+  std::shared_ptr<Router> second = std::make_shared<Router>();  // by another protocol
   PortMapper::Times times;
   std::unique_ptr<PortMapper> mapper;
   std::vector<std::string> told;
@@ -180,6 +188,36 @@ TEST_F(PortMapperStory, ARouterThatRefusesLaterTakesTheMappingAway) {
   ASSERT_TRUE(until([&] { return told.size() == 6; }));
 }
 
+TEST_F(PortMapperStory, WhereOneProtocolIsNotSpokenTheNextIsAskedAndThenKept) {
+  router->there = false;
+  second->there = true;
+  second->outside = IpAddress::v4({198, 51, 100, 9});
+  start();
+  ASSERT_TRUE(until([&] { return told.size() == 2; }));
+  EXPECT_EQ(told[0], "udp 198.51.100.9:7000");
+  router->set([](Router& r) { r.there = true; });
+  const int before = rounds();
+  ASSERT_TRUE(until([&] {
+    const std::lock_guard lock(second->mutex);
+    return second->rounds >= 4;
+  }));
+  EXPECT_EQ(rounds(), before) << "another protocol would make a second mapping";
+  bool left = false;
+  mapper->stop([&] { left = true; });
+  ASSERT_TRUE(until([&] { return left; }));
+  EXPECT_THAT(second->unmapped, ElementsAre("udp", "tcp"));
+  EXPECT_THAT(router->unmapped, IsEmpty());
+}
+
+TEST_F(PortMapperStory, ARouterThatWasStartedAnewMeanwhileIsAskedAgainSoon) {
+  times.renew = 1h;
+  times.renew_least = 20ms;
+  router->restarted = true;
+  start();
+  ASSERT_TRUE(until([&] { return rounds() >= 2; }));
+  EXPECT_THAT(told, ElementsAre("udp 203.0.113.5:7000", "tcp 203.0.113.5:7000"));
+}
+
 TEST_F(PortMapperStory, AnotherNetworkIsAskedAtOnce) {
   times.renew = 1h;
   start();
@@ -198,6 +236,19 @@ TEST(MayNeedMapping, OnlyBehindAPrivateAddress) {
   EXPECT_FALSE(may_need_mapping(local("127.0.0.1:7000")));
   EXPECT_FALSE(may_need_mapping(local("[fd00::1]:7000")));
   EXPECT_FALSE(may_need_mapping({}));
+}
+
+TEST(MayNeedPinhole, AtAGlobalIpv6AddressUnlessIpv4IsPublicToo) {
+  const auto local = [](std::vector<const char*> texts) {
+    std::vector<Endpoint> all;
+    for (const char* text : texts) all.push_back(*Endpoint::parse(text));
+    return all;
+  };
+  EXPECT_TRUE(may_need_pinhole(local({"[2001:db8::1]:7000"})));
+  EXPECT_TRUE(may_need_pinhole(local({"192.168.1.20:7000", "[2001:db8::1]:7000"})));
+  EXPECT_FALSE(may_need_pinhole(local({"203.0.113.5:7000", "[2001:db8::1]:7000"})));
+  EXPECT_FALSE(may_need_pinhole(local({"192.168.1.20:7000", "[fd00::1]:7000", "[::1]:7000"})));
+  EXPECT_FALSE(may_need_pinhole({}));
 }
 
 }  // namespace

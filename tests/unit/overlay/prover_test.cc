@@ -470,6 +470,21 @@ TEST_F(ProverStory, BehindANatItIsTriedAboutOnceAnHour) {
   EXPECT_THAT(asks.size() - before, AllOf(testing::Ge(15u), testing::Le(35u)));
 }
 
+TEST_F(ProverStory, AFirewallThatIsOpenedIsTriedAgainAtOnce) {
+  filtering = Filtering::address_dependent;
+  the_usual_street();
+  prover.on_claim(now, at("203.0.113.5:7000"), Proto::udp);
+  run_for(6h);
+  ASSERT_FALSE(prover.is_proved());
+  filtering = Filtering::endpoint_independent;
+  prover.on_opened(now, at("203.0.113.6:7000"), Proto::udp);
+  run_for(10min);
+  EXPECT_FALSE(prover.is_proved()) << "another address was opened";
+  prover.on_opened(now, at("203.0.113.5:7000"), Proto::udp);
+  run_for(10min);
+  EXPECT_TRUE(prover.is_proved());
+}
+
 TEST_F(ProverStory, NoMoreHelpersAreRememberedThanAreNeeded) {
   for (std::uint64_t i = 0; i < 1000; ++i) prover.on_linked(node(i), address("198.51.100.1"));
   prover.on_claim(now, at("203.0.113.5:7000"), Proto::udp);

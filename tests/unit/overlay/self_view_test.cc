@@ -70,7 +70,7 @@ TEST_F(SelfStory, WhatTheRouterMapsComesFirstAmongTheCandidates) {
   EXPECT_THAT(self.candidates(), ElementsAre(candidate("203.0.113.5:7000", How::mapped),
                                              candidate("203.0.113.5:40001", How::observed),
                                              candidate("192.168.1.20:7000", How::local)));
-  self.set_mapped(Proto::udp, std::nullopt);
+  self.set_unmapped(Proto::udp, false);
   EXPECT_EQ(self.candidates().size(), 2u);
 }
 
@@ -93,6 +93,34 @@ TEST_F(SelfStory, BehindTwoNatsTheInnerOnesMappingIsGoodForNeighbours) {
     self.set_mapped(Proto::udp, at(nonsense));
     EXPECT_FALSE(self.mapped(Proto::udp)) << nonsense;
   }
+}
+
+TEST_F(SelfStory, APinholeIsAtAnAddressOfOurOwnWhateverSupernodesSee) {
+  self.set_local({at("192.168.1.20:7000"), at("[2001:db8::20]:7000"), at("[2001:db8::21]:7000")});
+  self.on_observed(hub, at("[2001:db8:9::1]:7000"), at("[2001:db8::21]:7000"));
+  self.set_mapped(Proto::udp, at("[2001:db8::20]:7000"));
+  EXPECT_EQ(self.mapped(Proto::udp, true), at("[2001:db8::20]:7000"));
+  EXPECT_FALSE(self.contradicts_router(Proto::udp, true));
+  EXPECT_THAT(self.candidates(), ElementsAre(candidate("[2001:db8::20]:7000", How::mapped),
+                                             candidate("[2001:db8::21]:7000", How::local),
+                                             candidate("192.168.1.20:7000", How::local)));
+}
+
+TEST_F(SelfStory, AnIpv6AddressOfSomebodyElseIsDoubted) {
+  self.set_local({at("[2001:db8::20]:7000")});
+  self.on_observed(hub, at("[2001:db8:9::1]:7000"), at("[2001:db8::20]:7000"));
+  self.set_mapped(Proto::udp, at("[2001:db8::99]:7000"));
+  EXPECT_FALSE(self.mapped(Proto::udp, true));
+  EXPECT_EQ(self.contradicts_router(Proto::udp, true), at("[2001:db8::20]:7000").address);
+}
+
+TEST_F(SelfStory, TheFamiliesAreMappedApart) {
+  self.set_local({at("192.168.1.20:7000"), at("[2001:db8::20]:7000")});
+  self.set_mapped(Proto::udp, at("100.64.1.10:7000"));
+  self.set_mapped(Proto::udp, at("[2001:db8::20]:7000"));
+  self.set_unmapped(Proto::udp, true);
+  EXPECT_EQ(self.mapped(Proto::udp), at("100.64.1.10:7000"));
+  EXPECT_FALSE(self.mapped(Proto::udp, true));
 }
 
 TEST_F(SelfStory, WhatIsSeenByIPv6DoesNotContradictWhatIsSeenByIPv4) {
