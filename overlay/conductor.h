@@ -19,6 +19,7 @@
 //   conductor_tcp.cc         where UDP is blocked: connections, direct ones too
 //   conductor_survey.cc      what diagnosis tools ask and are told
 //   conductor_status.cc      what `status` shows
+//   conductor_foresight.cc   memory that will be needed, for simulations
 #pragma once
 
 #include <boost/unordered/unordered_flat_set.hpp>
@@ -96,6 +97,7 @@ class Overlay::Conductor {
   std::optional<SocketOrder> poll_socket();
   void look_up(TimePoint now, const NodeId& target);
   void adopt(TimePoint now, const View& view, const Placement& placement);
+  void foresee(int round, ByteView datagram) const;
   RecordPtr own_record() const { return membership_.record_of(id()); }
   const View& view() const { return membership_.view(); }
   const Registrar& registrar() const { return registrar_; }

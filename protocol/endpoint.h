@@ -40,9 +40,18 @@ class IpAddress {
   IpAddress prefix(int bits) const;
   std::string to_string() const;
 
-  auto operator<=>(const IpAddress&) const = default;
+  bool operator==(const IpAddress& other) const {
+    return high() == other.high() && low() == other.low();
+  }
+  // As their bytes are ordered.
+  std::strong_ordering operator<=>(const IpAddress& other) const {
+    return high() != other.high() ? high() <=> other.high() : low() <=> other.low();
+  }
 
  private:
+  std::uint64_t high() const { return load_be<std::uint64_t>(raw_); }
+  std::uint64_t low() const { return load_be<std::uint64_t>(ByteView(raw_).last(8)); }
+
   ByteArray<16> raw_{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0};
 };
 

@@ -5,8 +5,10 @@
 
 #include <array>
 #include <iostream>
+#include <string_view>
 
 #include "node/cli/cli.h"
+#include "tools/overlay/huge_pages.h"
 #include "tools/overlay/tools.h"
 
 namespace {
@@ -21,10 +23,16 @@ void hold_standard_descriptors() {
   if (fd > STDERR_FILENO) close(fd);
 }
 
+// The simulator needs gigabytes.
+bool is_simulation(int argc, char** argv) {
+  return argc > 2 && argv[1] == std::string_view("overlay") && argv[2] == std::string_view("sim");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   hold_standard_descriptors();
+  if (is_simulation(argc, argv)) byway::tools::start_again_with_huge_pages(argv);
   const std::array more{byway::tools::overlay_command()};
   return byway::cli::run_cli(argc, argv, std::cout, std::cerr, more);
 }

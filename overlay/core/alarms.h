@@ -53,6 +53,9 @@ class Alarms {
     return heap_.front().at;
   }
 
+  // Whose deadline comes first; none where there is no deadline.
+  const Thing* first() const { return heap_.empty() ? nullptr : heap_.front().thing; }
+
   // One whose deadline has come; its deadline is removed.
   Thing* pop_due(TimePoint now) {
     if (heap_.empty() || heap_.front().at > now) return nullptr;

@@ -14,6 +14,7 @@
 #include <optional>
 #include <vector>
 
+#include "overlay/core/foresight.h"
 #include "overlay/link/index_table.h"
 #include "protocol/handshake.h"
 #include "protocol/seal.h"
@@ -67,6 +68,7 @@ class Link {
   void postpone_rekey(TimePoint until) { rekey_not_before_ = until; }
   void on_timeout(TimePoint now);
   std::optional<TimePoint> next_timeout() const;
+  void foresee() const { ask_for(sessions_.data(), sessions_.size() * sizeof(Session)); }
 
  private:
   struct Session {

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "overlay/core/events.h"
+#include "overlay/core/foresight.h"
 #include "overlay/link/route.h"
 #include "protocol/message.h"
 #include "protocol/random.h"
@@ -122,6 +123,7 @@ class Paths {
   const Path* find(const Route& route) const;
   const std::vector<Path>& all() const { return paths_; }
   bool empty() const { return paths_.empty(); }
+  void foresee() const { ask_for(paths_.data(), paths_.size() * sizeof(Path)); }
 
  private:
   Path* lookup(const Route& route);

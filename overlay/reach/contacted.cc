@@ -13,7 +13,7 @@ void Contacted::on_sent(TimePoint now, const IpAddress& address) {
   while (!by_age_.empty() && now - by_age_.back().at >= silence_) drop_oldest();
   if (const auto known = known_.find(address); known != known_.end()) {
     known->second->at = now;
-    by_age_.splice(by_age_.begin(), by_age_, known->second);
+    if (known->second != by_age_.begin()) by_age_.splice(by_age_.begin(), by_age_, known->second);
     return;
   }
   if (known_.size() >= capacity_) {

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 
+#include "overlay/core/foresight.h"
 #include "overlay/directory/placement.h"
 #include "overlay/mesh/mesh_limits.h"
 #include "overlay/mesh/view.h"
@@ -18,6 +19,7 @@ constexpr WallTime start_of_wall_time{std::chrono::milliseconds{1'800'000'000'00
 constexpr std::uint16_t port = 7000;
 constexpr std::size_t ip_and_udp_headers = 28;
 constexpr std::size_t known_to_a_newcomer = 8;
+constexpr std::size_t looked_ahead = 16;
 // A node that wants to be woken at the same moment again and again would be for ever.
 constexpr int wakes_at_once = 10'000'000;
 
@@ -191,7 +193,7 @@ void Swarm::make(Host& host, Kind kind, std::optional<std::size_t> netgroup) {
   host.born = now_;
   const auto id = static_cast<HostId>(&host - hosts_.data());
   by_id_[host.id()] = id;
-  by_endpoint_[host.endpoint] = id;
+  by_endpoint_[host.endpoint] = {id, kind, host.x, host.y};
 }
 
 Swarm::HostId Swarm::add(Kind kind, std::optional<std::size_t> netgroup, const Crypto* crypto) {
@@ -345,7 +347,7 @@ void Swarm::settle(HostId id) {
   const TimePoint at = std::max(*deadline, now_);
   if (host.alarm && *host.alarm <= at) return;  // who is woken early sets the next one
   host.alarm = at;
-  queue_.push({at, order_++, id, alarm});
+  agenda_.push({at, order_++, id, alarm});
 }
 
 void Swarm::carry_out(HostId id, const SocketOrder& order) {
@@ -375,8 +377,8 @@ void Swarm::note(HostId id, const Event& event) {
   if (on_event) on_event(id, event);
 }
 
-Duration Swarm::latency(const Host& a, const Host& b) {
-  const double distance = std::hypot(a.x - b.x, a.y - b.y) / std::sqrt(2.0);
+Duration Swarm::latency(const Host& from, const Address& to) {
+  const double distance = std::hypot(from.x - to.x, from.y - to.y) / std::sqrt(2.0);
   const auto span = static_cast<double>((options_.most_latency - options_.least_latency).count());
   return options_.least_latency + Duration{static_cast<Duration::rep>(distance * span)} +
          random_.upto(2ms);
@@ -389,12 +391,12 @@ void Swarm::send(HostId id, Transmit transmit) {
   const Traffic kind = kind_of(transmit.bytes);
   const auto target = by_endpoint_.find({transmit.to.address, port});
   const bool known = target != by_endpoint_.end();
-  const Kind whose = known ? hosts_[target->second].kind : Kind::supernode;
+  const Kind whose = known ? target->second.kind : Kind::supernode;
   host.out[static_cast<std::size_t>(whose)].count(kind, transmit.bytes.size() + ip_and_udp_headers);
   if (!known) return;
   if (random_.chance(options_.loss)) return;
-  if (trouble_ && trouble_(id, target->second, transmit.bytes)) return;
-  const TimePoint at = now_ + latency(host, hosts_[target->second]);
+  if (trouble_ && trouble_(id, target->second.host, transmit.bytes)) return;
+  const TimePoint at = now_ + latency(host, target->second);
   std::uint32_t place;
   if (free_packets_.empty()) {
     place = static_cast<std::uint32_t>(packets_.size());
@@ -407,7 +409,7 @@ void Swarm::send(HostId id, Transmit transmit) {
   for (const auto& [spare, socket] : host.spare)
     if (transmit.socket != main_socket && socket == transmit.socket) from.port = spare;
   packets_[place] = {from, transmit.to, std::move(transmit.bytes), id};
-  queue_.push({at, order_++, target->second, place});
+  agenda_.push({at, order_++, target->second.host, place});
 }
 
 void Swarm::deliver(HostId id, Packet packet) {
@@ -435,7 +437,30 @@ void Swarm::ring(HostId id) {
   }
   // Woken for something that is done with: nothing has happened since the deadline was told.
   host.alarm = *host.deadline;
-  queue_.push({*host.deadline, order_++, id, alarm});
+  agenda_.push({*host.deadline, order_++, id, alarm});
+}
+
+// Ten thousand nodes are far more than a processor's caches hold, and whose turn comes next is
+// anybody's guess; but the agenda knows. So the memory of the next few nodes is asked for together,
+// a step further in each round, and has come when their turn does.
+void Swarm::foresee() {
+  const auto soon = agenda_.soon().first(std::min(agenda_.soon().size(), looked_ahead));
+  foreseen_ = soon.size();
+  for (const Happening& next : soon) {
+    ask_for(&hosts_[next.host], sizeof(Host));
+    if (next.packet != alarm) ask_for(&packets_[next.packet], sizeof(Packet));
+  }
+  for (const Happening& next : soon) {
+    if (next.packet != alarm) ask_for(packets_[next.packet].bytes.data(), 64);
+    if (const auto& overlay = hosts_[next.host].overlay) ask_for(overlay.get(), sizeof(Overlay));
+  }
+  for (int round = 0; round < Overlay::rounds_of_foresight; ++round)
+    for (const Happening& next : soon) {
+      const Host& host = hosts_[next.host];
+      if (!host.is_running() || (next.packet == alarm && host.alarm != next.at)) continue;
+      host.overlay->foresee(
+          round, next.packet == alarm ? ByteView{} : ByteView{packets_[next.packet].bytes});
+    }
 }
 
 // --- time ----------------------------------------------------------------------------------------
@@ -456,7 +481,8 @@ void Swarm::every(Duration period, std::function<void()> what) {
 }
 
 bool Swarm::step(TimePoint end) {
-  const bool plan_first = !plans_.empty() && (queue_.empty() || plans_.top().at <= queue_.top().at);
+  const bool plan_first =
+      !plans_.empty() && (agenda_.empty() || plans_.top().at <= agenda_.front().at);
   if (plan_first) {
     if (plans_.top().at > end) return false;
     now_ = plans_.top().at;
@@ -465,9 +491,10 @@ bool Swarm::step(TimePoint end) {
     what();
     return true;
   }
-  if (queue_.empty() || queue_.top().at > end) return false;
-  const Happening next = queue_.top();
-  queue_.pop();
+  if (agenda_.empty() || agenda_.front().at > end) return false;
+  if (foreseen_ == 0) foresee();
+  --foreseen_;
+  const Happening next = agenda_.pop();
   stuck_ = next.at == now_ ? stuck_ + 1 : 0;
   ensure(stuck_ < wakes_at_once);
   now_ = next.at;

@@ -23,8 +23,11 @@
 #include <unordered_map>
 #include <vector>
 
+#include <boost/unordered/unordered_flat_map.hpp>
+
 #include "overlay/mesh/archive.h"
 #include "overlay/overlay.h"
+#include "tools/sim/agenda.h"
 #include "tools/sim/stand_in_crypto.h"
 
 namespace byway::sim {
@@ -160,9 +163,12 @@ class Swarm {
     std::uint64_t order;
     std::uint32_t host;
     std::uint32_t packet;  // or alarm
-    bool operator>(const Happening& other) const {
-      return at != other.at ? at > other.at : order > other.order;
-    }
+  };
+  // What the sender of a datagram needs to know of whom it is for.
+  struct Address {
+    HostId host;
+    Kind kind;
+    float x, y;
   };
   struct Plan {
     TimePoint at;
@@ -181,11 +187,12 @@ class Swarm {
   void note(HostId id, const Event& event);
   void carry_out(HostId id, const SocketOrder& order);
   void send(HostId id, Transmit transmit);
+  void foresee();
   void deliver(HostId id, Packet packet);
   void ring(HostId id);
   bool step(TimePoint end);
   void plan_death();
-  Duration latency(const Host& a, const Host& b);
+  Duration latency(const Host& from, const Address& to);
 
   SwarmOptions options_;
   Random random_;
@@ -199,12 +206,13 @@ class Swarm {
   std::vector<HostId> supernodes_;
   std::vector<HostId> leaves_;
   std::unordered_map<NodeId, HostId> by_id_;
-  std::unordered_map<Endpoint, HostId> by_endpoint_;
+  boost::unordered_flat_map<Endpoint, Address, std::hash<Endpoint>> by_endpoint_;
   std::vector<std::size_t> born_;  // supernodes, by netgroup
   std::size_t leaves_born_ = 0;
   std::uint32_t churn_ = 0;  // which plan of deaths is the current one
 
-  std::priority_queue<Happening, std::vector<Happening>, std::greater<>> queue_;
+  Agenda<Happening> agenda_;
+  std::size_t foreseen_ = 0;  // of those that come next
   std::priority_queue<Plan, std::vector<Plan>, std::greater<>> plans_;
   std::vector<Packet> packets_;
   std::vector<std::uint32_t> free_packets_;

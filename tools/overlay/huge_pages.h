@@ -1,0 +1,12 @@
+// Memory in large pages, for a program that fills gigabytes and reads them in no order.
+#pragma once
+
+namespace byway::tools {
+
+// The C library decides at its start how it asks for memory. So the program starts itself again,
+// once, with the setting that asks for pages of 2 MB; with the same arguments, as the same process.
+// Comes back where that has been done, where GLIBC_TUNABLES says something already, or where it is
+// not possible, as with another C library, which takes no notice.
+void start_again_with_huge_pages(char** arguments);
+
+}  // namespace byway::tools
