@@ -72,6 +72,30 @@ TEST(SwarmOfHundreds, AnIdleLeafCostsLessThanAMegabyteADay) {
   EXPECT_GE(traffic.leaf_bytes.least(), 3 * 86'400 / 97.0 * 2 * 90) << "they keep their NATs open";
 }
 
+// Three homes drawn out of all would be 110 ms away here, in the mean.
+TEST(SwarmOfHundreds, HomesAreNearAndNobodyIsOverrunForIt) {
+  Play play{.world = {.seed = 1, .supernodes = 60, .leaves = 300, .most_latency = 150ms},
+            .lookups = 0,
+            .time = 6h};
+  const Figures figures = sim::play(play);
+  SCOPED_TRACE(in_text(figures));
+  EXPECT_EQ(of(figures, "homes_per_leaf"), 3);
+  EXPECT_LE(of(figures, "home_rtt_ms_mean"), 80);
+  EXPECT_LE(of(figures, "load_most"), 3 * 15) << "three times the mean";
+  EXPECT_LE(of(figures, "leaf_bytes_day_mean"), 1e6);
+}
+
+// After half a life most of the supernodes that a leaf has ever heard of are dead.
+TEST(SwarmOfHundreds, LeavesInChurnKeepTheirHomesAndDoNotDialTheDead) {
+  Play play{
+      .world = {.seed = 1, .supernodes = 60, .leaves = 60, .loss = 0.05}, .lookups = 0, .time = 1h};
+  play.world.median_life = 30min;
+  const Figures figures = sim::play(play);
+  SCOPED_TRACE(in_text(figures));
+  EXPECT_GE(of(figures, "homes_per_leaf"), 2.95);
+  EXPECT_LE(of(figures, "leaf_handshakes_bytes_day"), 1e6);
+}
+
 TEST(SwarmOfHundreds, OneSeedTellsOneStory) {
   Play play{.world = {.seed = 5, .supernodes = 20, .leaves = 60, .loss = 0.1}, .time = 1min};
   play.world.median_life = 5min;
