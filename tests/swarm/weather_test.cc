@@ -72,20 +72,21 @@ TEST(SwarmOfHundreds, AnIdleLeafCostsLessThanAMegabyteADay) {
   EXPECT_GE(traffic.leaf_bytes.least(), 3 * 86'400 / 97.0 * 2 * 90) << "they keep their NATs open";
 }
 
-// Three homes drawn out of all would be 110 ms away here, in the mean.
+// Three homes drawn out of all would be nearly 120 ms away here, in the mean.
 TEST(SwarmOfHundreds, HomesAreNearAndNobodyIsOverrunForIt) {
-  Play play{.world = {.seed = 1, .supernodes = 60, .leaves = 300, .most_latency = 150ms},
+  Play play{.world = {.seed = 1, .supernodes = 60, .leaves = 200, .most_latency = 150ms},
             .lookups = 0,
-            .time = 6h};
+            .time = 3h};
   const Figures figures = sim::play(play);
   SCOPED_TRACE(in_text(figures));
   EXPECT_EQ(of(figures, "homes_per_leaf"), 3);
   EXPECT_LE(of(figures, "home_rtt_ms_mean"), 80);
-  EXPECT_LE(of(figures, "load_most"), 3 * 15) << "three times the mean";
+  EXPECT_LE(of(figures, "load_most"), 3 * 10) << "three times the mean";
   EXPECT_LE(of(figures, "leaf_bytes_day_mean"), 1e6);
 }
 
-// After half a life most of the supernodes that a leaf has ever heard of are dead.
+// After two lives most of the supernodes that a leaf has ever heard of are dead: where those were
+// dialled, in the order in which they were heard of, this was 275 kB a day.
 TEST(SwarmOfHundreds, LeavesInChurnKeepTheirHomesAndDoNotDialTheDead) {
   Play play{
       .world = {.seed = 1, .supernodes = 60, .leaves = 60, .loss = 0.05}, .lookups = 0, .time = 1h};
@@ -93,7 +94,7 @@ TEST(SwarmOfHundreds, LeavesInChurnKeepTheirHomesAndDoNotDialTheDead) {
   const Figures figures = sim::play(play);
   SCOPED_TRACE(in_text(figures));
   EXPECT_GE(of(figures, "homes_per_leaf"), 2.95);
-  EXPECT_LE(of(figures, "leaf_handshakes_bytes_day"), 1e6);
+  EXPECT_LE(of(figures, "leaf_handshakes_bytes_day"), 180e3);
 }
 
 TEST(SwarmOfHundreds, OneSeedTellsOneStory) {
