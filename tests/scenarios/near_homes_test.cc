@@ -83,7 +83,7 @@ TEST(NearHomes, TheDeadAreNotDialledWhereTheLivingAnswer) {
   auto& inn = country.supernode("inn", 10ms);
   auto& mill = country.supernode("mill", 10ms);
   std::vector<Host*> dead;
-  for (int i = 0; i < 6; ++i) dead.push_back(&country.supernode("dead" + std::to_string(i), 10ms));
+  for (int i = 0; i < 12; ++i) dead.push_back(&country.supernode("dead" + std::to_string(i), 10ms));
   auto& well = country.supernode("well", 60ms);
   country.world.run_for(20s);
   country.seeds_are({&hub, &inn, &mill});
