@@ -87,7 +87,8 @@ Overlay::Conductor::Conductor(OverlayConfig config, const Identity& identity, co
       survey_load_(limits::surveys_per_second, limits::surveys_per_second_burst),
       nat_probe_(sockets_, random_.fork()),
       lifetime_probe_(sockets_, random_.fork()),
-      nat_service_(crypto, random_.fork()) {
+      nat_service_(crypto, random_.fork()),
+      distance_probe_(random_.fork()) {
   self_.set_local(config_.local_endpoints);
   homes_.set_families(self_.has_family(false), self_.has_family(true));
   tcp_view_.set_local(config_.local_tcp_endpoints);
@@ -270,9 +271,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_bye(TimePoint now, Peer& peer
   if (homes_.is_home(peer.id)) {
     lose_home(now, peer, "it is leaving");
     // It waits for us to have gone, unless something of ours goes through it.
-    const bool relays = std::any_of(lanes_.begin(), lanes_.end(),
-                                    [&](const auto& lane) { return lane.second.home == peer.id; });
-    if (homes_.sound() > 0 && !relays) send(peer, Bye{ByeReason::leaving});
+    if (homes_.sound() > 0 && !carries_lanes(peer.id)) send(peer, Bye{ByeReason::leaving});
   }
   if (peer.is_leaf) lose_leaf(now, peer);
   return used;
@@ -354,6 +353,7 @@ std::optional<TimePoint> Overlay::Conductor::next_timeout() const {
   next = earlier(next, registrar_.next_timeout());
   if (!is_supernode() && !leaving_) {
     next = earlier(next, homes_.next_timeout());
+    next = earlier(next, distance_probe_.next_timeout());
     if (const auto hungry = homes_.hungry_at(); hungry && book_.size() > 0)
       next = earlier(next, std::max(*hungry, ask_book_at_));
   }

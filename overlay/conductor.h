@@ -50,6 +50,7 @@
 #include "overlay/overlay.h"
 #include "overlay/peer.h"
 #include "overlay/reach/dialback.h"
+#include "overlay/reach/distance_probe.h"
 #include "overlay/reach/homes.h"
 #include "overlay/reach/lifetime_probe.h"
 #include "overlay/reach/nat_probe.h"
@@ -188,6 +189,8 @@ class Overlay::Conductor {
 
   // --- conductor_homes.cc ---
   void run_homes(TimePoint now);
+  void ask_how_far(TimePoint now);
+  bool carries_lanes(const NodeId& home) const;
   bool remember_somebody(TimePoint now);
   void on_registered(TimePoint now, Peer& peer, const Route& route, const Endpoint& observed);
   void on_home_pong(TimePoint now, Peer& peer, const Route& route, const Pong& pong);
@@ -558,6 +561,7 @@ class Overlay::Conductor {
   LifetimeProbe lifetime_probe_;
   std::optional<TcpProbe> tcp_probe_;
   NatService nat_service_;
+  DistanceProbe distance_probe_;
   std::optional<SocketId> other_port_;  // as a supernode: asked for, if not yet open
   std::optional<TimePoint> ready_by_;   // with a NAT that is known or not
   Duration kept_alive_every_ = limits::keepalive;

@@ -12,12 +12,35 @@ namespace byway {
 void Overlay::Conductor::run_homes(TimePoint now) {
   if (is_supernode() || leaving_) return;
   do {
+    ask_how_far(now);
     while (const auto target = homes_.poll_dial(now)) {
       step(target->id, "asking " + target->endpoint.to_string() + " to register us");
       dial(now, ensure_peer(target->id), Route{.endpoint = target->endpoint},
            registration(now, target->id));
     }
   } while (remember_somebody(now));
+}
+
+// Before one is dialled, several are asked how far they are. Not where UDP does not get through,
+// nor while strangers are needed to dial us: whoever is asked is no stranger any more.
+void Overlay::Conductor::ask_how_far(TimePoint now) {
+  homes_.set_asks(!config_.visitor && !lives_by_tcp() && !prover_.needs_strangers());
+  if (const auto answers = distance_probe_.poll_answers(now)) {
+    std::vector<Homes::Distance> distances;
+    for (const auto& [id, rtt] : *answers) distances.push_back({id, rtt});
+    homes_.on_distances(now, distances, [&](const NodeId& home) { return !carries_lanes(home); });
+  }
+  std::vector<DistanceProbe::Whom> whom;
+  for (const auto& [id, endpoint] : homes_.poll_question(now)) whom.push_back({id, endpoint});
+  if (!whom.empty()) distance_probe_.ask(now, whom);
+  while (auto question = distance_probe_.poll_transmit(now))
+    transmit_raw(now, std::move(*question));
+}
+
+// Something of ours goes through this home.
+bool Overlay::Conductor::carries_lanes(const NodeId& home) const {
+  return std::any_of(lanes_.begin(), lanes_.end(),
+                     [&](const auto& lane) { return lane.second.home == home; });
 }
 
 // Nobody is home, and nobody whom we know of is left to be dialled: the book may know more.
@@ -101,10 +124,11 @@ void Overlay::Conductor::on_home_pong(TimePoint now, Peer& peer, const Route& ro
     on_seen_by(now, peer.id, route.endpoint, pong.observed);
   on_vantage(now, peer, route, pong.observed);
   spread_keepalives(now, peer, route);
-  if (const auto relieved = gained ? homes_.relieved_by(peer.id) : std::nullopt) {
-    events_.push_back(HomeLost{*relieved, homes_.endpoint_of(*relieved).value_or(Endpoint{}),
-                               "it is full, and another has room"});
-    dismiss_home(now, *find(*relieved));
+  if (const auto move = gained ? homes_.move_to(peer.id) : std::nullopt) {
+    events_.push_back(
+        HomeLost{move->from, homes_.endpoint_of(move->from).value_or(Endpoint{}),
+                 move->nearer ? "another is much nearer" : "it is full, and another has room"});
+    dismiss_home(now, *find(move->from));
   }
   bool others_dismissed = false;
   while (homes_.sound() > limits::homes_per_leaf) {
@@ -241,6 +265,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_new_record(TimePoint now, Pee
   registrar_.admit(now, leaf.id, *record);
   keep_record(now, *record);
   introduce_those_waiting(now, leaf.id);
+  look_after_leaf(now, leaf);
   return used;
 }
 

@@ -325,6 +325,7 @@ void Overlay::Conductor::ask_to_move(const NodeId& leaf_id, std::uint8_t load) {
     if (!has_room || supernode == id() || size + bytes.size() > samples_size) continue;
     if (roomier.records.size() >= max_samples) break;
     roomier.records.push_back(to_bytes(bytes));
+    roomier.loads.push_back(known->load);
     size += bytes.size();
   }
   if (!roomier.records.empty()) send(*leaf, roomier);
@@ -333,9 +334,7 @@ void Overlay::Conductor::ask_to_move(const NodeId& leaf_id, std::uint8_t load) {
 // What a lane of ours goes through stays as it is.
 void Overlay::Conductor::on_relief_wanted(TimePoint now, const Peer& home,
                                           const std::vector<NodeId>& by) {
-  const bool carries = std::any_of(lanes_.begin(), lanes_.end(),
-                                   [&](const auto& lane) { return lane.second.home == home.id; });
-  if (!carries) homes_.on_relief_wanted(now, home.id, by);
+  if (!carries_lanes(home.id)) homes_.on_relief_wanted(now, home.id, by);
 }
 
 void Overlay::Conductor::send_samples(TimePoint now, Peer& leaf) {
@@ -346,6 +345,7 @@ void Overlay::Conductor::send_samples(TimePoint now, Peer& leaf) {
   const auto flush = [&] {
     if (!samples.records.empty()) send(leaf, samples);
     samples.records.clear();
+    samples.loads.clear();
     size = 0;
   };
   for (const NodeId& supernode : chosen) {
@@ -353,6 +353,8 @@ void Overlay::Conductor::send_samples(TimePoint now, Peer& leaf) {
     if (!record || supernode == id()) continue;
     const ByteView bytes = record->exact_bytes();
     if (size + bytes.size() > samples_size || samples.records.size() >= max_samples) flush();
+    const View::Member* known = membership_.view().find(supernode);
+    samples.loads.push_back(known ? known->load : View::load_unknown);
     samples.records.push_back(to_bytes(bytes));
     size += bytes.size();
   }
@@ -365,16 +367,21 @@ void Overlay::Conductor::on_samples(TimePoint now, Peer& from, const Samples& sa
   if (!samples.relief) announce_again(now, from);
   std::vector<NodeId> named;
   const Path* path = from.paths.best();
-  for (const Bytes& bytes : samples.records) {
-    const auto record = archive_->record(bytes);
+  for (std::size_t place = 0; place < samples.records.size(); ++place) {
+    const auto record = archive_->record(samples.records[place]);
     if (!record || (*record)->record().role != Record::Role::supernode) continue;
     const Record& supernode = (*record)->record();
     if (supernode.endpoints.empty() || supernode.id == id()) continue;
     if (path) remember_heard(now, supernode, path->route.endpoint.address);
     for (const Endpoint& endpoint : supernode.endpoints)
       homes_.add_supernode(now, supernode.id, endpoint);
-    homes_.on_named(supernode.id, {.tcp443 = std::ranges::any_of(supernode.tcp, is_tcp443),
-                                   .ipv6 = std::ranges::any_of(supernode.endpoints, is_ipv6)});
+    std::optional<int> load;
+    if (place < samples.loads.size() && samples.loads[place] <= max_load)
+      load = samples.loads[place];
+    homes_.on_named(now, supernode.id,
+                    {.tcp443 = std::ranges::any_of(supernode.tcp, is_tcp443),
+                     .ipv6 = std::ranges::any_of(supernode.endpoints, is_ipv6)},
+                    load);
     named.push_back(supernode.id);
   }
   if (samples.relief) on_relief_wanted(now, from, named);

@@ -194,6 +194,9 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_testimony(TimePoint now, Peer
 
 Overlay::Conductor::Outcome Overlay::Conductor::on_stun_answer(TimePoint now,
                                                                const Datagram& datagram) {
+  if (datagram.proto == Proto::udp &&
+      distance_probe_.on_stun(now, datagram.socket, datagram.from, datagram.bytes))
+    return used;
   for (const NodeId& id : hard_active_) {
     Peer* peer = find(id);
     if (!peer || !peer->talk || !peer->talk->hard) continue;

@@ -136,6 +136,9 @@ void put(wire::Message::Builder to, const Samples& samples) {
   out.setRelief(samples.relief);
   auto list = out.initRecords(static_cast<unsigned>(count));
   for (unsigned i = 0; i < count; ++i) list.set(i, to_data(samples.records[i]));
+  if (!samples.loads.empty())
+    out.setLoads(
+        to_data(ByteView(samples.loads).first(std::min(samples.loads.size(), max_samples))));
 }
 void put(wire::Message::Builder to, const Refusal& refusal) {
   put(to.initRefused(), refusal);
@@ -267,6 +270,7 @@ Samples get(wire::Samples::Reader from) {
   const auto list = from.getRecords();
   require(list.size() <= max_samples);
   for (const auto record : list) samples.records.push_back(bounded(record, max_record));
+  samples.loads = bounded(from.getLoads(), max_samples);
   return samples;
 }
 

@@ -159,6 +159,8 @@ struct Bye {
 struct Samples {
   std::vector<Bytes> records;  // exact bytes, not verified; together they fit one datagram
   bool relief = false;         // they have far more room than the sender: would you move there?
+  // How full each of them is (in eighths, mesh_message.h), where the sender knows it.
+  Bytes loads{};
   bool operator==(const Samples&) const = default;
 };
 

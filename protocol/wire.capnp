@@ -151,6 +151,7 @@ struct Reach {           # peer -> peer, over any path: my candidates now; knock
 struct Samples {         # home -> leaf: other supernodes
   records @0 :List(Data);
   relief @1 :Bool;       # they have far more room than we have: would you move there?
+  loads @2 :Data;        # how full each of them is, in eighths, 255: not known
 }
 
 struct HomeGone {        # home -> leaf: another of your homes does not answer us

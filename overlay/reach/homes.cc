@@ -1,10 +1,13 @@
 #include "overlay/reach/homes.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "overlay/core/limits.h"
 #include "overlay/core/timers.h"
+#include "overlay/reach/home_limits.h"
+#include "protocol/mesh_message.h"
 
 namespace byway {
 
@@ -22,21 +25,39 @@ void Homes::add_supernode(TimePoint now, const NodeId& id, const Endpoint& endpo
       known->endpoint = endpoint;
     return;
   }
-  if (supernodes_.size() >= limits::known_supernodes) {
-    const auto spare = std::find_if(supernodes_.begin(), supernodes_.end(), [](const Supernode& s) {
-      return s.state == State::resting && s.back_off > Duration{};
-    });
-    if (spare == supernodes_.end()) return;
-    supernodes_.erase(spare);
-  }
-  supernodes_.push_back({.id = id, .endpoint = endpoint, .try_at = now});
+  if (supernodes_.size() >= limits::known_supernodes && !make_room(now)) return;
+  supernodes_.push_back({.id = id, .endpoint = endpoint, .known_at = now, .try_at = now});
 }
 
-void Homes::on_named(const NodeId& id, Offers offers) {
+// Whoever is known, and neither used nor named lately, may be dead for all we know: without room
+// for those who are named now we would come to know nobody alive. Those who may be alive stay,
+// whatever else we are told.
+bool Homes::make_room(TimePoint now) {
+  auto spare = supernodes_.end();
+  std::pair<bool, TimePoint> worst;
+  for (auto s = supernodes_.begin(); s != supernodes_.end(); ++s) {
+    const bool failed = s->silent || s->mute || s->back_off > Duration{};
+    const bool of_use = !failed && now - s->known_at < limits::unnamed_for_long;
+    if (s->state != State::resting || s->reserved || of_use) continue;
+    const std::pair rank(!failed, s->known_at);
+    if (spare != supernodes_.end() && worst <= rank) continue;
+    spare = s;
+    worst = rank;
+  }
+  if (spare == supernodes_.end()) return false;
+  end_move(spare->id);
+  supernodes_.erase(spare);
+  return true;
+}
+
+void Homes::on_named(TimePoint now, const NodeId& id, Offers offers, std::optional<int> load) {
   Supernode* s = find(id);
   if (!s) return;
   s->named = true;
+  s->mute = false;
+  s->known_at = now;
   s->offers = offers;
+  s->load = load;
 }
 
 Homes::Offers Homes::offered() const {
@@ -120,7 +141,9 @@ bool Homes::may_relieve(TimePoint now, const Supernode& one, const Supernode& ho
 }
 
 void Homes::on_relief_wanted(TimePoint now, const NodeId& home, std::span<const NodeId> by) {
-  if (move_ || now < next_move_ || !is_home(home) || sound() < limits::homes_per_leaf) return;
+  if (!is_home(home)) return;
+  find(home)->was_too_full = true;
+  if (move_ || now < next_move_ || sound() < limits::homes_per_leaf) return;
   std::vector<NodeId> fit;
   for (const NodeId& id : by)
     if (const Supernode* s = find(id); s && may_relieve(now, *s, *find(home))) fit.push_back(id);
@@ -129,9 +152,9 @@ void Homes::on_relief_wanted(TimePoint now, const NodeId& home, std::span<const 
   next_move_ = now + limits::move_pause;
 }
 
-std::optional<NodeId> Homes::relieved_by(const NodeId& gained) {
+std::optional<Homes::Move> Homes::move_to(const NodeId& gained) {
   if (!move_ || move_->to != gained) return {};
-  return std::exchange(move_, {})->from;
+  return std::exchange(move_, {});
 }
 
 void Homes::end_move(const NodeId& id) {
@@ -145,18 +168,8 @@ std::optional<Homes::Target> Homes::poll_dial(TimePoint now) {
     to->seeking = limits::homes_per_leaf + 1;
     return Target{to->id, to->endpoint, to->seeking};
   }
-  if (!wants_dial(now)) return {};
-  const bool reserve_too = may_break_reserve(now);
-  Supernode* chosen = nullptr;
-  std::pair<bool, bool> best;
-  for (Supernode& s : supernodes_) {
-    if (s.state != State::resting || s.try_at > now || (s.reserved && !reserve_too)) continue;
-    // Who did not answer the last time would take twelve seconds not to answer again.
-    const std::pair objections(s.silent, netgroup_taken(s.endpoint));
-    if (chosen && objections >= best) continue;
-    chosen = &s;
-    best = objections;
-  }
+  if (!wants_dial(now) || (asking_ != Asking::nobody && sound() > 0)) return {};
+  Supernode* chosen = whom_to_dial(now);
   if (!chosen) return {};
   if (!is_usable(chosen->endpoint)) use_other(*chosen);
   chosen->state = State::dialing;
@@ -169,6 +182,167 @@ std::optional<Homes::Target> Homes::poll_dial(TimePoint now) {
   chosen->seeking = static_cast<std::uint8_t>(sound() + static_cast<std::size_t>(hopeful) + 1);
   return Target{chosen->id, chosen->endpoint, chosen->seeking};
 }
+
+Homes::Supernode* Homes::whom_to_dial(TimePoint now) {
+  const bool reserve_too = may_break_reserve(now);
+  // Who did not answer the last time would take twelve seconds not to answer again.
+  const auto objections = [&](const Supernode& s) {
+    return std::tuple(!is_measured(now, s), s.silent, s.mute, netgroup_taken(s.endpoint));
+  };
+  std::vector<Supernode*> best;
+  for (Supernode& s : supernodes_) {
+    if (s.state != State::resting || s.try_at > now || (s.reserved && !reserve_too)) continue;
+    if (!best.empty() && objections(s) > objections(*best.front())) continue;
+    if (!best.empty() && objections(s) < objections(*best.front())) best.clear();
+    best.push_back(&s);
+  }
+  if (best.empty()) return nullptr;
+  if (is_measured(now, *best.front())) return draw_near(best);
+  // Whoever was named last is the likeliest to be alive.
+  return *std::max_element(best.begin(), best.end(), [](const Supernode* a, const Supernode* b) {
+    return a->known_at < b->known_at;
+  });
+}
+
+// --- how far they are ----------------------------------------------------------------------------
+
+void Homes::set_asks(bool asks) {
+  asks_ = asks;
+  if (!asks) asking_ = Asking::nobody;
+}
+
+// It answered just now; where nothing is asked for, nobody is known to be near.
+bool Homes::is_measured(TimePoint now, const Supernode& one) const {
+  return asks_ && one.rtt && !one.mute && was_asked(now, one);
+}
+
+bool Homes::was_asked(TimePoint now, const Supernode& one) const {
+  return one.measured_at && now - *one.measured_at < limits::distance_fresh;
+}
+
+// Those of whom most is to be hoped, in an order that is ours alone.
+std::vector<Homes::Supernode*> Homes::to_be_asked(TimePoint now, std::size_t most) {
+  std::vector<Supernode*> whom;
+  for (Supernode& s : supernodes_) {
+    if (s.state != State::resting || s.reserved || s.try_at > now) continue;
+    if (!is_usable(s.endpoint)) use_other(s);
+    if (is_usable(s.endpoint)) whom.push_back(&s);
+  }
+  for (std::size_t i = 1; i < whom.size(); ++i) std::swap(whom[i], whom[random_.below(i + 1)]);
+  std::stable_sort(whom.begin(), whom.end(), [&](const Supernode* a, const Supernode* b) {
+    const auto rank = [&](const Supernode& s) {
+      return std::tuple(s.silent, s.mute, netgroup_taken(s.endpoint),
+                        -s.known_at.time_since_epoch());
+    };
+    return rank(*a) < rank(*b);
+  });
+  if (whom.size() > most) whom.resize(most);
+  return whom;
+}
+
+std::vector<Homes::Known> Homes::poll_question(TimePoint now) {
+  if (!asks_ || sound() == 0) return {};
+  if (asking_ != Asking::nobody && now < asking_until_) return {};
+  asking_ = Asking::nobody;
+  if (sound() >= limits::homes_per_leaf && !look_at_)
+    look_at_ = now + limits::look_first / 2 + random_.upto(limits::look_first);
+
+  std::vector<Supernode*> whom;
+  if (wants_dial(now)) {
+    whom = to_be_asked(now, limits::known_supernodes);
+    // Somebody has answered, or there is no choice.
+    const bool known = std::any_of(whom.begin(), whom.end(),
+                                   [&](const Supernode* s) { return is_measured(now, *s); });
+    if (known || (whom.size() == 1 && !whom.front()->silent)) return {};
+    std::erase_if(whom, [&](const Supernode* s) { return was_asked(now, *s); });
+    if (whom.size() > limits::asked_for_a_home) whom.resize(limits::asked_for_a_home);
+    asking_ = Asking::for_a_home;
+  } else if (const auto at = look_at(); at && now >= *at) {
+    look_at_ = now + random_.jittered(limits::look_again, 0.5);
+    whom = to_be_asked(now, limits::asked_for_a_move);
+    if (whom.empty()) return {};
+    for (Supernode& s : supernodes_)
+      if (s.state == State::home) whom.push_back(&s);
+    asking_ = Asking::for_a_move;
+  }
+  if (whom.empty()) asking_ = Asking::nobody;
+  asking_until_ = now + 2 * limits::distance_patience;  // it is told before
+  std::vector<Known> questions;
+  for (const Supernode* s : whom) questions.push_back({s->id, s->endpoint});
+  return questions;
+}
+
+// When to look for nearer homes; none: not while things are as they are.
+std::optional<TimePoint> Homes::look_at() const {
+  const bool calm = asks_ && !move_ && sound() == limits::homes_per_leaf &&
+                    std::none_of(supernodes_.begin(), supernodes_.end(), [](const Supernode& s) {
+                      return s.state == State::dialing || s.doubted;
+                    });
+  return calm ? look_at_ : std::nullopt;
+}
+
+void Homes::on_distances(TimePoint now, std::span<const Distance> distances,
+                         const std::function<bool(const NodeId&)>& may_leave) {
+  for (const auto& [id, rtt] : distances) {
+    Supernode* s = find(id);
+    if (!s) continue;
+    s->measured_at = now;
+    s->mute = !rtt;
+    s->rtt = rtt;
+    // Neither a handshake nor this: it need not be dialled to know that.
+    if (s->mute && s->silent && s->state == State::resting) rest(now, *s);
+  }
+  if (std::exchange(asking_, Asking::nobody) == Asking::for_a_move) look_for_nearer(now, may_leave);
+}
+
+// Whoever is hardly farther than the nearest is as good, and the emptier the better.
+Homes::Supernode* Homes::draw_near(std::vector<Supernode*> from) {
+  Duration nearest = *from.front()->rtt;
+  for (const Supernode* s : from) nearest = std::min(nearest, *s->rtt);
+  const auto near_enough =
+      std::chrono::duration_cast<Duration>(nearest * limits::near_factor) + limits::near_slack;
+  std::erase_if(from, [&](const Supernode* s) { return *s->rtt > near_enough; });
+  const auto room = [](const Supernode& s) {
+    return static_cast<std::uint64_t>(max_load + 1 - s.load.value_or(max_load / 2));
+  };
+  std::uint64_t all = 0;
+  for (const Supernode* s : from) all += room(*s);
+  std::uint64_t drawn = random_.below(all);
+  for (Supernode* s : from) {
+    if (drawn < room(*s)) return s;
+    drawn -= room(*s);
+  }
+  return from.front();
+}
+
+// The farthest home gives way to somebody much nearer. It was asked at the same moment, so that
+// what slows down our own way to the world slows down both.
+void Homes::look_for_nearer(TimePoint now, const std::function<bool(const NodeId&)>& may_leave) {
+  if (move_ || now < next_move_ || sound() < limits::homes_per_leaf) return;
+  std::vector<const Supernode*> homes;
+  for (const Supernode& s : supernodes_)
+    if (s.state == State::home && !s.doubted && is_measured(now, s)) homes.push_back(&s);
+  std::sort(homes.begin(), homes.end(),
+            [](const Supernode* a, const Supernode* b) { return *a->rtt > *b->rtt; });
+  for (const Supernode* home : homes) {
+    if (!may_leave(home->id)) continue;
+    std::vector<Supernode*> nearer;
+    for (Supernode& s : supernodes_) {
+      const bool roomy = !s.was_too_full && s.load.value_or(0) < limits::relief_from;
+      if (!roomy || !is_measured(now, s) || !may_relieve(now, s, *home)) continue;
+      if (*s.rtt * limits::move_halves > *home->rtt || *home->rtt - *s.rtt < limits::move_saves)
+        continue;
+      nearer.push_back(&s);
+    }
+    if (nearer.empty()) continue;
+    move_ = Move{home->id, draw_near(std::move(nearer))->id, true};
+    next_move_ = now + limits::move_pause;
+    look_at_ = now + random_.jittered(limits::look_after_move, 0.25);
+    return;
+  }
+}
+
+// --- what became of them -------------------------------------------------------------------------
 
 bool Homes::is_starving(TimePoint now) const {
   return sound() == 0 && wants_dial(now) &&
@@ -185,6 +359,7 @@ bool Homes::on_registered(const NodeId& id) {
   s->doubted = false;
   s->named = true;
   s->silent = false;
+  s->mute = false;
   s->back_off = {};
   s->told = false;
   if (gained) s->gained = ++gained_;
@@ -252,8 +427,11 @@ void Homes::on_surplus(TimePoint now, const NodeId& id) {
 void Homes::on_network_change(TimePoint now) {
   for (Supernode& s : supernodes_) {
     s.back_off = {};
+    s.mute = false;
+    s.measured_at.reset();
     if (s.state == State::resting) s.try_at = now;
   }
+  look_at_.reset();
 }
 
 void Homes::hurry(TimePoint now) {
@@ -269,7 +447,8 @@ void Homes::set_reserved(std::span<const NodeId> ids) {
 
 std::optional<TimePoint> Homes::next_timeout() const {
   const auto room = room_at();
-  if (!room) return {};
+  if (!room) return look_at();
+  if (asking_ != Asking::nobody && sound() > 0) return asking_until_;
   std::optional<TimePoint> next, reserve;
   TimePoint had_their_time{};
   for (const Supernode& s : supernodes_) {

@@ -15,13 +15,19 @@
 // Where all homes were lost together many leaves lost them in the same moment. We come back to
 // those after 0 to 30 s, unless somebody here is waiting; to others we go at once.
 //
+// Who has a home and lacks another is in no hurry: first a few of those who may be alive are asked
+// how far they are (distance_probe.h), and one of the nearest is dialled, drawn by how full they
+// are. The dead, who do not answer, are not dialled at all while somebody else does.
+//
 // A home that is far fuller than others asks to be relieved. Then one that has room is dialled as a
-// fourth, and takes its place; not often, and only where all three are sound.
+// fourth, and takes its place; not often, and only where all three are sound. The same is done,
+// more rarely still, where somebody is found who is nearer than half as far as a home.
 //
 // Some supernodes are reserved: they are to dial us as strangers (prover.h), and stay undialled
 // while there is any other way.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <span>
 #include <vector>
@@ -46,7 +52,8 @@ class Homes {
     bool operator==(const Offers&) const = default;
   };
   // A home has named it, so it was there lately; of those whom we only remember nobody knows.
-  void on_named(const NodeId& id, Offers offers);
+  // `load`: how full it is, in eighths, where that is known.
+  void on_named(TimePoint now, const NodeId& id, Offers offers, std::optional<int> load = {});
   // These, and nobody else, are to remain strangers.
   void set_reserved(std::span<const NodeId> ids);
   // Which address families this host has; with none of them known any is tried.
@@ -57,7 +64,24 @@ class Homes {
     Endpoint endpoint;
     std::uint8_t seeking;  // which home this would be
   };
+  struct Known {
+    NodeId id;
+    Endpoint endpoint;
+  };
   std::optional<Target> poll_dial(TimePoint now);
+
+  // Whether distances can be asked for, and may. Otherwise whoever is found is dialled.
+  void set_asks(bool asks);
+  // Who is to be asked how far he is; drain before poll_dial(). Nobody is dialled until it is told,
+  // unless there is no sound home.
+  std::vector<Known> poll_question(TimePoint now);
+  struct Distance {
+    NodeId id;
+    std::optional<Duration> rtt;  // none: it did not answer
+  };
+  // `may_leave`: that home is not in use.
+  void on_distances(TimePoint now, std::span<const Distance> distances,
+                    const std::function<bool(const NodeId&)>& may_leave);
   // True when this is a new home.
   bool on_registered(const NodeId& id);
   void on_refused(TimePoint now, const NodeId& id, const Refusal& refusal);
@@ -69,8 +93,13 @@ class Homes {
   void on_surplus(TimePoint now, const NodeId& id);
   // This home asks to be relieved by one of those.
   void on_relief_wanted(TimePoint now, const NodeId& home, std::span<const NodeId> by);
-  // The home that this one, just gained, was to relieve; once.
-  std::optional<NodeId> relieved_by(const NodeId& gained);
+  // The home that this one, just gained, takes the place of; once.
+  struct Move {
+    NodeId from;
+    NodeId to;
+    bool nearer = false;  // else the one that is left has asked for it
+  };
+  std::optional<Move> move_to(const NodeId& gained);
   // The network changed: whatever was given up is worth another try.
   void on_network_change(TimePoint now);
   // Somebody here wants to talk: nobody is waited for longer than a second.
@@ -94,10 +123,6 @@ class Homes {
   std::vector<NodeId> all() const;
   // Who may be thought alive: those that answered or were named, and with none named yet whoever
   // did not fail to answer.
-  struct Known {
-    NodeId id;
-    Endpoint endpoint;
-  };
   std::vector<Known> living() const;
   std::size_t known() const { return supernodes_.size(); }
   // What some of those offer that were named and do not fail to answer.
@@ -114,7 +139,13 @@ class Homes {
     bool reserved = false;
     bool named = false;
     Offers offers;
-    bool silent = false;  // when it was last asked
+    bool silent = false;        // when it was last dialled
+    bool mute = false;          // when it was last asked how far it is
+    bool was_too_full = false;  // it was a home, and asked to be relieved
+    std::optional<int> load;    // eighths
+    TimePoint known_at{};       // last named, or added
+    std::optional<Duration> rtt;
+    std::optional<TimePoint> measured_at;
     std::uint8_t seeking = 1;
     TimePoint try_at{};
     TimePoint dialled_at{};
@@ -123,12 +154,17 @@ class Homes {
     bool told = false;
     bool busy_for_more = false;  // it refused us while we had a home
   };
-  struct Move {
-    NodeId from;
-    NodeId to;
-  };
+  enum class Asking : std::uint8_t { nobody, for_a_home, for_a_move };
   Supernode* find(const NodeId& id);
   bool may_relieve(TimePoint now, const Supernode& one, const Supernode& home) const;
+  Supernode* whom_to_dial(TimePoint now);
+  bool was_asked(TimePoint now, const Supernode& one) const;
+  bool is_measured(TimePoint now, const Supernode& one) const;
+  std::optional<TimePoint> look_at() const;
+  std::vector<Supernode*> to_be_asked(TimePoint now, std::size_t most);
+  Supernode* draw_near(std::vector<Supernode*> from);
+  void look_for_nearer(TimePoint now, const std::function<bool(const NodeId&)>& may_leave);
+  bool make_room(TimePoint now);
   void end_move(const NodeId& id);
   const Supernode* find(const NodeId& id) const { return const_cast<Homes*>(this)->find(id); }
   bool wants_dial(TimePoint now) const;
@@ -151,6 +187,10 @@ class Homes {
   std::optional<TimePoint> lost_one_at_;
   std::optional<Move> move_;  // from when it is decided until the new home is gained
   TimePoint next_move_{};     // not before
+  bool asks_ = false;
+  Asking asking_ = Asking::nobody;
+  TimePoint asking_until_{};
+  std::optional<TimePoint> look_at_;  // for nearer homes; none: not before there are three
 };
 
 }  // namespace byway

@@ -463,14 +463,26 @@ std::vector<KeptDial> Prover::kept(TimePoint now, WallTime wall) const {
   return dials;
 }
 
-std::vector<NodeId> Prover::reserved(TimePoint now, std::span<const Known> known) const {
-  const auto counts = [](const auto& entry) { return entry.second.front != Front::closed; };
-  if (std::none_of(claims_.begin(), claims_.end(), counts)) return {};
-  const bool hopeless = std::all_of(claims_.begin(), claims_.end(), [](const auto& entry) {
+bool Prover::may_be_proved() const {
+  return std::any_of(claims_.begin(), claims_.end(),
+                     [](const auto& entry) { return entry.second.front != Front::closed; });
+}
+
+bool Prover::is_hopeless() const {
+  return std::all_of(claims_.begin(), claims_.end(), [](const auto& entry) {
     const Claim& claim = entry.second;
     const bool unanswered = !claim.reached.empty() && !claim.reached.back();
     return !claim.proved && (claim.unreachable || (unanswered && claim.front != Front::nothing));
   });
+}
+
+bool Prover::needs_strangers() const {
+  return may_be_proved() && !is_hopeless();
+}
+
+std::vector<NodeId> Prover::reserved(TimePoint now, std::span<const Known> known) const {
+  if (!may_be_proved()) return {};
+  const bool hopeless = is_hopeless();
   const std::size_t others_need = hopeless ? proof::left_for_homes : 1;
   if (known.size() <= others_need) return {};
   const std::size_t wanted = hopeless || is_proved() ? proof::reserved : proof::diallers;

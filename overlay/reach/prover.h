@@ -146,11 +146,15 @@ class Prover {
   // first, the same ones for the same list, others for another node. Linear in `known`: call it
   // when that changes, with a fixed part of it where it is long.
   std::vector<NodeId> reserved(TimePoint now, std::span<const Known> known) const;
+  // Whether some door of ours is, or may yet be proved: then strangers are needed.
+  bool needs_strangers() const;
   // One sentence about the door that is furthest, without a full stop.
   std::string status() const;
   std::string status(Door door) const;
 
  private:
+  bool may_be_proved() const;
+  bool is_hopeless() const;
   struct Success {
     IpAddress from;
     TimePoint at;

@@ -72,6 +72,33 @@ TEST(SwarmOfHundreds, AnIdleLeafCostsLessThanAMegabyteADay) {
   EXPECT_GE(traffic.leaf_bytes.least(), 3 * 86'400 / 97.0 * 2 * 90) << "they keep their NATs open";
 }
 
+// Three homes drawn out of all would be nearly 120 ms away here, in the mean.
+TEST(SwarmOfHundreds, HomesAreNearAndNobodyIsOverrunForIt) {
+  Play play{
+      .world = {.seed = 1, .supernodes = 60, .leaves = 200, .loss = 0.05, .most_latency = 150ms},
+      .lookups = 0,
+      .time = 3h};
+  const Figures figures = sim::play(play);
+  SCOPED_TRACE(in_text(figures));
+  EXPECT_EQ(of(figures, "homes_per_leaf"), 3);
+  EXPECT_LE(of(figures, "home_rtt_ms_mean"), 80);
+  RecordProperty("home_rtt_ms_mean", std::to_string(of(figures, "home_rtt_ms_mean")));
+  RecordProperty("load_most", std::to_string(of(figures, "load_most")));
+  EXPECT_LE(of(figures, "load_most"), 3 * 10) << "three times the mean";
+}
+
+// After two lives most of the supernodes that a leaf has ever heard of are dead: where those were
+// dialled, in the order in which they were heard of, this was 275 kB a day.
+TEST(SwarmOfHundreds, LeavesInChurnKeepTheirHomesAndDoNotDialTheDead) {
+  Play play{
+      .world = {.seed = 1, .supernodes = 60, .leaves = 60, .loss = 0.05}, .lookups = 0, .time = 1h};
+  play.world.median_life = 30min;
+  const Figures figures = sim::play(play);
+  SCOPED_TRACE(in_text(figures));
+  EXPECT_GE(of(figures, "homes_per_leaf"), 2.95);
+  EXPECT_LE(of(figures, "leaf_handshakes_bytes_day"), 180e3);
+}
+
 TEST(SwarmOfHundreds, OneSeedTellsOneStory) {
   Play play{.world = {.seed = 5, .supernodes = 20, .leaves = 60, .loss = 0.1}, .time = 1min};
   play.world.median_life = 5min;

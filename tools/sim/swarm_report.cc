@@ -92,6 +92,7 @@ Figures figures_of(const Swarm& swarm, const Watch& watch) {
   add("reachable_share", leaves ? count(watch.reachable()) / count(leaves) : 1, "",
       "leaves that can be found and reached");
   add("homes_per_leaf", watch.homes_per_leaf().mean(), "", "homes of a leaf, mean");
+  add("home_rtt_ms_mean", watch.home_rtt_ms().mean(), "ms", "  round trip to each of them: mean");
   const Sample load = watch.leaves_per_supernode();
   add("load_median", load.at(0.5), "", "leaves of a supernode: median");
   add("load_p99", load.at(0.99), "", "  99th of 100");

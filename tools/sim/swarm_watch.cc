@@ -330,6 +330,16 @@ Sample Watch::homes_per_leaf() const {
   return sample;
 }
 
+Sample Watch::home_rtt_ms() const {
+  Sample sample;
+  for (const HostId id : swarm_.leaves()) {
+    if (!swarm_.host(id).is_running()) continue;
+    for (const HomeStatus& home : swarm_.host(id).overlay->status(swarm_.now()).homes)
+      sample.add(to_ms(home.rtt));
+  }
+  return sample;
+}
+
 Sample Watch::leaves_per_supernode() const {
   Sample sample;
   for (const HostId id : swarm_.supernodes())

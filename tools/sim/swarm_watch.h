@@ -85,6 +85,7 @@ class Watch {
   std::size_t leaves() const;
   std::size_t reachable() const;
   Sample homes_per_leaf() const;
+  Sample home_rtt_ms() const;  // of each home of each leaf, as it measures it
   Sample leaves_per_supernode() const;
 
   // --- traffic, since reset ---

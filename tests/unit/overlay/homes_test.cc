@@ -3,7 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "overlay/core/limits.h"
+#include "overlay/reach/home_limits.h"
 #include "tests/unit/overlay/cast.h"
 
 namespace byway {
@@ -60,15 +63,15 @@ TEST_F(HomesStory, WhoNeitherAnsweredNorWasNamedIsNotCountedAmongTheLiving) {
   homes.on_failed(noon + 6s, mill);
   EXPECT_THAT(living(), ElementsAre(hub, inn));
   know(barn, "100.65.0.1:7000");
-  homes.on_named(barn, {});
+  homes.on_named(noon, barn, {});
   EXPECT_THAT(living(), ElementsAre(hub, barn)) << "of the inn nobody has heard";
 }
 
 TEST_F(HomesStory, WhatSomebodyOffersIsOfferedUntilHeIsSilent) {
   know(hub, "198.51.100.1:7000");
   know(mill, "203.0.113.1:7000");
-  homes.on_named(hub, {.ipv6 = true});
-  homes.on_named(mill, {.tcp443 = true});
+  homes.on_named(noon, hub, {.ipv6 = true});
+  homes.on_named(noon, mill, {.tcp443 = true});
   EXPECT_EQ(homes.offered(), (Homes::Offers{.tcp443 = true, .ipv6 = true}));
   dialled(noon);
   homes.on_failed(noon + 12s, hub);
@@ -103,9 +106,12 @@ TEST_F(ThreeHomes, AHomeThatAsksToBeRelievedIsSoByOneThatHasRoom) {
   EXPECT_EQ(target->id, barn);
   EXPECT_EQ(target->seeking, 4);
   EXPECT_THAT(dialled(noon), IsEmpty()) << "nobody else";
-  EXPECT_EQ(homes.relieved_by(mill), std::nullopt);
+  EXPECT_FALSE(homes.move_to(mill));
   homes.on_registered(barn);
-  EXPECT_EQ(homes.relieved_by(barn), hub);
+  const auto move = homes.move_to(barn);
+  ASSERT_TRUE(move);
+  EXPECT_EQ(move->from, hub);
+  EXPECT_FALSE(move->nearer);
   homes.on_surplus(noon, hub);
   EXPECT_THAT(homes.ids(), UnorderedElementsAre(barn, mill, inn));
 
@@ -119,7 +125,7 @@ TEST_F(ThreeHomes, WhoIsTurnedAwayAsTheFourthStaysWhereItIs) {
   homes.on_relief_wanted(noon, hub, std::vector{barn});
   ASSERT_THAT(dialled(noon), ElementsAre(barn));
   homes.on_refused(noon, barn, Refusal{.reason = RefusalReason::busy, .retry_s = 30});
-  EXPECT_EQ(homes.relieved_by(barn), std::nullopt);
+  EXPECT_FALSE(homes.move_to(barn));
   EXPECT_THAT(dialled(noon + 1h), IsEmpty());
   EXPECT_EQ(homes.sound(), 3u);
 }
@@ -384,6 +390,188 @@ TEST_F(HomesStory, AnAddressOfAFamilyThatWeLackIsNotTriedWhereThereIsAnother) {
   EXPECT_EQ(homes.poll_dial(noon + 1min)->endpoint, at("[2001:db8::1]:7000"));
   know(mill, "203.0.113.1:7000");
   EXPECT_EQ(homes.poll_dial(noon + 1min)->endpoint, at("203.0.113.1:7000")) << "the only one";
+}
+
+// --- how far they are ----------------------------------------------------------------------------
+
+class FarAndNear : public ThreeHomes {
+ protected:
+  FarAndNear() { homes.set_asks(true); }
+
+  std::vector<NodeId> asked(TimePoint now) {
+    std::vector<NodeId> ids;
+    for (const Homes::Known& known : homes.poll_question(now)) ids.push_back(known.id);
+    return ids;
+  }
+  void tell(TimePoint now, std::vector<Homes::Distance> distances) {
+    homes.on_distances(now, distances, [this](const NodeId& home) { return home != in_use; });
+  }
+  // Looks until somebody is asked, as it is after a while.
+  TimePoint look(TimePoint from) {
+    asked(from);
+    const auto at = homes.next_timeout();
+    EXPECT_TRUE(at);
+    return at.value_or(from);
+  }
+
+  const NodeId forge = node(5), well = node(6);
+  NodeId in_use;
+};
+
+TEST_F(FarAndNear, TheNearestOfThoseWhoAnswerTakesTheLostOnesPlace) {
+  know(forge, "100.66.0.1:7000");
+  know(well, "100.67.0.1:7000");
+  homes.on_failed(noon, inn);
+  EXPECT_THAT(asked(noon), UnorderedElementsAre(barn, forge, well));
+  EXPECT_THAT(dialled(noon), IsEmpty()) << "they are being asked";
+  EXPECT_THAT(asked(noon + 10ms), IsEmpty());
+  tell(noon + 90ms, {{barn, {}}, {forge, 90ms}, {well, 20ms}});
+  EXPECT_THAT(asked(noon + 90ms), IsEmpty());
+  EXPECT_THAT(dialled(noon + 90ms), ElementsAre(well));
+}
+
+TEST_F(FarAndNear, WhoIsAloneIsNotAskedAndWithoutAHomeNobodyIs) {
+  homes.on_failed(noon, inn);
+  EXPECT_THAT(asked(noon), IsEmpty());
+  EXPECT_THAT(dialled(noon), ElementsAre(barn)) << "there is no choice";
+  know(forge, "100.66.0.1:7000");
+  homes.on_failed(noon, hub);
+  homes.on_failed(noon, mill);
+  EXPECT_THAT(asked(noon), IsEmpty());
+  EXPECT_THAT(dialled(noon), ElementsAre(forge)) << "there is no time";
+}
+
+TEST_F(FarAndNear, TheDeadAreNotDialledWhileThereIsAnybodyElseToAsk) {
+  std::vector<Homes::Distance> nobody;
+  for (std::uint64_t i = 0; i < 2 * limits::asked_for_a_home; ++i) {
+    const NodeId ghost = node(100 + i);
+    know(ghost, "100." + std::to_string(70 + i) + ".0.1:7000");
+    nobody.push_back({ghost, {}});
+  }
+  homes.on_failed(noon, inn);
+  std::set<NodeId> all;
+  for (TimePoint now = noon; all.size() < nobody.size() + 1; now += 1s) {
+    const auto some = asked(now);
+    ASSERT_THAT(some, ::testing::Not(IsEmpty())) << all.size();
+    ASSERT_LE(some.size(), limits::asked_for_a_home);
+    EXPECT_THAT(dialled(now), IsEmpty());
+    all.insert(some.begin(), some.end());
+    nobody.clear();
+    for (const NodeId& id : some) nobody.push_back({id, {}});
+    tell(now + 1s, nobody);
+    if (all.size() == 17) break;
+    nobody.resize(16);
+  }
+  EXPECT_THAT(dialled(noon + 3s), SizeIs(1)) << "perhaps it is only that question that is lost";
+}
+
+TEST_F(FarAndNear, ThoseWhoWereNamedLastAreAskedFirst) {
+  for (std::uint64_t i = 0; i < limits::asked_for_a_home; ++i)
+    know(node(100 + i), "100." + std::to_string(70 + i) + ".0.1:7000");
+  know(forge, "100.66.0.1:7000");
+  homes.on_named(noon + 1h, forge, {});
+  homes.on_failed(noon + 1h, inn);
+  const auto some = asked(noon + 1h);
+  ASSERT_THAT(some, SizeIs(limits::asked_for_a_home));
+  EXPECT_EQ(some.front(), forge);
+}
+
+TEST_F(FarAndNear, AmongThoseWhoAreAboutAsNearTheEmptierIsLikelier) {
+  int forges = 0, wells = 0, barns = 0;
+  for (std::uint64_t seed = 0; seed < 200; ++seed) {
+    homes = Homes{Random(seed), 16, 32};
+    homes.set_asks(true);
+    know(hub, "198.51.100.1:7000");
+    dialled(noon);
+    homes.on_registered(hub);
+    know(barn, "100.65.0.1:7000");
+    know(forge, "100.66.0.1:7000");
+    know(well, "100.67.0.1:7000");
+    homes.on_named(noon, forge, {}, 7);
+    homes.on_named(noon, well, {}, 1);
+    asked(noon);
+    tell(noon, {{barn, 60ms}, {forge, 20ms}, {well, 24ms}});
+    const auto target = homes.poll_dial(noon);
+    ASSERT_TRUE(target);
+    forges += target->id == forge;
+    wells += target->id == well;
+    barns += target->id == barn;
+  }
+  EXPECT_EQ(barns, 0);
+  EXPECT_GE(forges, 10) << "one of eight";
+  EXPECT_GE(wells, 150);
+}
+
+TEST_F(FarAndNear, AHomeGivesWayToOneThatIsLessThanHalfAsFar) {
+  const TimePoint at = look(noon);
+  EXPECT_GE(at, noon + limits::look_first / 2);
+  EXPECT_THAT(asked(at), UnorderedElementsAre(hub, mill, inn, barn));
+  tell(at, {{hub, 70ms}, {mill, 90ms}, {inn, 95ms}, {barn, 40ms}});
+  const auto target = homes.poll_dial(at);
+  ASSERT_TRUE(target);
+  EXPECT_EQ(target->id, barn);
+  EXPECT_EQ(target->seeking, 4);
+  homes.on_registered(barn);
+  const auto move = homes.move_to(barn);
+  ASSERT_TRUE(move);
+  EXPECT_EQ(move->from, inn) << "the farthest";
+  EXPECT_TRUE(move->nearer);
+  homes.on_surplus(at, inn);
+
+  know(forge, "100.66.0.1:7000");
+  EXPECT_THAT(asked(at + 29min), IsEmpty()) << "not so soon again";
+  EXPECT_GE(look(at), at + 29min);
+}
+
+TEST_F(FarAndNear, NobodyMovesForLittle) {
+  const auto moves = [&](std::vector<Homes::Distance> distances) {
+    const TimePoint at = look(noon + 10h);
+    EXPECT_THAT(asked(at), SizeIs(4));
+    tell(at, std::move(distances));
+    return homes.poll_dial(at).has_value();
+  };
+  EXPECT_FALSE(moves({{hub, 90ms}, {mill, 90ms}, {inn, 90ms}, {barn, 46ms}})) << "hardly half";
+  EXPECT_FALSE(moves({{hub, 39ms}, {mill, 39ms}, {inn, 39ms}, {barn, 10ms}})) << "29 ms";
+  EXPECT_FALSE(moves({{hub, 90ms}, {mill, 90ms}, {inn, 90ms}, {barn, {}}})) << "no answer";
+  EXPECT_FALSE(moves({{hub, {}}, {mill, {}}, {inn, {}}, {barn, 5ms}})) << "nothing to compare";
+  homes.on_named(noon, barn, {}, limits::relief_from);
+  EXPECT_FALSE(moves({{hub, 90ms}, {mill, 90ms}, {inn, 90ms}, {barn, 10ms}})) << "rather full";
+  homes.on_named(noon, barn, {}, limits::relief_from - 1);
+  in_use = inn;
+  EXPECT_FALSE(moves({{hub, 10ms}, {mill, 10ms}, {inn, 90ms}, {barn, 10ms}})) << "in use";
+  EXPECT_TRUE(moves({{hub, 60ms}, {mill, 10ms}, {inn, 90ms}, {barn, 10ms}}));
+}
+
+TEST_F(FarAndNear, NobodyReturnsToWhomItWasTooFull) {
+  homes.on_relief_wanted(noon, inn, std::vector{barn});
+  ASSERT_THAT(dialled(noon), ElementsAre(barn));
+  homes.on_registered(barn);
+  ASSERT_TRUE(homes.move_to(barn));
+  homes.on_surplus(noon, inn);
+  const TimePoint at = look(noon + 1h);
+  EXPECT_THAT(asked(at), UnorderedElementsAre(hub, mill, inn, barn));
+  tell(at, {{hub, 90ms}, {mill, 90ms}, {barn, 90ms}, {inn, 10ms}});
+  EXPECT_THAT(dialled(at), IsEmpty());
+}
+
+TEST_F(HomesStory, WhoIsNamedNowFindsRoomAmongThoseNobodyNamedForLong) {
+  know(hub, "198.51.100.1:7000");
+  dialled(noon);
+  homes.on_registered(hub);
+  const auto endpoint = [](std::uint64_t i) {
+    return "100." + std::to_string(64 + i) + ".0.1:7000";
+  };
+  for (std::uint64_t i = 1; i < limits::known_supernodes; ++i) know(node(100 + i), endpoint(i));
+  ASSERT_EQ(homes.known(), limits::known_supernodes);
+  know(barn, "203.0.113.1:7000");
+  EXPECT_FALSE(homes.endpoint_of(barn)) << "all may be alive";
+
+  homes.on_named(noon + 1h, node(101), {});
+  homes.add_supernode(noon + 1h, barn, at("203.0.113.1:7000"));
+  EXPECT_TRUE(homes.endpoint_of(barn));
+  EXPECT_TRUE(homes.endpoint_of(hub)) << "it is a home";
+  EXPECT_TRUE(homes.endpoint_of(node(101)));
+  EXPECT_EQ(homes.known(), limits::known_supernodes);
 }
 
 }  // namespace

@@ -131,6 +131,7 @@ Message some_message(Random& random, std::size_t kind) {
       Samples samples;
       for (std::uint64_t i = random.below(max_samples + 1); i > 0; --i)
         samples.records.push_back(some_bytes(random, 300));
+      samples.loads = some_bytes(random, max_samples);
       samples.relief = random.below(2) == 1;
       return samples;
     }
