@@ -70,6 +70,7 @@ void Runtime::bind_other_family(const std::vector<Endpoint>& listen) {
 }
 
 void Runtime::start() {
+  port_.on_spent([this](Bytes spent) { overlay_->reuse(std::move(spent)); });
   port_.start([this](std::span<const Datagram> datagrams) { on_datagrams(datagrams); });
   awake_at_ = boot_time();
   tcp_.start(hear_tcp());

@@ -2,7 +2,7 @@
 // are at their end.
 //
 //   stream ──► at most one read's worth ──► socket     the next read when that is written
-//   socket ──► at most one buffer's worth ──► stream   the next read when that is taken
+//   socket ──► as much as the stream takes ──► stream  read into the stream's own memory
 //
 // An end on one side is passed on as an end (half-close). A stream that breaks closes the socket
 // after what came before; a command that goes away finishes the stream, and what the peer still
@@ -35,6 +35,8 @@ class Bridge final : public StreamUser, public std::enable_shared_from_this<Brid
  private:
   void pump_in();
   void pump_out();
+  std::size_t receive(std::span<const MutableBytes> rooms);
+  void wait_for_command();
   void on_command_gone();
   void finish_if_done();
   void tell_over(const std::string& sentence);
@@ -52,11 +54,12 @@ class Bridge final : public StreamUser, public std::enable_shared_from_this<Brid
   bool in_done_ = false;  // and written
   bool command_gone_ = false;
 
-  Bytes out_;  // read from the socket, being taken by the stream
-  std::size_t out_used_ = 0, out_size_ = 0;
-  bool out_reading_ = false;
-  bool out_end_ = false;   // the command finished
-  bool out_done_ = false;  // and the stream has it all
+  Bytes first_out_;
+  bool out_waiting_ = false;  // until the socket is readable
+  bool out_empty_ = false;    // the socket has no more at present
+  bool out_broken_ = false;   // the command is gone
+  bool out_end_ = false;      // the command finished
+  bool out_done_ = false;     // and the stream has it all
 
   bool stream_closed_ = false;
   std::string broken_;

@@ -110,8 +110,9 @@ def relay(machine, options):
             continue
         if shutil.which("ethtool"):
             machine.run("hub", None, "ethtool", "-K", hub_end, "tx-udp-segmentation", "on" if hardware else "off")
-        runs = {one.name: [one.measure(options.seconds, burst, sockets) for _ in range(options.repeat)]
-                for one in relays}
+        # In turn, so that what the machine does meanwhile meets all of them.
+        turns = [[one.measure(options.seconds, burst, sockets) for one in relays] for _ in range(options.repeat)]
+        runs = {one.name: [turn[i] for turn in turns] for i, one in enumerate(relays)}
         of = lambda who, key: median([run[key] for run in runs[who]])  # noqa: E731
         for other in relays[1:]:
             yield row(f"relay: {name}", of("Byway", "per_second"), "datagrams/s", other.name,
@@ -235,6 +236,12 @@ def fill(machine, options, state, peer, streams=1):
             "receiver": median([run["cpu_s_remote"] for run in runs]) / gb}
 
 
+def together(machine, options, state, peer, streams):
+    """Gbit/s of so many streams of one command."""
+    return machine.ask("client", state, "bench", peer, "--seconds", str(max(1, int(options.seconds))), "--streams",
+                       str(streams))[-1]["gbit_s"]
+
+
 def stream(machine, options):
     state, far_id, _ = pair(machine)
     runs = [fill(machine, options, state, far_id) for _ in range(options.repeat)]
@@ -244,8 +251,11 @@ def stream(machine, options):
     yield row("stream: one, direct", of("gbit_s"), "Gbit/s", "iperf3 TCP", iperf3(machine, options))
     yield row("stream: processor of the sender", of("sender"), "s/GB", "bare ngtcp2", bare["sender"])
     yield row("stream: processor of the receiver", of("receiver"), "s/GB", "bare ngtcp2", bare["receiver"])
+    many = [together(machine, options, state, far_id, 100) for _ in range(options.repeat)]
+    yield row("stream: 100 together", median(many), "Gbit/s", "one", of("gbit_s"))
     many = [fill(machine, options, state, far_id, 100) for _ in range(options.repeat)]
-    yield row("stream: 100 together", median([run["gbit_s"] for run in many]), "Gbit/s", "one", of("gbit_s"))
+    yield row("stream: 100 together, of 100 commands", median([run["gbit_s"] for run in many]), "Gbit/s", "one",
+              of("gbit_s"))
 
 
 def relayed(machine, options):
@@ -265,30 +275,45 @@ def relayed(machine, options):
 
 
 def local(machine, options):
-    """The way between a command and its node: `pipe` beside `bench`."""
+    """The way between a command and its node: `pipe` beside `bench`. What fills the pipe and what empties it copy
+    nothing, and then do what `head` and `cat` would."""
     state, far_id, far_state = pair(machine)
-    rate = median([machine.ask("client", state, "bench", far_id, "--seconds", str(int(options.seconds)))[-1]["gbit_s"]
-                   for _ in range(options.repeat)])
-    size = int(max(rate, 0.1) * options.seconds * 1e9 / 8)
     client_id = machine.run("client", None, machine.program("byway"), "id", "--state-dir", state).strip()
-    runs = []
+    packets = machine.program("bench_packets")
+    ways = {"pipe": (lambda size: [packets, "source", size], [packets, "sink"]),
+            "pipe, between head and wc": (lambda size: ["head", "-c", size, "/dev/zero"], ["wc", "-c"])}
+    rates, runs = [], {name: [] for name in ways}
     for _ in range(options.repeat):
-        listening = machine.start("far", 0, machine.program("byway"), "listen", "in", "--allow", client_id,
-                                  "--state-dir", far_state, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(0.5)
-        begun = time.monotonic()
-        words = machine.words("client", 1, [machine.program("byway"), "pipe", far_id, "in", "--state-dir", state])
-        source = subprocess.Popen(["head", "-c", str(size), "/dev/zero"], stdout=subprocess.PIPE)
-        pipe = subprocess.Popen(words, stdin=source.stdout, stdout=subprocess.DEVNULL)
-        got = 0
-        while chunk := os.read(listening.stdout.fileno(), 1 << 20):
-            got += len(chunk)
-        runs.append(8e-9 * got / (time.monotonic() - begun))
-        for child in (source, pipe, listening):
-            child.wait(20)
-        if got != size:
-            raise RuntimeError(f"{got} bytes of {size} came through the pipe")
-    yield row("local: pipe", median(runs), "Gbit/s", "bench", rate)
+        rates.append(machine.ask("client", state, "bench", far_id, "--seconds", str(int(options.seconds)))[-1]["gbit_s"])
+        size = int(max(median(rates), 0.1) * options.seconds * 1e9 / 8)
+        for name, (source, sink) in ways.items():
+            runs[name].append(piped(machine, state, far_id, far_state, client_id, source(str(size)), sink, size))
+    for name in ways:
+        yield row(f"local: {name}", median(runs[name]), "Gbit/s", "bench", median(rates))
+
+
+def piped(machine, state, far_id, far_state, client_id, source, sink, size):
+    """Gbit/s from `source` through `byway pipe` and `byway listen` into `sink`, from the first byte to the last."""
+    byway = machine.program("byway")
+    listening = machine.start("far", 0, byway, "listen", "in", "--allow", client_id, "--state-dir", far_state,
+                              stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    counter = subprocess.Popen(sink, stdin=listening.stdout, stdout=subprocess.PIPE, text=True)
+    listening.stdout.close()
+    time.sleep(0.5)
+    begun = time.monotonic()
+    filler = subprocess.Popen(source, stdout=subprocess.PIPE)
+    pipe = subprocess.Popen(machine.words("client", 1, [byway, "pipe", far_id, "in", "--state-dir", state]),
+                            stdin=filler.stdout, stdout=subprocess.DEVNULL)
+    filler.stdout.close()
+    found = json.loads(counter.communicate(timeout=120)[0])
+    seconds = time.monotonic() - begun
+    got = found if isinstance(found, int) else found["bytes"]
+    for child in (filler, pipe, listening):
+        if child.wait(20) != 0:
+            raise RuntimeError("a pipe's end failed")
+    if got != size:
+        raise RuntimeError(f"{got} bytes of {size} came through the pipe")
+    return 8e-9 * got / seconds
 
 
 def bare_quic(machine, options):

@@ -33,6 +33,30 @@ TEST(Throughput, BbrIsNotFooledByRandomLoss) {
   EXPECT_GT(bytes_per_second(radio, false), 0.6 * radio.bytes_per_second);
 }
 
+// Ana's machine has other things to do as well: she is looked at every 0.7 ms, and so nearly always
+// late. At this rate a batch is due every millisecond, and was lateness lost, one would leave every
+// 1.4 ms.
+TEST(Throughput, WhoIsWokenLateCatchesUpWithItsPace) {
+  const Wire dsl{.delay = 20ms, .bytes_per_second = 5e6, .queue = 200'000};
+  Pair pair{dsl};
+  ASSERT_TRUE(pair.meet());
+  const auto id = *pair.ana.session->open_stream();
+  pair.ana.say(id, Bytes(60'000'000));
+  const auto run_in_turns = [&](Duration time) {
+    for (const auto end = pair.now + time; pair.now < end;) {
+      pair.ana.asleep = true;
+      pair.run_for(700us);
+      pair.ana.asleep = false;
+      pair.run_for(0ns);
+    }
+  };
+  run_in_turns(2s);
+  const auto before = pair.bo.heard[id].size();
+  run_in_turns(5s);
+  EXPECT_GT(static_cast<double>(pair.bo.heard[id].size() - before) / 5,
+            0.85 * dsl.bytes_per_second);
+}
+
 TEST(Throughput, ASessionMovesAHundredMegabytesIntact) {
   constexpr std::size_t size = 100'000'000;
   for (const bool cubic : {false, true}) {
