@@ -170,7 +170,7 @@ class Overlay {
     Bytes bytes;
     bool end = false;  // the peer finished and everything was read
   };
-  // `spent`: what was read before, or nothing; its memory takes what arrives next.
+  // A piece of what waits: read on until it gives none. `spent`: what was read before, for reuse.
   Read read(TimePoint now, StreamId stream, std::size_t max, Bytes spent = {});
   // Asks a supernode something, linking with it as a guest where there is no link yet. Answered by
   // exactly one SurveyDone with the number that is returned.

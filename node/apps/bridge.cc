@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <boost/asio/write.hpp>
 #include <cerrno>
 
 namespace byway {
@@ -13,7 +12,8 @@ namespace {
 
 using ErrorCode = boost::system::error_code;
 
-constexpr std::size_t in_at_once = 256 * 1024;
+constexpr std::size_t in_at_once = 256 * 1024;  // or what lies in one piece
+constexpr int pieces_in_a_turn = 16;            // then others have theirs
 constexpr std::size_t out_at_once = 256 * 1024;
 constexpr int socket_size = 1 << 20;  // asked of the kernel; it may give less
 constexpr Duration linger_for = 30s;  // what was written may still be on its way for so long
@@ -46,27 +46,41 @@ void Bridge::pump_in() {
     }
     return;
   }
-  if (in_.empty() && !in_end_ && !stream_closed_) {
+  for (int pieces = 0;;) {
+    if (in_used_ < in_.size()) {
+      const ByteView rest = ByteView{in_}.subspan(in_used_);
+      const ssize_t n =
+          ::send(socket_->native_handle(), rest.data(), rest.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return wait_for_room();
+      if (n < 0 && !stream_closed_) return on_command_gone();
+      in_used_ = n < 0 ? in_.size() : in_used_ + static_cast<std::size_t>(n);
+      continue;
+    }
+    in_used_ = 0;
+    if (in_end_ || stream_closed_) {
+      in_.clear();
+      break;
+    }
+    if (++pieces > pieces_in_a_turn) return wait_for_room();
     Overlay::Read read = context_.streams.read(stream_, in_at_once, std::move(in_));
     in_ = std::move(read.bytes);
     if (read.end) in_end_ = true;
+    if (in_.empty() && !in_end_) return;
   }
-  if (in_.empty()) {
-    if (!in_end_ && !stream_closed_) return;
-    in_done_ = true;
-    ErrorCode ignored;
-    if (in_end_) socket_->shutdown(Replies::Socket::shutdown_send, ignored);
-    return finish_if_done();
-  }
+  in_done_ = true;
+  ErrorCode ignored;
+  if (in_end_) socket_->shutdown(Replies::Socket::shutdown_send, ignored);
+  finish_if_done();
+}
+
+void Bridge::wait_for_room() {
   in_writing_ = true;
-  boost::asio::async_write(*socket_, boost::asio::buffer(in_),
-                           [self = shared_from_this()](const ErrorCode& error, std::size_t) {
-                             self->in_writing_ = false;
-                             self->in_.clear();
-                             if (error) self->on_command_gone();
-                             self->pump_in();
-                             self->context_.runtime.settle();
-                           });
+  socket_->async_wait(Replies::Socket::wait_write, [self = shared_from_this()](const ErrorCode&) {
+    self->in_writing_ = false;
+    self->pump_in();
+    self->context_.runtime.settle();
+  });
 }
 
 // socket ──► stream
@@ -123,6 +137,7 @@ void Bridge::on_command_gone() {
   if (command_gone_ || stream_closed_) return;
   command_gone_ = true;
   in_.clear();
+  in_used_ = 0;
   linger_.after(linger_for, [weak = weak_from_this()] {
     const auto self = weak.lock();
     if (!self || self->stream_closed_) return;

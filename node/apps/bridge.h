@@ -1,7 +1,7 @@
 // Copies between a command's Unix socket and a stream, both ways at once, until both directions
 // are at their end.
 //
-//   stream ──► at most one read's worth ──► socket     the next read when that is written
+//   stream ──► a piece as it lies there ──► socket     the next when that is written
 //   socket ──► as much as the stream takes ──► stream  read into the stream's own memory
 //
 // An end on one side is passed on as an end (half-close). A stream that breaks closes the socket
@@ -37,6 +37,7 @@ class Bridge final : public StreamUser, public std::enable_shared_from_this<Brid
   void pump_out();
   std::size_t receive(std::span<const MutableBytes> rooms);
   void wait_for_command();
+  void wait_for_room();
   void on_command_gone();
   void finish_if_done();
   void tell_over(const std::string& sentence);
@@ -49,9 +50,10 @@ class Bridge final : public StreamUser, public std::enable_shared_from_this<Brid
   Timer linger_;
 
   Bytes in_;  // read from the stream, being written to the socket
-  bool in_writing_ = false;
-  bool in_end_ = false;   // the peer finished, and all of it was read
-  bool in_done_ = false;  // and written
+  std::size_t in_used_ = 0;
+  bool in_writing_ = false;  // waits for room
+  bool in_end_ = false;      // the peer finished, and all of it was read
+  bool in_done_ = false;     // and written
   bool command_gone_ = false;
 
   Bytes first_out_;

@@ -177,7 +177,7 @@ class Session {
     Bytes bytes;
     bool fin = false;
   };
-  // `spent`: what was read before, or nothing; its memory takes what arrives next.
+  // A piece of what waits: read on until it gives none. `spent`: what was read before, for reuse.
   Chunk read(QuicStreamId id, std::size_t max, Bytes spent = {});
   // Streams not finished are lost. The reason is told to the peer.
   void close(TimePoint now, std::string_view reason);

@@ -24,7 +24,8 @@
 namespace byway {
 
 struct SessionStream {
-  explicit SessionStream(Spares<SendBuffer::Block>& spares) : out(spares) {}
+  SessionStream(Spares<SendBuffer::Block>& blocks, Spares<Bytes>& pieces)
+      : out(blocks), in(pieces) {}
 
   SendBuffer out;
   ReceiveBuffer in;
@@ -160,7 +161,9 @@ class Session::Impl {
   std::optional<ConnectionId> original_id_;  // server: the one the client made up
   std::uint64_t local_ids_version_ = 1;
 
+  // What streams keep their bytes in. Whatever there is, most of it is with the streams.
   Spares<SendBuffer::Block> blocks_;
+  Spares<Bytes> pieces_;
   std::map<QuicStreamId, SessionStream> streams_;
   Fifo<QuicStreamId> sendable_;  // streams with something to send, next first
   std::set<QuicStreamId> owing_reset_;

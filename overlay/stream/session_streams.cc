@@ -11,7 +11,7 @@ constexpr std::size_t most_early_streams = 64;
 }  // namespace
 
 SessionStream& Session::Impl::make_stream(QuicStreamId id) {
-  return streams_.try_emplace(id, blocks_).first->second;
+  return streams_.try_emplace(id, blocks_, pieces_).first->second;
 }
 
 SessionStream* Session::Impl::find(QuicStreamId id) {

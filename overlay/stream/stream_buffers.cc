@@ -7,8 +7,8 @@
 namespace byway {
 namespace {
 
-constexpr std::size_t pieces_at_once = 8;            // of memory, that a source is offered
-constexpr std::size_t most_kept_spare = 256 * 1024;  // more than a reader takes at once
+constexpr std::size_t pieces_at_once = 8;    // of memory, that a source is offered
+constexpr std::size_t worth_keeping = 1024;  // less is asked of the heap as quickly
 
 }  // namespace
 
@@ -70,28 +70,44 @@ void SendBuffer::acknowledge(std::uint64_t offset) {
   }
 }
 
-Bytes ReceiveBuffer::take(std::size_t max, Bytes spent) {
-  if (taken_ == 0 && max >= bytes_.size()) {
-    if (spent.capacity() > most_kept_spare) spent = {};
-    spent.clear();
-    return std::exchange(bytes_, std::move(spent));
+void ReceiveBuffer::push(ByteView bytes) {
+  size_ += bytes.size();
+  while (!bytes.empty()) {
+    if (pieces_.empty() || pieces_[pieces_.size() - 1].size() >= piece_size) {
+      pieces_.push(spares_.take());
+      pieces_[pieces_.size() - 1].clear();
+    }
+    Bytes& piece = pieces_[pieces_.size() - 1];
+    const auto count = std::min(bytes.size(), piece_size - piece.size());
+    append(piece, bytes.first(count));
+    bytes = bytes.subspan(count);
   }
+}
 
-  const auto count = std::min(max, size());
-  const auto from = bytes_.begin() + static_cast<std::ptrdiff_t>(taken_);
+Bytes ReceiveBuffer::take(std::size_t max, Bytes spent) {
+  if (spent.capacity() >= worth_keeping && spent.capacity() <= piece_size)
+    spares_.give(std::move(spent));
+  if (pieces_.empty()) return {};
+  Bytes& first = pieces_.front();
+  if (taken_ == 0 && first.size() <= max) {
+    size_ -= first.size();
+    return pieces_.pop();
+  }
+  const auto count = std::min(max, first.size() - taken_);
+  const auto from = first.begin() + static_cast<std::ptrdiff_t>(taken_);
   Bytes out(from, from + static_cast<std::ptrdiff_t>(count));
   taken_ += count;
-  // Move the rest down only when more than half is gone, so that a byte moves once on average.
-  if (taken_ > bytes_.size() / 2) {
-    bytes_.erase(bytes_.begin(), bytes_.begin() + static_cast<std::ptrdiff_t>(taken_));
+  size_ -= count;
+  if (taken_ == first.size()) {
+    spares_.give(pieces_.pop());
     taken_ = 0;
   }
   return out;
 }
 
 std::size_t ReceiveBuffer::discard() {
-  const auto count = size();
-  bytes_ = {};
+  const auto count = std::exchange(size_, 0);
+  pieces_.clear();
   taken_ = 0;
   return count;
 }

@@ -2,9 +2,9 @@
 //
 // QUIC may ask for sent bytes again until they are acknowledged, so they must not move: the
 // outgoing side keeps them in blocks that are filled once and given back when acknowledged, to be
-// filled again by whichever stream of the session comes next. The incoming side is one growing
-// string, handed over whole when the reader takes everything; what the reader had before it may
-// give for the next.
+// filled again by whichever stream of the session comes next. The incoming side is a row of pieces
+// that are handed over whole, so that nothing is moved however much waits; what the reader had
+// before it may give for the next.
 #pragma once
 
 #include <cstddef>
@@ -51,16 +51,23 @@ class SendBuffer {
 
 class ReceiveBuffer {
  public:
-  void push(ByteView bytes) { append(bytes_, bytes); }
-  // `spent`: memory for what arrives next.
+  explicit ReceiveBuffer(Spares<Bytes>& spares) : spares_(spares) {}
+
+  void push(ByteView bytes);
+  // At most `max` bytes and at most one piece; none: there is nothing. `spent`: memory for what
+  // arrives later.
   Bytes take(std::size_t max, Bytes spent);
   // Throws everything away and tells how much it was.
   std::size_t discard();
-  std::size_t size() const { return bytes_.size() - taken_; }
+  std::size_t size() const { return size_; }
 
  private:
-  Bytes bytes_;
-  std::size_t taken_ = 0;  // bytes at the front that the reader already has
+  static constexpr std::size_t piece_size = 64 * 1024;
+
+  Spares<Bytes>& spares_;
+  Fifo<Bytes> pieces_;
+  std::size_t taken_ = 0;  // of the first, that the reader already has
+  std::size_t size_ = 0;
 };
 
 }  // namespace byway
