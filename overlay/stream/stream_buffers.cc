@@ -79,6 +79,9 @@ void ReceiveBuffer::push(ByteView bytes) {
     }
     Bytes& piece = pieces_[pieces_.size() - 1];
     const auto count = std::min(bytes.size(), piece_size - piece.size());
+    // Never more room than a piece may hold, or it could not be kept for the next.
+    if (const auto needed = piece.size() + count; needed > piece.capacity())
+      piece.reserve(std::min(piece_size, std::max(needed, 2 * piece.capacity())));
     append(piece, bytes.first(count));
     bytes = bytes.subspan(count);
   }

@@ -367,29 +367,41 @@ def tunnels(machine, options):
 
 
 def latency(machine, options):
-    del options
     with type(machine)(machine.build) as other:
         state, far_id, _ = pair(other)
-        yield compared(other, "a direct path", state, far_id, [("far", "10.77.1.2:7200")])
+        yield compared(other, options, "a direct path", state, far_id, [("far", "10.77.1.2:7200")])
     state, far_id, _ = relayed_pair(machine)
-    yield compared(machine, "the relay", state, far_id, [("hub", "10.77.1.2:7200"), ("far", "10.77.2.2:7200")])
+    yield compared(machine, options, "the relay", state, far_id, [("hub", "10.77.1.2:7200"), ("far", "10.77.2.2:7200")])
 
 
-def compared(machine, name, state, far_id, hops):
+def compared(machine, options, name, state, far_id, hops):
     """Beside it UDP echoes by plain sockets over the same wires; over several, one after another."""
-    count = 100
-    lines = machine.ask("client", state, "ping", far_id, "-c", str(count), "-i", "0.02")
-    ours = median([line["rtt_ms"] for line in lines if line.get("seq") is not None and line.get("rtt_ms")])
-    packets = machine.program("bench_packets")
-    plain, before = 0, "client"
-    for host, at in hops:
-        echo = machine.start(host, 0, packets, "echo", at)
-        time.sleep(0.2)
-        plain += json.loads(machine.run(before, 1, packets, "ping", at, count, 20))["rtt_ms"]
-        echo.kill()
-        before = host
+    runs = [(pinged(machine, state, far_id), sum(echoed(machine, *hop) for hop in zip(("client", "hub"), hops)))
+            for _ in range(options.repeat)]
+    ours, plain = (median([run[i] for run in runs]) for i in (0, 1))
+    more = median([run[0] - run[1] for run in runs])
     return row(f"latency: ping over {name}", 1000 * ours, "us", "bare UDP echo", 1000 * plain,
-               note=f"{1000 * (ours - plain):.0f} us more")
+               note=f"{1000 * more:.0f} us more")
+
+
+PINGS = 100
+
+
+def pinged(machine, state, far_id):
+    """Milliseconds: the median of many pings."""
+    lines = machine.ask("client", state, "ping", far_id, "-c", str(PINGS), "-i", "0.02")
+    return median([line["rtt_ms"] for line in lines if line.get("seq") is not None and line.get("rtt_ms")])
+
+
+def echoed(machine, before, hop):
+    host, at = hop
+    packets = machine.program("bench_packets")
+    echo = machine.start(host, 0, packets, "echo", at)
+    time.sleep(0.2)
+    plain = json.loads(machine.run(before, 1, packets, "ping", at, PINGS, 20))["rtt_ms"]
+    echo.kill()
+    echo.wait()
+    return plain
 
 
 # --- growth ---------------------------------------------------------------------------------------
