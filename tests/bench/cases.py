@@ -36,13 +36,14 @@ def first_port_after(sockets):
     return f"10.77.1.1:{20000 + sockets}"
 
 
-def through(machine, pid, to, seconds, burst, sockets, frames=(), rate=0, size=SIZE):
+def through(machine, pid, to, seconds, burst, sockets, frames=(), rate=0, size=SIZE, window=WINDOW):
     """Sends through whatever forwards at `to`, and counts what comes out of it."""
     before = cpu_seconds(pid)
     got = json.loads(machine.run("client", CLIENT_CORE, machine.program("bench_packets"), "through", to,
-                                 first_port_after(sockets), seconds, size, burst, sockets, WINDOW, rate, *frames))
+                                 first_port_after(sockets), seconds, size, burst, sockets, window, rate, *frames))
     return {"per_second": got["per_second"], "loss": 1 - got["received"] / max(1, got["sent"]),
-            "cpu_us": 1e6 * (cpu_seconds(pid) - before) / max(1, got["received"])}
+            "cpu_us": 1e6 * (cpu_seconds(pid) - before) / max(1, got["received"]),
+            "busy": (cpu_seconds(pid) - before) / got["seconds"], "client_busy": got["cpu_s"] / got["seconds"]}
 
 
 class Byway:
@@ -52,10 +53,10 @@ class Byway:
         self.machine = machine
         self.node, self.identity, _ = machine.node("hub", RELAY_CORE, "relay", "10.77.1.2:7000", "--role", "supernode")
 
-    def measure(self, seconds, burst, sockets):
+    def measure(self, seconds, burst, sockets, window=WINDOW):
         lanes = self.machine.run("client", CLIENT_CORE, self.machine.program("bench_lanes"),
                                  f"{self.identity}@10.77.1.2:7000", sockets, 20000).split()
-        return through(self.machine, self.node.pid, "10.77.1.2:7000", seconds, burst, sockets, lanes)
+        return through(self.machine, self.node.pid, "10.77.1.2:7000", seconds, burst, sockets, lanes, window=window)
 
 
 class Bare:
@@ -64,12 +65,13 @@ class Bare:
     def __init__(self, machine):
         self.machine = machine
 
-    def measure(self, seconds, burst, sockets):
+    def measure(self, seconds, burst, sockets, window=WINDOW, trains=True):
+        how = ["trains"] if trains and burst > 1 else []
         child = self.machine.start("hub", RELAY_CORE, self.machine.program("bench_packets"), "forward",
-                                   "10.77.1.2:7001", first_port_after(sockets), *(["trains"] if burst > 1 else []))
+                                   "10.77.1.2:7001", first_port_after(sockets), *how)
         time.sleep(0.2)
         try:
-            return through(self.machine, child.pid, "10.77.1.2:7001", seconds, burst, sockets)
+            return through(self.machine, child.pid, "10.77.1.2:7001", seconds, burst, sockets, window=window)
         finally:
             child.kill()
             child.wait()
@@ -120,6 +122,26 @@ def relay(machine, options):
         for other in relays[1:]:
             yield row(f"relay: {name}, processor", of("Byway", "cpu_us"), "us/datagram", other.name,
                       of(other.name, "cpu_us"))
+
+
+def segmentation(machine, options):
+    """Where the limit of trains lies that software has to cut: more on the way than `relay` has, and no trains."""
+    if not shutil.which("ethtool"):
+        raise Unable("needs ethtool")
+    _, hub_end = machine.wire("client", "10.77.1.1", "hub", "10.77.1.2")
+    machine.run("hub", None, "ethtool", "-K", hub_end, "tx-udp-segmentation", "off")
+    byway, bare = Byway(machine), Bare(machine)
+    for window in (WINDOW, 4 * WINDOW):
+        turns = [[one.measure(options.seconds, 16, 1, window) for one in (byway, bare)] for _ in range(options.repeat)]
+        ours, plain = ({key: median([turn[i][key] for turn in turns]) for key in turns[0][0]} for i in (0, 1))
+        yield row(f"segmentation: {window} on the way", ours["per_second"], "datagrams/s", "bare forwarder",
+                  plain["per_second"], f"busy {100 * ours['busy']:.0f} and {100 * plain['busy']:.0f} %, the client "
+                  f"{100 * ours['client_busy']:.0f} and {100 * plain['client_busy']:.0f} %")
+        yield row(f"segmentation: {window} on the way, processor", ours["cpu_us"], "us/datagram", "bare forwarder",
+                  plain["cpu_us"])
+    single = [bare.measure(options.seconds, 16, 1, WINDOW, False) for _ in range(options.repeat)]
+    yield row("segmentation: bare forwarder, no trains", median([run["per_second"] for run in single]), "datagrams/s",
+              note=f"{median([run['cpu_us'] for run in single]):.2f} us each")
 
 
 # --- supernode ------------------------------------------------------------------------------------
@@ -445,5 +467,6 @@ def grown(machine, leaves, lanes, seconds):
     return found
 
 
-ALL = {"relay": relay, "supernode": supernode, "mixed": mixed, "growth": growth, "stream": stream,
-       "relayed": relayed, "tunnels": tunnels, "links": links, "local": local, "latency": latency, "micro": micro}
+ALL = {"relay": relay, "segmentation": segmentation, "supernode": supernode, "mixed": mixed, "growth": growth,
+       "stream": stream, "relayed": relayed, "tunnels": tunnels, "links": links, "local": local, "latency": latency,
+       "micro": micro}
