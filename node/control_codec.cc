@@ -111,7 +111,8 @@ Result<ControlRequest> read_request(wire::Request::Reader from) {
     }
     case Kind::BENCH: {
       const auto bench = from.getBench();
-      return ControlRequest{Bench{text(bench.getPeer()), bench.getSeconds(), bench.getReverse()}};
+      return ControlRequest{
+          Bench{text(bench.getPeer()), bench.getSeconds(), bench.getReverse(), bench.getStreams()}};
     }
     case Kind::STOP:
       return ControlRequest{Stop{}};
@@ -188,6 +189,7 @@ Bytes encode(const ControlRequest& request) {
                    out.setPeer(text(bench.peer));
                    out.setSeconds(bench.seconds);
                    out.setReverse(bench.reverse);
+                   out.setStreams(bench.streams);
                  },
                  [&](const Stop&) { to.setStop(); },
                  [&](const Outcome& outcome) { to.setOutcome(outcome.token); },

@@ -76,7 +76,8 @@ struct Pipe {
 struct Bench {
   std::string peer;
   std::uint32_t seconds = 5;
-  bool reverse = false;  // the peer sends
+  bool reverse = false;       // the peer sends
+  std::uint32_t streams = 1;  // so many at once
   bool operator==(const Bench&) const = default;
 };
 struct Stop {

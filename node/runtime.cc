@@ -70,6 +70,7 @@ void Runtime::bind_other_family(const std::vector<Endpoint>& listen) {
 }
 
 void Runtime::start() {
+  port_.on_spent([this](Bytes spent) { overlay_->reuse(std::move(spent)); });
   port_.start([this](std::span<const Datagram> datagrams) { on_datagrams(datagrams); });
   awake_at_ = boot_time();
   tcp_.start(hear_tcp());
@@ -144,13 +145,22 @@ void Runtime::on_datagrams(std::span<const Datagram> datagrams) {
 }
 
 // Carries out everything the core has decided. Called after every input, never in between: what
-// apps cause while they are told of events is picked up by the same loop.
+// apps cause while they are told of events is picked up by the same loop. They are told first, so
+// that what they answer leaves with the acknowledgement of what they have heard.
 void Runtime::settle() {
   if (settling_) return;
   settling_ = true;
   int work = 0;
   for (int before = -1; work != before && work < work_per_settle;) {
     before = work;
+    for (; work < work_per_settle; ++work) {
+      auto event = overlay_->poll_event();
+      if (!event) break;
+      log_event(*event);
+      const auto* role = std::get_if<RoleChanged>(&*event);
+      if (role && role->role == "supernode") listen_at_443();
+      if (hear_) hear_(*event);
+    }
     for (; work < work_per_settle; ++work) {
       while (const auto order = overlay_->poll_socket()) carry_out(*order);
       auto transmit = overlay_->poll_transmit(monotonic_now());
@@ -163,14 +173,6 @@ void Runtime::settle() {
       tcp_.carry_out(*order);
     }
     while (const auto order = overlay_->poll_socket()) carry_out(*order);
-    for (; work < work_per_settle; ++work) {
-      auto event = overlay_->poll_event();
-      if (!event) break;
-      log_event(*event);
-      const auto* role = std::get_if<RoleChanged>(&*event);
-      if (role && role->role == "supernode") listen_at_443();
-      if (hear_) hear_(*event);
-    }
   }
   port_.flush();
   tcp_.flush();

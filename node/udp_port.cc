@@ -449,6 +449,8 @@ void UdpPort::send_gathered(Socket& socket) {
   Outgoing& out = buffers_->out;
   const auto pop = [&](std::size_t count) {
     for (; count > 0; --count) {
+      if (Bytes& sent = socket.gathered.front().bytes; spent_ && !sent.empty())
+        spent_(std::move(sent));
       socket.gathered.drop();
       if (socket.singly > 0) --socket.singly;
     }

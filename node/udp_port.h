@@ -48,6 +48,8 @@ class UdpPort {
   };
   // Datagrams, and trains of them, that arrived together; their bytes live until the call returns.
   using Receive = std::function<void(std::span<const Datagram>)>;
+  // The memory of what was sent.
+  using Spent = std::function<void(Bytes)>;
 
   UdpPort(boost::asio::io_context& io, Options options);
   explicit UdpPort(boost::asio::io_context& io) : UdpPort(io, Options{}) {}
@@ -59,6 +61,7 @@ class UdpPort {
   // the core they are one, since the address says which is meant. The problem names --listen.
   Outcome<Endpoint> bind(const Endpoint& endpoint);
   void start(Receive receive);
+  void on_spent(Spent spent) { spent_ = std::move(spent); }
   void close();
 
   // A spare socket, and where it is bound. Nothing: the system has none for us.
@@ -91,6 +94,7 @@ class UdpPort {
   boost::asio::io_context& io_;
   Options options_;
   Receive receive_;
+  Spent spent_;
   std::vector<std::shared_ptr<Socket>> sockets_;
   std::map<SocketId, std::shared_ptr<Socket>> spare_;
   SocketId gathering_ = main_socket;  // the spare socket that was last sent from, until a flush

@@ -247,8 +247,9 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_ping(TimePoint now, Peer& pee
                                                         std::size_t size) {
   if (ping.rtt_us > 0) peer.rtt_hint = std::chrono::microseconds{ping.rtt_us};
   Pong pong{ping.nonce, route.relayed() ? Endpoint{} : route.endpoint};
-  if (1 + encode(pong).size() + sealed_overhead > size) return Drop::oversize_answer;
-  send(peer, route, pong);
+  const Bytes answer = encode(pong);
+  if (1 + answer.size() + sealed_overhead > size) return Drop::oversize_answer;
+  send_body(peer, route, Area::link, answer);
   if (peer.is_leaf) look_after_leaf(now, peer);
   return used;
 }
@@ -391,8 +392,7 @@ void Overlay::Conductor::settle(TimePoint now) {
   pump_survey(now);
   pump_nat(now);
   while (!touched_.empty()) {
-    const NodeId id = *touched_.begin();
-    touched_.erase(touched_.begin());
+    const NodeId id = touched_.pop();
     if (Peer* peer = find(id)) pump(now, *peer);
   }
 }
@@ -488,9 +488,9 @@ bool Overlay::Conductor::send(Peer& peer, const Route& route, const Message& mes
 }
 
 bool Overlay::Conductor::send_body(Peer& peer, const Route& route, Area area, ByteView body) {
-  Bytes plaintext{static_cast<std::uint8_t>(area)};
-  append(plaintext, body);
-  auto sealed = peer.link.seal(plaintext);
+  plaintext_.assign(1, static_cast<std::uint8_t>(area));
+  append(plaintext_, body);
+  auto sealed = peer.link.seal(plaintext_);
   if (!sealed) return false;
   transmit(route, std::move(*sealed));
   return true;
@@ -507,10 +507,11 @@ std::optional<SocketOrder> Overlay::Conductor::poll_socket() {
 
 std::optional<Transmit> Overlay::Conductor::poll_transmit(TimePoint now) {
   now_ = now;
+  if (!touched_.empty()) settle(now);
   while (transmits_.empty() && !sendable_.empty()) {
-    Peer* peer = find(*sendable_.begin());
+    Peer* peer = find(sendable_.first());
     if (!peer || !peer->talk) {
-      sendable_.erase(sendable_.begin());
+      sendable_.pop();
       continue;
     }
     if (auto packets = poll_session(now, *peer)) return packets;
@@ -523,7 +524,13 @@ std::optional<Transmit> Overlay::Conductor::poll_transmit(TimePoint now) {
   return next;
 }
 
+// Small ones are not worth keeping: a packet would have to grow them.
+void Overlay::Conductor::reuse(Bytes spent) {
+  if (spent.capacity() >= limits::packet_size) spares_.give(std::move(spent));
+}
+
 std::optional<Event> Overlay::Conductor::poll_event() {
+  if (!touched_.empty()) settle(now_);
   if (events_.empty()) return {};
   Event next = std::move(events_.front());
   events_.pop_front();

@@ -27,11 +27,13 @@
 #include <map>
 #include <set>
 
+#include "overlay/core/agenda.h"
 #include "overlay/core/alarms.h"
 #include "overlay/core/fifo.h"
 #include "overlay/core/limits.h"
 #include "overlay/core/rate_limiter.h"
 #include "overlay/core/sockets.h"
+#include "overlay/core/spares.h"
 #include "overlay/directory/keeper.h"
 #include "overlay/directory/lookup.h"
 #include "overlay/directory/store.h"
@@ -89,9 +91,10 @@ class Overlay::Conductor {
   void connect(TimePoint now, const NodeId& id);
   Result<StreamId> open_stream(TimePoint now, const NodeId& id, const StreamHeader& header);
   std::size_t write(TimePoint now, StreamId stream, ByteView bytes);
+  std::size_t fill(TimePoint now, StreamId stream, std::size_t most, const StreamSource& source);
   void finish(TimePoint now, StreamId stream);
   void reset(TimePoint now, StreamId stream);
-  Read read(TimePoint now, StreamId stream, std::size_t max);
+  Read read(TimePoint now, StreamId stream, std::size_t max, Bytes spent);
   std::uint64_t survey(TimePoint now, const Seed& supernode, SurveyQuestion question);
   void leave(TimePoint now);
 
@@ -104,6 +107,7 @@ class Overlay::Conductor {
   const Registrar& registrar() const { return registrar_; }
 
   std::optional<Transmit> poll_transmit(TimePoint now);
+  void reuse(Bytes spent);
   std::optional<TcpOrder> poll_tcp();
   std::optional<Event> poll_event();
   std::optional<TimePoint> next_timeout() const;
@@ -398,7 +402,7 @@ class Overlay::Conductor {
     Bytes head;              // read while looking for the header, not taken yet
   };
   SessionSlot* session_for_new_stream(TimePoint now, Peer& peer);
-  SessionConfig session_config(const Peer& peer) const;
+  SessionConfig session_config(const Peer& peer);
   Outcome on_quic(TimePoint now, const Route& route, ByteView bytes);
   void notice_move(TimePoint now, Peer& peer, const Route& route);
   Outcome accept_session(TimePoint now, const Route& route, ByteView bytes);
@@ -489,7 +493,7 @@ class Overlay::Conductor {
   std::map<NodeId, Peer> peers_;
   boost::unordered_flat_set<Peer*, PeerHash, SamePeer> peer_index_;  // of the same, by id
   Alarms<Peer> timers_;
-  std::set<NodeId> touched_;
+  Agenda touched_;
 
   Stamps stamps_;
   CookieMint cookies_;
@@ -576,7 +580,7 @@ class Overlay::Conductor {
   std::map<ConnectionId, SessionRef> sessions_;
   std::map<StreamId, Stream> streams_;
   StreamId last_stream_ = 0;
-  std::set<NodeId> sendable_;
+  Agenda sendable_;
 
   std::set<NodeId> hard_active_;  // with whom a hard punch is under way
   TimePoint next_birthday_{};
@@ -596,7 +600,9 @@ class Overlay::Conductor {
   bool ready_ = false;
   bool leaving_ = false;
   Counters counters_;
+  Bytes plaintext_;  // of the message that is being sealed
   Fifo<Transmit> transmits_;
+  Spares<Bytes> spares_{spare_batches};  // memory for packets of sessions, in turn
   std::size_t borrowed_ = 0;  // how many of them lie in the shell's receive buffer
   std::deque<Event> events_;
 };

@@ -20,7 +20,7 @@ bool alive(const SessionSlot& slot) {
 
 }  // namespace
 
-SessionConfig Overlay::Conductor::session_config(const Peer& peer) const {
+SessionConfig Overlay::Conductor::session_config(const Peer& peer) {
   SessionConfig config;
   config.seed = identity_.seed();
   config.self_public = id().key();
@@ -31,6 +31,7 @@ SessionConfig Overlay::Conductor::session_config(const Peer& peer) const {
   config.stream_window = limits::stream_window;
   config.session_window = limits::session_window;
   config.send_buffer = limits::stream_send_buffer;
+  config.spares = &spares_;
   return config;
 }
 
@@ -302,13 +303,18 @@ std::optional<Transmit> Overlay::Conductor::poll_session(TimePoint now, Peer& pe
     const std::size_t count =
         (packets->bytes.size() + packets->segment_size - 1) / packets->segment_size;
     if (route.relayed()) {
+      transmit.bytes = spares_.take();
+      transmit.bytes.clear();
       transmit.bytes.reserve(packets->bytes.size() + count * relay_header_size);
+      const Bytes header = make_relay_frame(route.lane, {});
       for (ByteView rest = packets->bytes; !rest.empty();) {
         const ByteView packet = rest.first(std::min(rest.size(), packets->segment_size));
-        append(transmit.bytes, make_relay_frame(route.lane, packet));
+        append(transmit.bytes, header);
+        append(transmit.bytes, packet);
         rest = rest.subspan(packet.size());
       }
       transmit.segment_size += relay_header_size;
+      reuse(std::move(packets->bytes));
     } else {
       transmit.bytes = std::move(packets->bytes);
     }
@@ -374,18 +380,28 @@ void Overlay::Conductor::try_header(StreamId number, Stream& stream) {
   events_.push_back(StreamReadable{number});
 }
 
+// What it causes is done when the shell asks next, once for all that an app does in a turn.
 void Overlay::Conductor::after_stream_call(TimePoint now, const NodeId& id) {
+  now_ = now;
   Peer* peer = find(id);
   if (!peer) return;
   wants_to_send(*peer);
   touch(*peer);
-  settle(now);
 }
 
 std::size_t Overlay::Conductor::write(TimePoint now, StreamId number, ByteView bytes) {
   const auto stream = streams_.find(number);
   if (stream == streams_.end()) return 0;
   const std::size_t taken = stream->second.slot->session->write(stream->second.id, bytes);
+  after_stream_call(now, stream->second.peer);
+  return taken;
+}
+
+std::size_t Overlay::Conductor::fill(TimePoint now, StreamId number, std::size_t most,
+                                     const StreamSource& source) {
+  const auto stream = streams_.find(number);
+  if (stream == streams_.end()) return 0;
+  const std::size_t taken = stream->second.slot->session->fill(stream->second.id, most, source);
   after_stream_call(now, stream->second.peer);
   return taken;
 }
@@ -405,7 +421,8 @@ void Overlay::Conductor::reset(TimePoint now, StreamId number) {
   after_stream_call(now, stream->second.peer);
 }
 
-Overlay::Read Overlay::Conductor::read(TimePoint now, StreamId number, std::size_t max) {
+Overlay::Read Overlay::Conductor::read(TimePoint now, StreamId number, std::size_t max,
+                                       Bytes spent) {
   const auto found = streams_.find(number);
   if (found == streams_.end() || max == 0) return {};
   Stream& stream = found->second;
@@ -419,7 +436,7 @@ Overlay::Read Overlay::Conductor::read(TimePoint now, StreamId number, std::size
     return read;
   }
   if (std::exchange(stream.at_end, false)) return {{}, true};
-  auto chunk = stream.slot->session->read(stream.id, max);
+  auto chunk = stream.slot->session->read(stream.id, max, std::move(spent));
   read.bytes = std::move(chunk.bytes);
   read.end = chunk.fin;
   const NodeId peer = stream.peer;

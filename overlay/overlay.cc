@@ -74,14 +74,18 @@ Result<StreamId> Overlay::open_stream(TimePoint now, const NodeId& peer,
 std::size_t Overlay::write(TimePoint now, StreamId stream, ByteView bytes) {
   return conductor_->write(now, stream, bytes);
 }
+std::size_t Overlay::fill(TimePoint now, StreamId stream, std::size_t most,
+                          const StreamSource& source) {
+  return conductor_->fill(now, stream, most, source);
+}
 void Overlay::finish(TimePoint now, StreamId stream) {
   conductor_->finish(now, stream);
 }
 void Overlay::reset(TimePoint now, StreamId stream) {
   conductor_->reset(now, stream);
 }
-Overlay::Read Overlay::read(TimePoint now, StreamId stream, std::size_t max) {
-  return conductor_->read(now, stream, max);
+Overlay::Read Overlay::read(TimePoint now, StreamId stream, std::size_t max, Bytes spent) {
+  return conductor_->read(now, stream, max, std::move(spent));
 }
 std::uint64_t Overlay::survey(TimePoint now, const Seed& supernode, SurveyQuestion question) {
   return conductor_->survey(now, supernode, std::move(question));
@@ -92,6 +96,9 @@ void Overlay::leave(TimePoint now) {
 
 std::optional<SocketOrder> Overlay::poll_socket() {
   return conductor_->poll_socket();
+}
+void Overlay::reuse(Bytes spent) {
+  conductor_->reuse(std::move(spent));
 }
 void Overlay::look_up(TimePoint now, const NodeId& target) {
   conductor_->look_up(now, target);

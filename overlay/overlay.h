@@ -19,6 +19,7 @@
 #include "overlay/core/counters.h"
 #include "overlay/core/events.h"
 #include "overlay/core/io.h"
+#include "overlay/core/source.h"
 #include "overlay/reach/nat_behaviour.h"
 #include "protocol/crypto.h"
 #include "protocol/identity.h"
@@ -162,13 +163,16 @@ class Overlay {
   Result<StreamId> open_stream(TimePoint now, const NodeId& peer, const StreamHeader& header);
   // Takes as much as there is room for; StreamWritable tells when there is room again.
   std::size_t write(TimePoint now, StreamId stream, ByteView bytes);
+  // The same without a copy: the source puts at most `most` bytes where they are to lie.
+  std::size_t fill(TimePoint now, StreamId stream, std::size_t most, const StreamSource& source);
   void finish(TimePoint now, StreamId stream);  // no more from us; the peer may go on
   void reset(TimePoint now, StreamId stream);   // both directions, at once
   struct Read {
     Bytes bytes;
     bool end = false;  // the peer finished and everything was read
   };
-  Read read(TimePoint now, StreamId stream, std::size_t max);
+  // A piece of what waits: read on until it gives none. `spent`: what was read before, for reuse.
+  Read read(TimePoint now, StreamId stream, std::size_t max, Bytes spent = {});
   // Asks a supernode something, linking with it as a guest where there is no link yet. Answered by
   // exactly one SurveyDone with the number that is returned.
   std::uint64_t survey(TimePoint now, const Seed& supernode, SurveyQuestion question);
@@ -196,6 +200,8 @@ class Overlay {
   // these whenever poll_transmit() is asked next, and once more when that has nothing left.
   std::optional<SocketOrder> poll_socket();
   std::optional<Transmit> poll_transmit(TimePoint now);
+  // What a transmit held, once it is sent: memory for the next ones. Nobody has to.
+  void reuse(Bytes spent);
   std::optional<TcpOrder> poll_tcp();  // to be carried out after the transmits
   std::optional<Event> poll_event();
   std::optional<TimePoint> next_timeout() const;

@@ -42,7 +42,7 @@ struct Inbox { follow @0 :Bool; }
 struct Contact { name @0 :Text; id @1 :Text; }
 struct Listen { service @0 :Text; allow @1 :List(Text); }   # allow: names or ids; empty: contacts
 struct Pipe { peer @0 :Text; service @1 :Text; }
-struct Bench { peer @0 :Text; seconds @1 :UInt32; reverse @2 :Bool; }
+struct Bench { peer @0 :Text; seconds @1 :UInt32; reverse @2 :Bool; streams @3 :UInt32 = 1; }
 
 struct Reply {
   union {

@@ -26,6 +26,7 @@
 namespace byway::packing {
 
 inline constexpr std::size_t max_words = 1024;
+inline constexpr std::size_t small_words = 96;  // of what most messages have: packed on the stack
 // The end of the year 9999: no clock is there, and no sum of two such stamps overflows.
 inline constexpr std::uint64_t last_wall_ms = 253'402'300'799'999;
 
@@ -45,7 +46,15 @@ Bytes pack(Fill&& fill) {
   capnp::word scratch[128] = {};
   capnp::MallocMessageBuilder builder(kj::arrayPtr(scratch, std::size(scratch)));
   fill(builder.initRoot<Root>());
-  kj::VectorOutputStream out(256);
+  const std::size_t words = capnp::computeSerializedSizeInWords(builder);
+  if (words <= small_words) {
+    kj::byte room[10 * small_words];  // what a word packs to at most: a tag, itself, and a count
+    kj::ArrayOutputStream out(kj::arrayPtr(room, std::size(room)));
+    capnp::writePackedMessage(out, builder);
+    const auto packed = out.getArray();
+    return {packed.begin(), packed.end()};
+  }
+  kj::VectorOutputStream out(16 * words);
   capnp::writePackedMessage(out, builder);
   const auto packed = out.getArray();
   return {packed.begin(), packed.end()};

@@ -4,6 +4,8 @@
 #include <capnp/serialize-packed.h>
 #include <kj/io.h>
 
+#include <iterator>
+
 #include "protocol/apps.capnp.h"
 
 namespace byway::apps {
@@ -82,9 +84,10 @@ void write(wire::AppMessage::Builder to, const AppMessage& message) {
 }  // namespace
 
 Bytes encode(const AppMessage& message) {
-  capnp::MallocMessageBuilder builder;
+  capnp::word scratch[64] = {};
+  capnp::MallocMessageBuilder builder(kj::arrayPtr(scratch, std::size(scratch)));
   write(builder.initRoot<wire::AppMessage>(), message);
-  kj::VectorOutputStream packed;
+  kj::VectorOutputStream packed(256);
   capnp::writePackedMessage(packed, builder);
   const auto raw = packed.getArray();
   Bytes out;
@@ -100,7 +103,8 @@ Result<AppMessage> decode(ByteView message) {
     capnp::ReaderOptions options;
     options.traversalLimitInWords = 4 * max_app_message / sizeof(capnp::word);
     options.nestingLimit = 8;
-    capnp::PackedMessageReader reader(stream, options);
+    capnp::word scratch[64];
+    capnp::PackedMessageReader reader(stream, options, kj::arrayPtr(scratch, std::size(scratch)));
     return read(reader.getRoot<wire::AppMessage>());
   } catch (const kj::Exception&) {
     return Error::malformed;

@@ -2,7 +2,9 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <cmath>
+#include <vector>
 
 namespace byway {
 namespace {
@@ -135,10 +137,10 @@ class Served final : public StreamUser, public std::enable_shared_from_this<Serv
 
   void on_readable() override {
     while (true) {
-      const Overlay::Read read = context_.streams.read(stream_, read_at_once);
-      if (read.bytes.empty()) return;
+      read_ = context_.streams.read(stream_, read_at_once, std::move(read_.bytes));
+      if (read_.bytes.empty()) return;
       if (start_.reverse || reported_) continue;  // nothing is due from the asker
-      counter_.take(context_.runtime.now(), read.bytes);
+      counter_.take(context_.runtime.now(), read_.bytes);
       if (counter_.done()) report(counter_.bytes(), counter_.elapsed());
     }
   }
@@ -176,134 +178,229 @@ class Served final : public StreamUser, public std::enable_shared_from_this<Serv
   std::chrono::microseconds cpu_;
   TimePoint began_;
   std::shared_ptr<std::size_t> served_;
+  Overlay::Read read_;  // the last; its memory is used again
   bool reported_ = false;
 };
 
-// --- the side that asks -----------------------------------------------------------------------
+// --- the side that asks ------------------------------------------------------------------------
 
-class BenchRun final : public StreamUser, public std::enable_shared_from_this<BenchRun> {
+// What a stream brought.
+struct Yield {
+  std::uint64_t bytes = 0;
+  double seconds = 0;
+  double cpu_s_local = 0, cpu_s_remote = 0;  // of the whole program, while the stream ran
+};
+
+// All streams of one command, from its request to its answer. The first is opened alone; the
+// others when the peer has taken it, for then there is a session to open them on.
+class BenchRun final : public std::enable_shared_from_this<BenchRun> {
  public:
-  BenchRun(AppContext context, control::Bench request, const NodeId& peer, StreamId stream,
+  BenchRun(AppContext context, control::Bench request, const NodeId& peer,
            std::shared_ptr<Replies> replies)
       : context_(context),
         request_(std::move(request)),
         peer_(peer),
+        replies_(std::move(replies)) {}
+
+  void start();
+  void on_accepted();
+  void on_yield(const Yield& yield);
+  void fail(const std::string& sentence);
+
+  const control::Bench& request() const { return request_; }
+  const NodeId& peer() const { return peer_; }
+
+ private:
+  class Stream;
+  bool open();
+  void answer();
+  void conclude();
+
+  AppContext context_;
+  control::Bench request_;
+  NodeId peer_;
+  std::shared_ptr<Replies> replies_;
+  std::vector<std::shared_ptr<Stream>> streams_;
+  std::vector<Yield> yields_;
+  bool over_ = false;
+};
+
+// One of them.
+class BenchRun::Stream final : public StreamUser, public std::enable_shared_from_this<Stream> {
+ public:
+  Stream(AppContext context, StreamId stream, BenchRun& run)
+      : context_(context),
         stream_(stream),
-        replies_(std::move(replies)),
+        reverse_(run.request().reverse),
+        run_(run.weak_from_this()),
         filler_(context.streams, stream),
         timer_(context.runtime) {}
 
-  void start() {
-    context_.streams.attach(stream_, peer_, shared_from_this());
-    // Whoever asked keeps the run alive until it is answered.
-    replies_->on_gone([run = shared_from_this()] { run->conclude(); });
-    timer_.after(start_patience, weakly(this, &BenchRun::on_no_answer));
-  }
+  void start() { timer_.after(start_patience, weakly(this, &Stream::on_no_answer)); }
 
   void on_readable() override {
     while (!over_) {
-      const Overlay::Read read = context_.streams.read(stream_, read_at_once);
-      if (read.bytes.empty()) return;
-      on_bytes(read.bytes);
+      read_ = context_.streams.read(stream_, read_at_once, std::move(read_.bytes));
+      if (read_.bytes.empty()) return;
+      on_bytes(read_.bytes);
     }
   }
   void on_writable() override {
-    if (over_ || !accepted_ || request_.reverse) return;
+    if (over_ || !accepted_ || reverse_) return;
     filler_.fill();
   }
   void on_closed(const StreamEnd& end) override {
-    if (over_) return;
-    over_ = true;
+    const auto run = run_.lock();
+    if (over_ || !run) return;
+    closed_ = true;
+    if (end.unreachable) return run->fail(context_.unreachable(run->peer(), end.why));
+    run->fail("the stream to " + context_.contacts.call(run->peer()) + " ended too early" +
+              (end.why.empty() ? "" : ": " + end.why));
+  }
+  void conclude() {
+    if (std::exchange(over_, true)) return;
     timer_.cancel();
-    if (end.unreachable) return replies_->fail(context_.unreachable(peer_, end.why));
-    replies_->fail("the stream to " + context_.contacts.call(peer_) + " ended too early" +
-                   (end.why.empty() ? "" : ": " + end.why));
+    if (!closed_) context_.streams.reset(stream_);
   }
 
  private:
   void on_bytes(ByteView bytes) {
-    if (accepted_ && request_.reverse && !counter_.done())
+    if (accepted_ && reverse_ && !counter_.done())
       bytes = bytes.subspan(counter_.take(context_.runtime.now(), bytes));
     if (bytes.empty()) return;
     frames_.feed(bytes);
     const auto frame = frames_.next();
     if (frame && !*frame) return;
+    const auto run = run_.lock();
+    if (!run) return;
     const auto message = frame ? apps::decode(**frame) : Result<apps::AppMessage>{frame.error()};
-    if (!message) return fail(context_.contacts.call(peer_) + " does not speak this protocol");
+    if (!message)
+      return run->fail(context_.contacts.call(run->peer()) + " does not speak this protocol");
     if (const auto* refused = std::get_if<apps::Refused>(&*message))
-      return fail(refusal_sentence(context_.contacts.call(peer_), "a measurement so long",
-                                   refused->reason));
-    if (std::holds_alternative<apps::Accepted>(*message) && !accepted_) return on_accepted();
-    if (const auto* report = std::get_if<apps::BenchReport>(&*message)) on_report(*report);
+      return run->fail(refusal_sentence(
+          context_.contacts.call(run->peer()),
+          run->request().streams > 1 ? "a measurement so large" : "a measurement so long",
+          refused->reason));
+    if (std::holds_alternative<apps::Accepted>(*message) && !accepted_) return on_accepted(*run);
+    if (const auto* report = std::get_if<apps::BenchReport>(&*message)) on_report(*run, *report);
   }
 
-  void on_accepted() {
+  void on_accepted(BenchRun& run) {
     accepted_ = true;
     cpu_ = cpu_used();
-    const Duration time = std::chrono::seconds(request_.seconds);
-    timer_.after(request_.reverse ? time + end_patience : time,
-                 weakly(this, &BenchRun::on_time_up));
-    if (!request_.reverse) return filler_.fill();
+    const Duration time = std::chrono::seconds(run.request().seconds);
+    timer_.after(reverse_ ? time + end_patience : time, weakly(this, &Stream::on_time_up));
+    run.on_accepted();
+    if (!reverse_) return filler_.fill();
     const Bytes rest = frames_.rest();
     if (!rest.empty()) on_bytes(rest);
   }
 
-  void on_no_answer() { fail(context_.unreachable(peer_, "no answer in time")); }
+  void on_no_answer() {
+    if (const auto run = run_.lock())
+      run->fail(context_.unreachable(run->peer(), "no answer in time"));
+  }
 
   void on_time_up() {
-    if (request_.reverse || time_up_)
-      return fail("the measurement did not come to its end in time");
+    if (reverse_ || time_up_) {
+      if (const auto run = run_.lock())
+        run->fail("the measurement did not come to its end in time");
+      return;
+    }
     time_up_ = true;
     filler_.stop();
     filler_.fill();
-    timer_.after(end_patience, weakly(this, &BenchRun::on_time_up));
+    timer_.after(end_patience, weakly(this, &Stream::on_time_up));
   }
 
-  void on_report(const apps::BenchReport& report) {
-    const bool reverse = request_.reverse;
-    const std::uint64_t bytes = reverse ? counter_.bytes() : report.bytes;
-    const double seconds =
-        reverse ? to_ms(counter_.elapsed()) / 1e3 : static_cast<double>(report.elapsed_us) / 1e6;
-    const auto rounded = [](double value) { return std::round(value * 1e6) / 1e6; };
-    boost::json::object line;
-    line["gbit_s"] = seconds > 0 ? rounded(static_cast<double>(bytes) * 8 / seconds / 1e9) : 0.0;
-    line["bytes"] = bytes;
-    line["seconds"] = rounded(seconds);
-    line["cpu_s_local"] = rounded(static_cast<double>((cpu_used() - cpu_).count()) / 1e6);
-    line["cpu_s_remote"] = rounded(static_cast<double>(report.cpu_us) / 1e6);
-    const auto peer = context_.peer(peer_);
-    line["rtt_ms"] = peer ? boost::json::value(json_ms(peer->rtt)) : nullptr;
-    tell_path(line, peer);
-    replies_->line(line);
-    replies_->done();
+  void on_report(BenchRun& run, const apps::BenchReport& report) {
+    over_ = true;
+    timer_.cancel();
     context_.streams.finish(stream_);
-    over_ = true;
-    timer_.cancel();
-  }
-
-  void fail(const std::string& sentence) {
-    if (over_) return;
-    replies_->fail(sentence);
-    conclude();
-  }
-  void conclude() {
-    over_ = true;
-    timer_.cancel();
-    context_.streams.reset(stream_);
+    run.on_yield({.bytes = reverse_ ? counter_.bytes() : report.bytes,
+                  .seconds = reverse_ ? to_ms(counter_.elapsed()) / 1e3
+                                      : static_cast<double>(report.elapsed_us) / 1e6,
+                  .cpu_s_local = static_cast<double>((cpu_used() - cpu_).count()) / 1e6,
+                  .cpu_s_remote = static_cast<double>(report.cpu_us) / 1e6});
   }
 
   AppContext context_;
-  control::Bench request_;
-  NodeId peer_;
   StreamId stream_;
-  std::shared_ptr<Replies> replies_;
+  bool reverse_;
+  std::weak_ptr<BenchRun> run_;
   Filler filler_;
   BlockCounter counter_;
+  Overlay::Read read_;  // the last; its memory is used again
   control::FrameReader frames_;
   Timer timer_;
   std::chrono::microseconds cpu_{};
-  bool accepted_ = false, time_up_ = false, over_ = false;
+  bool accepted_ = false, time_up_ = false, over_ = false, closed_ = false;
 };
+
+void BenchRun::start() {
+  // Whoever asked keeps the run alive until it is answered.
+  replies_->on_gone([run = shared_from_this()] { run->conclude(); });
+  open();
+}
+
+bool BenchRun::open() {
+  const auto stream = context_.streams.open(
+      peer_, {"bench", apps::encode(apps::BenchStart{request_.seconds, request_.reverse})});
+  if (!stream) {
+    fail(context_.unreachable(peer_, stream.error().message()));
+    return false;
+  }
+  streams_.push_back(std::make_shared<Stream>(context_, *stream, *this));
+  context_.streams.attach(*stream, peer_, streams_.back());
+  streams_.back()->start();
+  return true;
+}
+
+void BenchRun::on_accepted() {
+  while (streams_.size() < request_.streams)
+    if (!open()) return;
+}
+
+void BenchRun::on_yield(const Yield& yield) {
+  yields_.push_back(yield);
+  if (yields_.size() == request_.streams) answer();
+}
+
+void BenchRun::answer() {
+  Yield all;
+  for (const Yield& one : yields_) {
+    all.bytes += one.bytes;
+    all.seconds = std::max(all.seconds, one.seconds);
+    all.cpu_s_local = std::max(all.cpu_s_local, one.cpu_s_local);
+    all.cpu_s_remote = std::max(all.cpu_s_remote, one.cpu_s_remote);
+  }
+  const auto rounded = [](double value) { return std::round(value * 1e6) / 1e6; };
+  boost::json::object line;
+  line["gbit_s"] =
+      all.seconds > 0 ? rounded(static_cast<double>(all.bytes) * 8 / all.seconds / 1e9) : 0.0;
+  line["bytes"] = all.bytes;
+  line["seconds"] = rounded(all.seconds);
+  line["streams"] = yields_.size();
+  line["cpu_s_local"] = rounded(all.cpu_s_local);
+  line["cpu_s_remote"] = rounded(all.cpu_s_remote);
+  const auto peer = context_.peer(peer_);
+  line["rtt_ms"] = peer ? boost::json::value(json_ms(peer->rtt)) : nullptr;
+  tell_path(line, peer);
+  replies_->line(line);
+  replies_->done();
+  over_ = true;
+}
+
+void BenchRun::fail(const std::string& sentence) {
+  if (over_) return;
+  replies_->fail(sentence);
+  conclude();
+}
+
+void BenchRun::conclude() {
+  over_ = true;
+  for (const auto& stream : streams_) stream->conclude();
+}
 
 }  // namespace
 
@@ -337,10 +434,9 @@ void Bench::handle(const control::Bench& request, std::shared_ptr<Replies> repli
   if (!peer) return replies->fail(peer.error().sentence);
   if (request.seconds == 0 || request.seconds > longest_s)
     return replies->fail("--seconds: must be between 1 and " + std::to_string(longest_s));
-  const auto stream = context_.streams.open(
-      *peer, {"bench", apps::encode(apps::BenchStart{request.seconds, request.reverse})});
-  if (!stream) return replies->fail(context_.unreachable(*peer, stream.error().message()));
-  std::make_shared<BenchRun>(context_, request, *peer, *stream, std::move(replies))->start();
+  if (request.streams == 0 || request.streams > max_served)
+    return replies->fail("--streams: must be between 1 and " + std::to_string(max_served));
+  std::make_shared<BenchRun>(context_, request, *peer, std::move(replies))->start();
 }
 
 }  // namespace byway

@@ -1,4 +1,4 @@
-// How fast: a stream filled for some seconds, one way or the other, and what it cost both ends.
+// How fast: streams filled for some seconds, one way or the other, and what it cost both ends.
 //
 //   asker ──► BenchStart in the header       accepter: accepted
 //   whoever sends ──► blocks … ──► an empty block

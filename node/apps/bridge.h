@@ -1,8 +1,8 @@
 // Copies between a command's Unix socket and a stream, both ways at once, until both directions
 // are at their end.
 //
-//   stream ──► at most one read's worth ──► socket     the next read when that is written
-//   socket ──► at most one buffer's worth ──► stream   the next read when that is taken
+//   stream ──► a piece as it lies there ──► socket     the next when that is written
+//   socket ──► as much as the stream takes ──► stream  read into the stream's own memory
 //
 // An end on one side is passed on as an end (half-close). A stream that breaks closes the socket
 // after what came before; a command that goes away finishes the stream, and what the peer still
@@ -35,6 +35,9 @@ class Bridge final : public StreamUser, public std::enable_shared_from_this<Brid
  private:
   void pump_in();
   void pump_out();
+  std::size_t receive(std::span<const MutableBytes> rooms);
+  void wait_for_command();
+  void wait_for_room();
   void on_command_gone();
   void finish_if_done();
   void tell_over(const std::string& sentence);
@@ -47,16 +50,18 @@ class Bridge final : public StreamUser, public std::enable_shared_from_this<Brid
   Timer linger_;
 
   Bytes in_;  // read from the stream, being written to the socket
-  bool in_writing_ = false;
-  bool in_end_ = false;   // the peer finished, and all of it was read
-  bool in_done_ = false;  // and written
+  std::size_t in_used_ = 0;
+  bool in_writing_ = false;  // waits for room
+  bool in_end_ = false;      // the peer finished, and all of it was read
+  bool in_done_ = false;     // and written
   bool command_gone_ = false;
 
-  Bytes out_;  // read from the socket, being taken by the stream
-  std::size_t out_used_ = 0, out_size_ = 0;
-  bool out_reading_ = false;
-  bool out_end_ = false;   // the command finished
-  bool out_done_ = false;  // and the stream has it all
+  Bytes first_out_;
+  bool out_waiting_ = false;  // until the socket is readable
+  bool out_empty_ = false;    // the socket has no more at present
+  bool out_broken_ = false;   // the command is gone
+  bool out_end_ = false;      // the command finished
+  bool out_done_ = false;     // and the stream has it all
 
   bool stream_closed_ = false;
   std::string broken_;

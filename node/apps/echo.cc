@@ -123,14 +123,17 @@ class PingRun final : public StreamUser, public std::enable_shared_from_this<Pin
     return true;
   }
 
+  // The last thing in a turn: whatever is done between here and the packet's leaving counts.
   void send_echo() {
     waiting_[sent_] = context_.runtime.now();
     messages_->send(apps::Echo{sent_});
     ++sent_;
   }
 
-  bool wants_more() const {
-    return request_.until != control::Until::count || request_.count == 0 || sent_ < request_.count;
+  // `about_to_leave`: echoes that are sent in this turn yet.
+  bool wants_more(std::uint32_t about_to_leave = 0) const {
+    return request_.until != control::Until::count || request_.count == 0 ||
+           sent_ + about_to_leave < request_.count;
   }
 
   void tick() {
@@ -145,9 +148,10 @@ class PingRun final : public StreamUser, public std::enable_shared_from_this<Pin
 
     if (!messages_ && !open()) return;
     // Until the first answer one echo is enough; and a reader who rests gets no more to read.
-    if (wants_more() && (first_byte_ || waiting_.empty()) && replies_->has_room()) send_echo();
-    tick_.after(wants_more() ? interval_ : std::min(interval_, retry_interval),
+    const bool sends = wants_more() && (first_byte_ || waiting_.empty()) && replies_->has_room();
+    tick_.after(wants_more(sends ? 1 : 0) ? interval_ : std::min(interval_, retry_interval),
                 weakly(this, &PingRun::tick));
+    if (sends) send_echo();
   }
 
   void on_echo(std::uint32_t sequence) {

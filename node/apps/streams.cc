@@ -42,6 +42,10 @@ std::size_t Streams::write(StreamId stream, ByteView bytes) {
   return runtime_.overlay().write(runtime_.now(), stream, bytes);
 }
 
+std::size_t Streams::fill(StreamId stream, std::size_t most, const StreamSource& source) {
+  return runtime_.overlay().fill(runtime_.now(), stream, most, source);
+}
+
 void Streams::finish(StreamId stream) {
   runtime_.overlay().finish(runtime_.now(), stream);
 }
@@ -51,8 +55,8 @@ void Streams::reset(StreamId stream) {
   used_.erase(stream);
 }
 
-Overlay::Read Streams::read(StreamId stream, std::size_t max) {
-  return runtime_.overlay().read(runtime_.now(), stream, max);
+Overlay::Read Streams::read(StreamId stream, std::size_t max, Bytes spent) {
+  return runtime_.overlay().read(runtime_.now(), stream, max, std::move(spent));
 }
 
 std::shared_ptr<StreamUser> Streams::user_of(StreamId stream) const {

@@ -46,9 +46,10 @@ class Streams {
   void refuse(StreamId stream, const NodeId& peer, apps::Refusal reason);
 
   std::size_t write(StreamId stream, ByteView bytes);
+  std::size_t fill(StreamId stream, std::size_t most, const StreamSource& source);
   void finish(StreamId stream);
   void reset(StreamId stream);  // its user hears nothing more
-  Overlay::Read read(StreamId stream, std::size_t max);
+  Overlay::Read read(StreamId stream, std::size_t max, Bytes spent = {});
 
   void on_event(const Event& event);
 

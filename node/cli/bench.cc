@@ -13,10 +13,14 @@ namespace po = boost::program_options;
 int bench(Call& call) {
   const auto seconds = call.number("seconds", 5, 1, 3600);
   if (!seconds) return exit_usage;
+  const auto streams = call.number("streams", 1, 1, 128);
+  if (!streams) return exit_usage;
   const std::string& peer = call.words[0];
   const bool reverse = call.options["reverse"].as<bool>();
-  const control::Bench request{
-      .peer = peer, .seconds = static_cast<std::uint32_t>(*seconds), .reverse = reverse};
+  const control::Bench request{.peer = peer,
+                               .seconds = static_cast<std::uint32_t>(*seconds),
+                               .reverse = reverse,
+                               .streams = static_cast<std::uint32_t>(*streams)};
 
   const Interrupts interrupts;
   bool measured = false;
@@ -38,7 +42,7 @@ int bench(Call& call) {
 
 Command bench_command() {
   return {.name = "bench",
-          .synopsis = "PEER [--seconds N] [--reverse] [--json]",
+          .synopsis = "PEER [--seconds N] [--streams N] [--reverse] [--json]",
           .summary = "measure how fast a stream to a peer is",
           .details =
               "Sends as fast as the path takes it and counts what arrives, with the processor\n"
@@ -48,6 +52,8 @@ Command bench_command() {
                 options.add_options()  //
                     ("seconds", po::value<std::string>()->value_name("N"),
                      "for so long (default 5)")  //
+                    ("streams", po::value<std::string>()->value_name("N"),
+                     "over so many streams at once (default 1)")  //
                     ("reverse", po::bool_switch(), "the peer sends");
               },
           .least_words = 1,

@@ -20,13 +20,15 @@ namespace {
 
 constexpr std::size_t buffer_size = 256 * 1024;
 constexpr int pipe_size = 1 << 20;  // what anybody may ask for; a fresh one has 64 KiB
+constexpr int socket_size = 1 << 20;
 
-enum class Kind { socket, file, other };
+enum class Kind { socket, file, pipe, other };
 
 Kind kind_of(int fd) {
   struct stat status {};
   if (fstat(fd, &status) != 0) return Kind::other;
   if (S_ISSOCK(status.st_mode)) return Kind::socket;
+  if (S_ISFIFO(status.st_mode)) return Kind::pipe;
   return S_ISREG(status.st_mode) ? Kind::file : Kind::other;
 }
 
@@ -42,10 +44,11 @@ class Direction {
         to_{to},
         from_kind_{kind_of(from)},
         to_kind_{kind_of(to)},
-        buffer_(buffer_size) {}
+        splices_{(from_kind_ == Kind::pipe && to_kind_ == Kind::socket) ||
+                 (from_kind_ == Kind::socket && to_kind_ == Kind::pipe)} {}
 
-  bool wants_read() const { return !done_ && begin_ == end_; }
-  bool wants_write() const { return !done_ && begin_ < end_; }
+  bool wants_read() const { return !done_ && (splices_ ? !full_ : begin_ == end_); }
+  bool wants_write() const { return !done_ && (splices_ ? full_ : begin_ < end_); }
   bool done() const { return done_; }
   std::uint64_t moved() const { return moved_; }
   int error() const { return error_; }
@@ -55,6 +58,8 @@ class Direction {
 
   // Poll said that reading will not block.
   void read_some() {
+    if (splices_) return splice_some();
+    if (buffer_.empty()) buffer_.resize(buffer_size);
     const ssize_t n = from_kind_ == Kind::socket
                           ? recv(from_, buffer_.data(), buffer_.size(), MSG_DONTWAIT)
                           : read(from_, buffer_.data(), buffer_.size());
@@ -69,6 +74,7 @@ class Direction {
 
   // Poll said that there is room; how much, the descriptor tells when it is asked not to block.
   void write_some() {
+    if (splices_) return splice_some();
     const ssize_t n = write_without_blocking(buffer_.data() + begin_, end_ - begin_);
     if (n < 0 && would_block(errno)) return;
     if (n < 0) return fail(errno, false);
@@ -77,6 +83,28 @@ class Direction {
   }
 
  private:
+  // From the one straight into the other. That it would block tells not which of them: the one that
+  // poll called ready is not it, so the other is waited for next.
+  void splice_some() {
+    const ssize_t n = splice(from_, nullptr, to_, nullptr, pipe_size, SPLICE_F_NONBLOCK);
+    if (n > 0) {
+      moved_ += static_cast<std::uint64_t>(n);
+      full_ = false;
+      return;
+    }
+    if (n == 0) return finish();
+    if (errno == EINTR) return;
+    if (would_block(errno)) {
+      full_ = !full_;
+      return;
+    }
+    if (errno == EINVAL || errno == ENOSYS) {
+      splices_ = full_ = false;  // nothing was taken out: it goes by the buffer then
+      return;
+    }
+    fail(errno, from_kind_ == Kind::socket && errno != EPIPE);
+  }
+
   // Its flags are not ours to change: others may share the descriptor. Where the kernel does not
   // take the wish with the call (pipes before Linux 6.4, terminals), a pipe with room takes
   // PIPE_BUF at once.
@@ -100,6 +128,8 @@ class Direction {
 
   int from_, to_;
   Kind from_kind_, to_kind_;
+  bool splices_;
+  bool full_ = false;  // splicing: `to` is waited for
   std::vector<std::uint8_t> buffer_;
   std::size_t begin_ = 0, end_ = 0;
   bool can_ask_ = true;  // the kernel knows of writing to this without blocking
@@ -125,6 +155,8 @@ std::string reason(const Direction& up, const Direction& down) {
 
 CopyResult copy_both_ways(const CopyEnds& ends) {
   for (const int fd : {ends.in, ends.out}) fcntl(fd, F_SETPIPE_SZ, pipe_size);  // if it is one
+  fcntl(ends.stream, F_SETFL, fcntl(ends.stream, F_GETFL) | O_NONBLOCK);  // what splice goes by
+  setsockopt(ends.stream, SOL_SOCKET, SO_SNDBUF, &socket_size, sizeof(socket_size));
   Direction up{ends.in, ends.stream};
   Direction down{ends.stream, ends.out};
   bool told_end = false;

@@ -3,9 +3,11 @@
 //   in  ──► stream     the end of `in` shuts the stream's sending side down and no more: the peer
 //   out ◄── stream     may go on for as long as it likes, as `tar c . | ssh` has taught everybody
 //
-// One buffer a direction, refilled only when empty: a reader that stops reading stops the writer at
-// the far end of the network, and nothing grows meanwhile. `in` and `out` keep their blocking mode,
-// because other processes may share them; they are written in pieces that cannot block instead.
+// Where `in` or `out` is a pipe, the kernel moves its pages (splice) and the bytes are not touched
+// here at all. Otherwise there is one buffer a direction, refilled only when empty. Either way a
+// reader that stops reading stops the writer at the far end of the network, and nothing grows
+// meanwhile. `in` and `out` keep their blocking mode, because other processes may share them; they
+// are written in pieces that cannot block instead. The stream is ours alone and does not block.
 // Errors: EPIPE on either side ends that direction and is told; SIGPIPE must be ignored.
 #pragma once
 

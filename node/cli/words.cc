@@ -275,6 +275,8 @@ std::string bench_in_words(const json::object& result, std::string_view peer, bo
   std::string text = decimal(number_at(result, "gbit_s", 0), 3) + " Gbit/s " +
                      (reverse ? "from " : "to ") + printable(peer) + ": " +
                      bytes_in_words(number_at(result, "bytes", 0)) + ", " + path_in_words(result);
+  const double streams = number_at(result, "streams", 1);
+  if (streams > 1) text += ", " + decimal(streams, 0) + " streams";
   const double rtt = number_at(result, "rtt_ms");
   if (rtt >= 0) text += ", " + milliseconds(rtt);
   const double here = number_at(result, "cpu_s_local");

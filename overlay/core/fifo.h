@@ -27,6 +27,8 @@ class Fifo {
     drop();
     return value;
   }
+  // The newest.
+  T pop_back() { return std::exchange((*this)[--count_], T{}); }
   void drop() {
     front() = T{};  // what it held is not kept
     first_ = (first_ + 1) & (ring_.size() - 1);

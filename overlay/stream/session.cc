@@ -102,9 +102,7 @@ std::optional<TimePoint> Session::Impl::next_timeout() const {
 
 std::optional<SessionEvent> Session::Impl::poll_event() {
   if (events_.empty()) return std::nullopt;
-  auto event = std::move(events_.front());
-  events_.pop_front();
-  return event;
+  return events_.pop();
 }
 
 std::vector<ConnectionId> Session::Impl::local_ids() const {
@@ -283,14 +281,17 @@ Result<QuicStreamId> Session::open_stream() {
 std::size_t Session::write(QuicStreamId id, ByteView bytes) {
   return impl_->write(id, bytes);
 }
+std::size_t Session::fill(QuicStreamId id, std::size_t most, const StreamSource& source) {
+  return impl_->fill(id, most, source);
+}
 void Session::finish(QuicStreamId id) {
   impl_->finish(id);
 }
 void Session::reset(QuicStreamId id, std::uint64_t code) {
   impl_->reset(id, code);
 }
-Session::Chunk Session::read(QuicStreamId id, std::size_t max) {
-  return impl_->read(id, max);
+Session::Chunk Session::read(QuicStreamId id, std::size_t max, Bytes spent) {
+  return impl_->read(id, max, std::move(spent));
 }
 void Session::close(TimePoint, std::string_view reason) {
   impl_->close(reason);

@@ -30,6 +30,8 @@
 #include <variant>
 #include <vector>
 
+#include "overlay/core/source.h"
+#include "overlay/core/spares.h"
 #include "overlay/stream/connection_id.h"
 #include "overlay/stream/session_clock.h"
 #include "protocol/bytes.h"
@@ -53,8 +55,14 @@ struct SessionConfig {
   std::uint64_t max_stream_window = 16 << 20;
   std::uint64_t max_session_window = 32 << 20;
   // Bytes a stream takes before they are sent. What is sent and not yet acknowledged is kept
-  // too, so a stream holds at most this and max_stream_window.
+  // too, so a stream holds at most this and max_stream_window. Many streams that send at once
+  // share `session_send_buffer`, though each has `least_send_buffer`: what waits for long has left
+  // the processor's cache when its turn comes.
   std::size_t send_buffer = 1 << 20;
+  std::size_t session_send_buffer = 4 << 20;
+  std::size_t least_send_buffer = 64 << 10;
+  // Where memory for packets comes from, for those who give it back; none: the heap.
+  Spares<Bytes>* spares = nullptr;
   // The largest packet poll_packets() will ever be asked for; smaller ones may be asked for.
   std::size_t largest_packet = 1472;
   Duration idle_timeout = 180s;
@@ -160,6 +168,8 @@ class Session {
   Result<QuicStreamId> open_stream();
   // Copies as much as there is room for and tells how much; after a short count Writable follows.
   std::size_t write(QuicStreamId id, ByteView bytes);
+  // The same with bytes that a source puts where they are to lie: at most `most` at once.
+  std::size_t fill(QuicStreamId id, std::size_t most, const StreamSource& source);
   void finish(QuicStreamId id);                     // nothing more from us
   void reset(QuicStreamId id, std::uint64_t code);  // both directions, at once
   // Taking bytes lets the peer send more. `fin` comes once, with the last bytes or after them.
@@ -167,7 +177,8 @@ class Session {
     Bytes bytes;
     bool fin = false;
   };
-  Chunk read(QuicStreamId id, std::size_t max);
+  // A piece of what waits: read on until it gives none. `spent`: what was read before, for reuse.
+  Chunk read(QuicStreamId id, std::size_t max, Bytes spent = {});
   // Streams not finished are lost. The reason is told to the peer.
   void close(TimePoint now, std::string_view reason);
 

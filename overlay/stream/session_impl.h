@@ -12,7 +12,6 @@
 
 #include <ngtcp2/ngtcp2.h>
 
-#include <deque>
 #include <map>
 #include <set>
 #include <utility>
@@ -25,6 +24,9 @@
 namespace byway {
 
 struct SessionStream {
+  SessionStream(Spares<SendBuffer::Block>& blocks, Spares<Bytes>& pieces)
+      : out(blocks), in(pieces) {}
+
   SendBuffer out;
   ReceiveBuffer in;
 
@@ -72,9 +74,10 @@ class Session::Impl {
   // session_streams.cc
   Result<QuicStreamId> open_stream();
   std::size_t write(QuicStreamId id, ByteView bytes);
+  std::size_t fill(QuicStreamId id, std::size_t most, const StreamSource& source);
   void finish(QuicStreamId id);
   void reset(QuicStreamId id, std::uint64_t code);
-  Chunk read(QuicStreamId id, std::size_t max);
+  Chunk read(QuicStreamId id, std::size_t max, Bytes spent);
 
   // session_output.cc
   std::optional<Packets> poll_packets(TimePoint now, std::size_t max_packet_size,
@@ -115,16 +118,18 @@ class Session::Impl {
 
   template <typename Happened>
   void tell(Happened event) {
-    events_.emplace_back(std::in_place_type<Happened>, std::move(event));
+    events_.push(SessionEvent{std::move(event)});
   }
 
   // --- streams ---
   bool usable() const { return state_ == State::handshaking || state_ == State::open; }
+  SessionStream& make_stream(QuicStreamId id);
   SessionStream* find(QuicStreamId id);
   SessionStream* find_for_writing(QuicStreamId id);
   void queue(QuicStreamId id, SessionStream& stream);
   void tell_readable(QuicStreamId id, SessionStream& stream);
   void tell_writable_if_roomy(QuicStreamId id, SessionStream& stream);
+  std::size_t send_share() const;
   std::size_t room(const SessionStream& stream) const;
   void give_back_credit(QuicStreamId id, const SessionStream& stream, std::size_t count);
   void open_early_streams();
@@ -137,6 +142,7 @@ class Session::Impl {
   QuicStreamId next_sendable();
   void sent(QuicStreamId id, SessionStream& stream, std::size_t count, bool with_fin);
   void pace(TimePoint now, std::size_t count);
+  Bytes hand_out(std::size_t used);
 
   // ngtcp2's decrypt callback is not told whose packet it decrypts. While a session is inside
   // ngtcp2 it stands here.
@@ -155,14 +161,17 @@ class Session::Impl {
   std::optional<ConnectionId> original_id_;  // server: the one the client made up
   std::uint64_t local_ids_version_ = 1;
 
+  // What streams keep their bytes in. Whatever there is, most of it is with the streams.
+  Spares<SendBuffer::Block> blocks_;
+  Spares<Bytes> pieces_;
   std::map<QuicStreamId, SessionStream> streams_;
-  std::deque<QuicStreamId> sendable_;  // streams with something to send, next first
+  Fifo<QuicStreamId> sendable_;  // streams with something to send, next first
   std::set<QuicStreamId> owing_reset_;
   std::set<QuicStreamId> forgotten_;  // gone below, to be told about
   std::vector<QuicStreamId> early_;   // opened here before the handshake was done
   bool streams_may_send_ = false;
 
-  std::deque<SessionEvent> events_;
+  Fifo<SessionEvent> events_;
   std::optional<RefusedFrame> refused_;
 
   Bytes batch_;                 // where packets are written, kept between polls

@@ -46,7 +46,19 @@ std::optional<Session::Packets> Session::Impl::poll_packets(TimePoint now,
   }
   if (connection_) pace(now, used);
   stats_.bytes_sent += used;
-  return Packets{to_bytes(ByteView{batch_}.first(used)), segment};
+  return Packets{hand_out(used), segment};
+}
+
+// A good part of the batch's memory is handed out as it is, and replaced by what others gave back;
+// a little is copied.
+Bytes Session::Impl::hand_out(std::size_t used) {
+  Bytes spare = config_.spares ? config_.spares->take() : Bytes{};
+  if (2 * used < batch_.size()) {
+    spare.assign(batch_.begin(), batch_.begin() + static_cast<std::ptrdiff_t>(used));
+    return spare;
+  }
+  batch_.resize(used);
+  return std::exchange(batch_, std::move(spare));
 }
 
 // One packet with what is most urgent to ngtcp2 and then as many streams as fit. 0: nothing now.
@@ -85,10 +97,10 @@ std::size_t Session::Impl::write_packet(TimePoint now, MutableBytes dest) {
       case NGTCP2_ERR_WRITE_MORE:
         break;
       case NGTCP2_ERR_STREAM_DATA_BLOCKED:
-        sendable_.pop_front();
+        sendable_.drop();
         if (ngtcp2_conn_get_max_data_left(connection_) == 0) {
           ++blocked;
-          sendable_.push_back(id);
+          sendable_.push(id);
         } else {
           stream->queued = false;  // on_stream_window() brings it back
         }
@@ -96,7 +108,7 @@ std::size_t Session::Impl::write_packet(TimePoint now, MutableBytes dest) {
       case NGTCP2_ERR_STREAM_SHUT_WR:
       case NGTCP2_ERR_STREAM_NOT_FOUND:
         // The peer wants no more of it, and will reset its own half too.
-        sendable_.pop_front();
+        sendable_.drop();
         stream->queued = false;
         stream->finishing = stream->fin_sent = true;
         break;
@@ -115,7 +127,7 @@ QuicStreamId Session::Impl::next_sendable() {
     auto* stream = find(id);
     if (stream && !stream->given_up) return id;
     if (stream) stream->queued = false;
-    sendable_.pop_front();
+    sendable_.drop();
   }
   return -1;
 }
@@ -124,7 +136,7 @@ QuicStreamId Session::Impl::next_sendable() {
 void Session::Impl::sent(QuicStreamId id, SessionStream& stream, std::size_t count, bool with_fin) {
   stream.out.mark_sent(count);
   stream.fin_sent |= with_fin;
-  sendable_.pop_front();
+  sendable_.drop();
   stream.queued = false;
   queue(id, stream);
   tell_writable_if_roomy(id, stream);

@@ -10,6 +10,10 @@ constexpr std::size_t most_early_streams = 64;
 
 }  // namespace
 
+SessionStream& Session::Impl::make_stream(QuicStreamId id) {
+  return streams_.try_emplace(id, blocks_, pieces_).first->second;
+}
+
 SessionStream* Session::Impl::find(QuicStreamId id) {
   const auto found = streams_.find(id);
   return found == streams_.end() ? nullptr : &found->second;
@@ -31,13 +35,13 @@ Result<QuicStreamId> Session::Impl::open_stream() {
     if (early_.size() >= most_early_streams) return Error::busy;
     const auto id = static_cast<QuicStreamId>(4 * early_.size() + (client_ ? 0 : 1));
     early_.push_back(id);
-    streams_[id];
+    make_stream(id);
     return id;
   }
 
   QuicStreamId id = -1;
   if (ngtcp2_conn_open_bidi_stream(connection_, &id, nullptr) != 0) return Error::busy;
-  streams_[id].open_below = true;
+  make_stream(id).open_below = true;
   return id;
 }
 
@@ -45,7 +49,7 @@ void Session::Impl::open_early_streams() {
   if (!streams_may_send_) return;
   for (const auto promised : std::exchange(early_, {})) {
     QuicStreamId id = -1;
-    auto& stream = streams_[promised];
+    auto& stream = make_stream(promised);
     if (ngtcp2_conn_open_bidi_stream(connection_, &id, nullptr) != 0) {
       // The peer allows fewer streams than were promised: this one never was.
       tell(session_event::Reset{promised, 0});
@@ -64,19 +68,26 @@ void Session::Impl::open_early_streams() {
 }
 
 void Session::Impl::on_stream_opened(QuicStreamId id) {
-  auto& stream = streams_[id];
+  auto& stream = make_stream(id);
   stream.open_below = stream.peer_knows = true;
   tell(session_event::StreamOpened{id});
 }
 
 // --- writing ----------------------------------------------------------------------------------
 
+// What each stream may hold unsent, by how many have something to send.
+std::size_t Session::Impl::send_share() const {
+  const auto share = config_.session_send_buffer / std::max<std::size_t>(1, sendable_.size());
+  return std::min(std::max(share, config_.least_send_buffer), config_.send_buffer);
+}
+
 std::size_t Session::Impl::room(const SessionStream& stream) const {
   const auto unsent = stream.out.unsent_size();
   const auto kept = stream.out.size();
+  const auto share = send_share();
   const auto most_kept = static_cast<std::size_t>(config_.max_stream_window) + config_.send_buffer;
-  if (unsent >= config_.send_buffer || kept >= most_kept) return 0;
-  return std::min(config_.send_buffer - unsent, most_kept - kept);
+  if (unsent >= share || kept >= most_kept) return 0;
+  return std::min(share - unsent, most_kept - kept);
 }
 
 std::size_t Session::Impl::write(QuicStreamId id, ByteView bytes) {
@@ -86,6 +97,17 @@ std::size_t Session::Impl::write(QuicStreamId id, ByteView bytes) {
   const auto count = std::min(bytes.size(), room(*stream));
   stream->out.push(bytes.first(count));
   stream->short_write |= count < bytes.size();
+  queue(id, *stream);
+  return count;
+}
+
+std::size_t Session::Impl::fill(QuicStreamId id, std::size_t most, const StreamSource& source) {
+  auto* stream = find_for_writing(id);
+  if (!stream) return 0;
+
+  const auto roomy = std::min(most, room(*stream));
+  const auto count = roomy > 0 ? stream->out.fill(roomy, source) : 0;
+  stream->short_write |= count == roomy && roomy < most;
   queue(id, *stream);
   return count;
 }
@@ -101,12 +123,12 @@ void Session::Impl::queue(QuicStreamId id, SessionStream& stream) {
   const bool has_something = !stream.fin_sent && (stream.out.unsent_size() > 0 || stream.finishing);
   if (stream.queued || !has_something || stream.given_up || !stream.open_below) return;
   stream.queued = true;
-  sendable_.push_back(id);
+  sendable_.push(id);
 }
 
 void Session::Impl::tell_writable_if_roomy(QuicStreamId id, SessionStream& stream) {
   // A quarter free, so that a writer wakes for a good portion and not for every packet.
-  if (!stream.short_write || stream.given_up || room(stream) < config_.send_buffer / 4) return;
+  if (!stream.short_write || stream.given_up || room(stream) < send_share() / 4) return;
   stream.short_write = false;
   tell(session_event::Writable{id});
 }
@@ -143,12 +165,12 @@ void Session::Impl::tell_readable(QuicStreamId id, SessionStream& stream) {
   tell(session_event::Readable{id});
 }
 
-Session::Chunk Session::Impl::read(QuicStreamId id, std::size_t max) {
+Session::Chunk Session::Impl::read(QuicStreamId id, std::size_t max, Bytes spent) {
   auto* stream = usable() ? find(id) : nullptr;
   if (!stream || stream->given_up) return {};
 
   Chunk chunk;
-  chunk.bytes = stream->in.take(max);
+  chunk.bytes = stream->in.take(max, std::move(spent));
   give_back_credit(id, *stream, chunk.bytes.size());
   if (stream->in.size() == 0) {
     stream->told_readable = false;

@@ -36,13 +36,14 @@ def first_port_after(sockets):
     return f"10.77.1.1:{20000 + sockets}"
 
 
-def through(machine, pid, to, seconds, burst, sockets, frames=(), rate=0, size=SIZE):
+def through(machine, pid, to, seconds, burst, sockets, frames=(), rate=0, size=SIZE, window=WINDOW):
     """Sends through whatever forwards at `to`, and counts what comes out of it."""
     before = cpu_seconds(pid)
     got = json.loads(machine.run("client", CLIENT_CORE, machine.program("bench_packets"), "through", to,
-                                 first_port_after(sockets), seconds, size, burst, sockets, WINDOW, rate, *frames))
+                                 first_port_after(sockets), seconds, size, burst, sockets, window, rate, *frames))
     return {"per_second": got["per_second"], "loss": 1 - got["received"] / max(1, got["sent"]),
-            "cpu_us": 1e6 * (cpu_seconds(pid) - before) / max(1, got["received"])}
+            "cpu_us": 1e6 * (cpu_seconds(pid) - before) / max(1, got["received"]),
+            "busy": (cpu_seconds(pid) - before) / got["seconds"], "client_busy": got["cpu_s"] / got["seconds"]}
 
 
 class Byway:
@@ -52,10 +53,10 @@ class Byway:
         self.machine = machine
         self.node, self.identity, _ = machine.node("hub", RELAY_CORE, "relay", "10.77.1.2:7000", "--role", "supernode")
 
-    def measure(self, seconds, burst, sockets):
+    def measure(self, seconds, burst, sockets, window=WINDOW):
         lanes = self.machine.run("client", CLIENT_CORE, self.machine.program("bench_lanes"),
                                  f"{self.identity}@10.77.1.2:7000", sockets, 20000).split()
-        return through(self.machine, self.node.pid, "10.77.1.2:7000", seconds, burst, sockets, lanes)
+        return through(self.machine, self.node.pid, "10.77.1.2:7000", seconds, burst, sockets, lanes, window=window)
 
 
 class Bare:
@@ -64,12 +65,13 @@ class Bare:
     def __init__(self, machine):
         self.machine = machine
 
-    def measure(self, seconds, burst, sockets):
+    def measure(self, seconds, burst, sockets, window=WINDOW, trains=True):
+        how = ["trains"] if trains and burst > 1 else []
         child = self.machine.start("hub", RELAY_CORE, self.machine.program("bench_packets"), "forward",
-                                   "10.77.1.2:7001", first_port_after(sockets), *(["trains"] if burst > 1 else []))
+                                   "10.77.1.2:7001", first_port_after(sockets), *how)
         time.sleep(0.2)
         try:
-            return through(self.machine, child.pid, "10.77.1.2:7001", seconds, burst, sockets)
+            return through(self.machine, child.pid, "10.77.1.2:7001", seconds, burst, sockets, window=window)
         finally:
             child.kill()
             child.wait()
@@ -110,8 +112,9 @@ def relay(machine, options):
             continue
         if shutil.which("ethtool"):
             machine.run("hub", None, "ethtool", "-K", hub_end, "tx-udp-segmentation", "on" if hardware else "off")
-        runs = {one.name: [one.measure(options.seconds, burst, sockets) for _ in range(options.repeat)]
-                for one in relays}
+        # In turn, so that what the machine does meanwhile meets all of them.
+        turns = [[one.measure(options.seconds, burst, sockets) for one in relays] for _ in range(options.repeat)]
+        runs = {one.name: [turn[i] for turn in turns] for i, one in enumerate(relays)}
         of = lambda who, key: median([run[key] for run in runs[who]])  # noqa: E731
         for other in relays[1:]:
             yield row(f"relay: {name}", of("Byway", "per_second"), "datagrams/s", other.name,
@@ -119,6 +122,26 @@ def relay(machine, options):
         for other in relays[1:]:
             yield row(f"relay: {name}, processor", of("Byway", "cpu_us"), "us/datagram", other.name,
                       of(other.name, "cpu_us"))
+
+
+def segmentation(machine, options):
+    """Where the limit of trains lies that software has to cut: more on the way than `relay` has, and no trains."""
+    if not shutil.which("ethtool"):
+        raise Unable("needs ethtool")
+    _, hub_end = machine.wire("client", "10.77.1.1", "hub", "10.77.1.2")
+    machine.run("hub", None, "ethtool", "-K", hub_end, "tx-udp-segmentation", "off")
+    byway, bare = Byway(machine), Bare(machine)
+    for window in (WINDOW, 4 * WINDOW):
+        turns = [[one.measure(options.seconds, 16, 1, window) for one in (byway, bare)] for _ in range(options.repeat)]
+        ours, plain = ({key: median([turn[i][key] for turn in turns]) for key in turns[0][0]} for i in (0, 1))
+        yield row(f"segmentation: {window} on the way", ours["per_second"], "datagrams/s", "bare forwarder",
+                  plain["per_second"], f"busy {100 * ours['busy']:.0f} and {100 * plain['busy']:.0f} %, the client "
+                  f"{100 * ours['client_busy']:.0f} and {100 * plain['client_busy']:.0f} %")
+        yield row(f"segmentation: {window} on the way, processor", ours["cpu_us"], "us/datagram", "bare forwarder",
+                  plain["cpu_us"])
+    single = [bare.measure(options.seconds, 16, 1, WINDOW, False) for _ in range(options.repeat)]
+    yield row("segmentation: bare forwarder, no trains", median([run["per_second"] for run in single]), "datagrams/s",
+              note=f"{median([run['cpu_us'] for run in single]):.2f} us each")
 
 
 # --- supernode ------------------------------------------------------------------------------------
@@ -235,6 +258,12 @@ def fill(machine, options, state, peer, streams=1):
             "receiver": median([run["cpu_s_remote"] for run in runs]) / gb}
 
 
+def together(machine, options, state, peer, streams):
+    """Gbit/s of so many streams of one command."""
+    return machine.ask("client", state, "bench", peer, "--seconds", str(max(1, int(options.seconds))), "--streams",
+                       str(streams))[-1]["gbit_s"]
+
+
 def stream(machine, options):
     state, far_id, _ = pair(machine)
     runs = [fill(machine, options, state, far_id) for _ in range(options.repeat)]
@@ -244,8 +273,11 @@ def stream(machine, options):
     yield row("stream: one, direct", of("gbit_s"), "Gbit/s", "iperf3 TCP", iperf3(machine, options))
     yield row("stream: processor of the sender", of("sender"), "s/GB", "bare ngtcp2", bare["sender"])
     yield row("stream: processor of the receiver", of("receiver"), "s/GB", "bare ngtcp2", bare["receiver"])
+    many = [together(machine, options, state, far_id, 100) for _ in range(options.repeat)]
+    yield row("stream: 100 together", median(many), "Gbit/s", "one", of("gbit_s"))
     many = [fill(machine, options, state, far_id, 100) for _ in range(options.repeat)]
-    yield row("stream: 100 together", median([run["gbit_s"] for run in many]), "Gbit/s", "one", of("gbit_s"))
+    yield row("stream: 100 together, of 100 commands", median([run["gbit_s"] for run in many]), "Gbit/s", "one",
+              of("gbit_s"))
 
 
 def relayed(machine, options):
@@ -265,30 +297,45 @@ def relayed(machine, options):
 
 
 def local(machine, options):
-    """The way between a command and its node: `pipe` beside `bench`."""
+    """The way between a command and its node: `pipe` beside `bench`. What fills the pipe and what empties it copy
+    nothing, and then do what `head` and `cat` would."""
     state, far_id, far_state = pair(machine)
-    rate = median([machine.ask("client", state, "bench", far_id, "--seconds", str(int(options.seconds)))[-1]["gbit_s"]
-                   for _ in range(options.repeat)])
-    size = int(max(rate, 0.1) * options.seconds * 1e9 / 8)
     client_id = machine.run("client", None, machine.program("byway"), "id", "--state-dir", state).strip()
-    runs = []
+    packets = machine.program("bench_packets")
+    ways = {"pipe": (lambda size: [packets, "source", size], [packets, "sink"]),
+            "pipe, between head and wc": (lambda size: ["head", "-c", size, "/dev/zero"], ["wc", "-c"])}
+    rates, runs = [], {name: [] for name in ways}
     for _ in range(options.repeat):
-        listening = machine.start("far", 0, machine.program("byway"), "listen", "in", "--allow", client_id,
-                                  "--state-dir", far_state, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(0.5)
-        begun = time.monotonic()
-        words = machine.words("client", 1, [machine.program("byway"), "pipe", far_id, "in", "--state-dir", state])
-        source = subprocess.Popen(["head", "-c", str(size), "/dev/zero"], stdout=subprocess.PIPE)
-        pipe = subprocess.Popen(words, stdin=source.stdout, stdout=subprocess.DEVNULL)
-        got = 0
-        while chunk := os.read(listening.stdout.fileno(), 1 << 20):
-            got += len(chunk)
-        runs.append(8e-9 * got / (time.monotonic() - begun))
-        for child in (source, pipe, listening):
-            child.wait(20)
-        if got != size:
-            raise RuntimeError(f"{got} bytes of {size} came through the pipe")
-    yield row("local: pipe", median(runs), "Gbit/s", "bench", rate)
+        rates.append(machine.ask("client", state, "bench", far_id, "--seconds", str(int(options.seconds)))[-1]["gbit_s"])
+        size = int(max(median(rates), 0.1) * options.seconds * 1e9 / 8)
+        for name, (source, sink) in ways.items():
+            runs[name].append(piped(machine, state, far_id, far_state, client_id, source(str(size)), sink, size))
+    for name in ways:
+        yield row(f"local: {name}", median(runs[name]), "Gbit/s", "bench", median(rates))
+
+
+def piped(machine, state, far_id, far_state, client_id, source, sink, size):
+    """Gbit/s from `source` through `byway pipe` and `byway listen` into `sink`, from the first byte to the last."""
+    byway = machine.program("byway")
+    listening = machine.start("far", 0, byway, "listen", "in", "--allow", client_id, "--state-dir", far_state,
+                              stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    counter = subprocess.Popen(sink, stdin=listening.stdout, stdout=subprocess.PIPE, text=True)
+    listening.stdout.close()
+    time.sleep(0.5)
+    begun = time.monotonic()
+    filler = subprocess.Popen(source, stdout=subprocess.PIPE)
+    pipe = subprocess.Popen(machine.words("client", 1, [byway, "pipe", far_id, "in", "--state-dir", state]),
+                            stdin=filler.stdout, stdout=subprocess.DEVNULL)
+    filler.stdout.close()
+    found = json.loads(counter.communicate(timeout=120)[0])
+    seconds = time.monotonic() - begun
+    got = found if isinstance(found, int) else found["bytes"]
+    for child in (filler, pipe, listening):
+        if child.wait(20) != 0:
+            raise RuntimeError("a pipe's end failed")
+    if got != size:
+        raise RuntimeError(f"{got} bytes of {size} came through the pipe")
+    return 8e-9 * got / seconds
 
 
 def bare_quic(machine, options):
@@ -342,29 +389,41 @@ def tunnels(machine, options):
 
 
 def latency(machine, options):
-    del options
     with type(machine)(machine.build) as other:
         state, far_id, _ = pair(other)
-        yield compared(other, "a direct path", state, far_id, [("far", "10.77.1.2:7200")])
+        yield compared(other, options, "a direct path", state, far_id, [("far", "10.77.1.2:7200")])
     state, far_id, _ = relayed_pair(machine)
-    yield compared(machine, "the relay", state, far_id, [("hub", "10.77.1.2:7200"), ("far", "10.77.2.2:7200")])
+    yield compared(machine, options, "the relay", state, far_id, [("hub", "10.77.1.2:7200"), ("far", "10.77.2.2:7200")])
 
 
-def compared(machine, name, state, far_id, hops):
+def compared(machine, options, name, state, far_id, hops):
     """Beside it UDP echoes by plain sockets over the same wires; over several, one after another."""
-    count = 100
-    lines = machine.ask("client", state, "ping", far_id, "-c", str(count), "-i", "0.02")
-    ours = median([line["rtt_ms"] for line in lines if line.get("seq") is not None and line.get("rtt_ms")])
-    packets = machine.program("bench_packets")
-    plain, before = 0, "client"
-    for host, at in hops:
-        echo = machine.start(host, 0, packets, "echo", at)
-        time.sleep(0.2)
-        plain += json.loads(machine.run(before, 1, packets, "ping", at, count, 20))["rtt_ms"]
-        echo.kill()
-        before = host
+    runs = [(pinged(machine, state, far_id), sum(echoed(machine, *hop) for hop in zip(("client", "hub"), hops)))
+            for _ in range(options.repeat)]
+    ours, plain = (median([run[i] for run in runs]) for i in (0, 1))
+    more = median([run[0] - run[1] for run in runs])
     return row(f"latency: ping over {name}", 1000 * ours, "us", "bare UDP echo", 1000 * plain,
-               note=f"{1000 * (ours - plain):.0f} us more")
+               note=f"{1000 * more:.0f} us more")
+
+
+PINGS = 100
+
+
+def pinged(machine, state, far_id):
+    """Milliseconds: the median of many pings."""
+    lines = machine.ask("client", state, "ping", far_id, "-c", str(PINGS), "-i", "0.02")
+    return median([line["rtt_ms"] for line in lines if line.get("seq") is not None and line.get("rtt_ms")])
+
+
+def echoed(machine, before, hop):
+    host, at = hop
+    packets = machine.program("bench_packets")
+    echo = machine.start(host, 0, packets, "echo", at)
+    time.sleep(0.2)
+    plain = json.loads(machine.run(before, 1, packets, "ping", at, PINGS, 20))["rtt_ms"]
+    echo.kill()
+    echo.wait()
+    return plain
 
 
 # --- growth ---------------------------------------------------------------------------------------
@@ -408,5 +467,6 @@ def grown(machine, leaves, lanes, seconds):
     return found
 
 
-ALL = {"relay": relay, "supernode": supernode, "mixed": mixed, "growth": growth, "stream": stream,
-       "relayed": relayed, "tunnels": tunnels, "links": links, "local": local, "latency": latency, "micro": micro}
+ALL = {"relay": relay, "segmentation": segmentation, "supernode": supernode, "mixed": mixed, "growth": growth,
+       "stream": stream, "relayed": relayed, "tunnels": tunnels, "links": links, "local": local, "latency": latency,
+       "micro": micro}

@@ -11,16 +11,23 @@
 //       sends everything back
 //   bench_packets ping TO COUNT INTERVAL_MS
 //       the median round trip to an echo
+//   bench_packets source BYTES
+//       so many bytes into standard output, a pipe, with no copy: what stands before a pipe must
+//       not cost what is to be measured
+//   bench_packets sink
+//       counts what comes out of standard input, a pipe, likewise
 //
 // LISTEN, TO, SERVER and PEER are ADDRESS:PORT of IPv4. FRAME, of each socket in turn: a lane,
 // "turn", or 0 for none. RATE is datagrams a second over all; 0: as fast as it goes. Each prints
 // one JSON object.
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -363,6 +370,39 @@ int ping(const std::string& target, int count, int interval_ms) {
   return 0;
 }
 
+constexpr int pipe_size = 1 << 20;
+
+int source(std::uint64_t left) {
+  ::fcntl(STDOUT_FILENO, F_SETPIPE_SZ, pipe_size);
+  std::vector<std::uint8_t> bytes(pipe_size, 0x5a);
+  while (left > 0) {
+    const iovec all{bytes.data(), std::min<std::uint64_t>(left, bytes.size())};
+    const auto n = ::vmsplice(STDOUT_FILENO, &all, 1, 0);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) fail("vmsplice");
+    left -= static_cast<std::uint64_t>(n);
+  }
+  return 0;
+}
+
+int sink() {
+  const int nothing = ::open("/dev/null", O_WRONLY);
+  std::uint64_t bytes = 0;
+  auto begun = Clock::now();
+  for (;;) {
+    const auto n = ::splice(STDIN_FILENO, nullptr, nothing, nullptr, pipe_size, 0);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) fail("splice");
+    if (n == 0) break;
+    if (bytes == 0) begun = Clock::now();
+    bytes += static_cast<std::uint64_t>(n);
+  }
+  const std::chrono::duration<double> seconds = Clock::now() - begun;
+  std::printf("{\"bytes\":%llu,\"seconds\":%.4f}\n", static_cast<unsigned long long>(bytes),
+              seconds.count());
+  return 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -372,12 +412,16 @@ int main(int argc, char** argv) {
   if (what == "turn" && argc == 5) return turn(argv[2], argv[3], std::stoul(argv[4]));
   if (what == "echo" && argc >= 3) return echo(argv[2]);
   if (what == "ping" && argc >= 5) return ping(argv[2], std::stoi(argv[3]), std::stoi(argv[4]));
+  if (what == "source" && argc >= 3) return source(std::stoull(argv[2]));
+  if (what == "sink") return sink();
   std::fprintf(stderr,
                "usage: bench_packets forward LISTEN TO [trains]\n"
                "       bench_packets through TO LISTEN SECONDS SIZE BURST SOCKETS WINDOW RATE "
                "[FRAME…]\n"
                "       bench_packets turn SERVER PEER COUNT\n"
                "       bench_packets echo LISTEN\n"
-               "       bench_packets ping TO COUNT INTERVAL_MS\n");
+               "       bench_packets ping TO COUNT INTERVAL_MS\n"
+               "       bench_packets source BYTES\n"
+               "       bench_packets sink\n");
   return 2;
 }

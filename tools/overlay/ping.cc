@@ -153,8 +153,11 @@ class RelayTrial {
     if (const auto* peer = std::get_if<PeerUnreachable>(&event)) trouble_ = peer->why;
     const auto* readable = std::get_if<StreamReadable>(&event);
     if (!readable || readable->stream != stream_) return;
-    const auto read = caller_->overlay().read(caller_->runtime().now(), stream_, relayed_bytes);
-    append(back_, read.bytes);
+    for (;;) {
+      const auto read = caller_->overlay().read(caller_->runtime().now(), stream_, relayed_bytes);
+      if (read.bytes.empty()) return;
+      append(back_, read.bytes);
+    }
   }
   void on_called(const Event& event) {
     if (std::holds_alternative<Ready>(event)) called_ready_ = true;
@@ -164,8 +167,11 @@ class RelayTrial {
     if (const auto* readable = std::get_if<StreamReadable>(&event)) stream = readable->stream;
     if (stream == 0) return;
     const TimePoint now = called_->runtime().now();
-    const auto read = called_->overlay().read(now, stream, relayed_bytes);
-    called_->overlay().write(now, stream, read.bytes);
+    for (;;) {
+      const auto read = called_->overlay().read(now, stream, relayed_bytes);
+      if (read.bytes.empty()) return;
+      called_->overlay().write(now, stream, read.bytes);
+    }
   }
 
   boost::asio::io_context& io_;

@@ -24,7 +24,7 @@ const std::vector<ControlRequest>& requests() {
       Listen{"in", {"ana", "bob"}},
       Accept{1ull << 60},
       Pipe{"bob", "in"},
-      Bench{"bob", 7, true},
+      Bench{"bob", 7, true, 100},
       Stop{},
       control::Outcome{17},
       Supernodes{3},

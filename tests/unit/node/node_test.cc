@@ -482,6 +482,19 @@ TEST_F(Neighbourhood, BenchCountsWhatArrivesBothWays) {
   }
 }
 
+// More than may be promised before there is a session.
+TEST_F(Neighbourhood, BenchOpensAHundredStreamsWhereOneCommandAsksForThem) {
+  ana_and_bob_know_each_other();
+  for (const bool reverse : {false, true}) {
+    const auto answers = answer(*ana_, control::Bench{"bob", 1, reverse, 100});
+    ASSERT_TRUE(answers->is_done) << answers->failed;
+    const json::object& line = answers->lines.at(0);
+    EXPECT_EQ(line.at("streams").to_number<int>(), 100);
+    EXPECT_GT(line.at("bytes").to_number<double>(), 1e6);
+  }
+  EXPECT_THAT(answer(*ana_, control::Bench{"bob", 1, false, 129})->failed, HasSubstr("--streams"));
+}
+
 // --- the socket itself ------------------------------------------------------------------------
 
 TEST_F(Neighbourhood, TheControlSocketAnswersRealClientsAndShrugsOffOthers) {

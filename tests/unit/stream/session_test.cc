@@ -241,6 +241,83 @@ TEST(Session, AWriterIsToldWhenThereIsRoomAgain) {
   EXPECT_GT(pair.ana.session->write(id, noise(10, 1)), 0u);
 }
 
+TEST(Session, ManyWritersShareWhatOneMayHaveAlone) {
+  Pair pair;
+  ASSERT_TRUE(pair.meet());
+  const auto film = noise(1'500'000, 1);
+  std::map<QuicStreamId, std::size_t> taken;
+  for (int i = 0; i < 100; ++i) {
+    const auto id = *pair.ana.session->open_stream();
+    taken[id] = pair.ana.session->write(id, film);
+    EXPECT_GE(taken[id], pair.ana_config.least_send_buffer);
+  }
+  EXPECT_EQ(taken.begin()->second, pair.ana_config.send_buffer);
+  EXPECT_EQ(taken.rbegin()->second, pair.ana_config.least_send_buffer);
+
+  // All of it gets there, in turns.
+  for (auto& [id, count] : taken) pair.ana.say(id, ByteView{film}.subspan(count));
+  const auto all_heard = [&] {
+    return std::all_of(taken.begin(), taken.end(),
+                       [&](const auto& one) { return pair.bo.heard[one.first] == film; });
+  };
+  EXPECT_TRUE(pair.run_until(all_heard, 60s));
+}
+
+TEST(Session, ASourceFillsTheStreamsOwnMemory) {
+  Pair pair;
+  ASSERT_TRUE(pair.meet());
+  const auto id = *pair.ana.session->open_stream();
+  const auto film = noise(700'001, 1);
+  ByteView rest = film;
+  std::size_t at_once = 1;  // what it has at a time: more and more, also none
+  const auto source = [&](std::span<const MutableBytes> rooms) {
+    std::size_t given = 0;
+    for (const MutableBytes room : rooms) {
+      const auto count = std::min({room.size(), rest.size(), at_once - given});
+      std::copy_n(rest.begin(), count, room.begin());
+      rest = rest.subspan(count);
+      given += count;
+    }
+    return given;
+  };
+  while (!rest.empty()) {
+    const auto before = rest.size();
+    const auto taken = pair.ana.session->fill(id, 300'000, source);
+    EXPECT_EQ(taken, before - rest.size());
+    at_once = at_once == 0 ? 40'000 : at_once < 30'000 ? at_once * 2 : 0;
+    pair.run_for(5ms);
+  }
+  pair.ana.session->finish(id);
+  ASSERT_TRUE(pair.run_until([&] { return pair.bo.ended.contains(id); }, 10s));
+  EXPECT_TRUE(pair.bo.heard[id] == film);
+}
+
+TEST(Session, PacketsAreMadeInMemoryThatWasGivenBack) {
+  Spares<Bytes> spares{4};
+  Pair pair;
+  pair.ana_config.spares = &spares;
+  ASSERT_TRUE(pair.meet());
+  const auto id = *pair.ana.session->open_stream();
+  std::set<const std::uint8_t*> places;
+  std::size_t batches = 0;
+  for (int i = 0; i < 20; ++i) {
+    pair.ana.session->write(id, noise(100'000, 1));
+    while (auto packets = pair.ana.session->poll_packets(pair.now, 1400, 20)) {
+      ++batches;
+      places.insert(packets->bytes.data());
+      for (ByteView left = packets->bytes; !left.empty();) {
+        const auto size = std::min(left.size(), packets->segment_size);
+        pair.bo.session->on_packet(pair.now, left.first(size));
+        left = left.subspan(size);
+      }
+      spares.give(std::move(packets->bytes));
+    }
+    pair.run_for(10ms);
+  }
+  EXPECT_GT(batches, 20u);
+  EXPECT_LE(places.size(), 4u);
+}
+
 TEST(Session, FinishingOneDirectionLeavesTheOtherOpen) {
   Pair pair;
   ASSERT_TRUE(pair.meet());
