@@ -110,8 +110,11 @@ class Forwarders::Forwarder : public std::enable_shared_from_this<Forwarder> {
     const std::lock_guard lock(mutex_);
     return counters_;
   }
-  // Everything handed over so far into the empty `taken`; false: nothing was, and wake_ will tell.
-  bool take(Box& taken) {
+  // Takes everything handed over so far, once all of what was taken before has been heard. False:
+  // there is nothing, and wake_ will tell.
+  bool take() {
+    taken.clear();
+    heard = 0;
     const std::lock_guard lock(mutex_);
     std::swap(taken, box_);
     if (taken.empty()) woken_ = false;
@@ -264,13 +267,11 @@ std::optional<Problem> Forwarders::start(std::size_t threads, UdpPort& port) {
 void Forwarders::stop() {
   for (const auto& one : all_) {
     one->stop();
-    do {
+    for (;;) {
       while (one->heard < one->taken.pieces.size()) hear_pieces(*one, pieces_in_a_row);
-      one->taken.clear();
-      one->heard = 0;
-      one->take(one->taken);
+      if (!one->take()) break;
       if (one->taken.report) hear_.report(*one->taken.report);
-    } while (!one->taken.empty());
+    }
   }
   all_.clear();
 }
@@ -289,9 +290,7 @@ UdpPort::Counters Forwarders::counters() const {
 void Forwarders::drain(const std::shared_ptr<Forwarder>& forwarder) {
   Forwarder& one = *forwarder;
   if (one.heard == one.taken.pieces.size()) {
-    one.taken.clear();
-    one.heard = 0;
-    if (!one.take(one.taken)) return;
+    if (!one.take()) return;
     if (one.taken.report) hear_.report(*one.taken.report);
   }
   hear_pieces(one, pieces_in_a_row);

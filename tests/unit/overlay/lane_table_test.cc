@@ -150,7 +150,7 @@ TEST_F(Tables, NeverSayAnythingThatTheRelayWouldNot) {
                       .connection = i % 6 == 5 ? 9u : 0u});
   const auto anywhere = [&] { return routes[random.below(routes.size())]; };
   std::size_t said = 0;
-  for (int i = 0; i < 20'000; ++i) {
+  for (int i = 0; i < 40'000; ++i) {
     const NodeId a = node(random.below(6)), b = node(random.below(6));
     const LaneId which = 1 + random.below(10);
     switch (random.below(5)) {

@@ -43,7 +43,7 @@ class Trains : public testing::Test {
 
   std::vector<Transmit> sent() {
     std::vector<Transmit> all;
-    while (auto transmit = hub.poll_transmit(now)) {
+    while (auto transmit = hub.poll_transmit(noon)) {
       transmit->own();
       all.push_back(std::move(*transmit));
     }
@@ -51,23 +51,23 @@ class Trains : public testing::Test {
   }
   std::vector<Transmit> hear(const Leaf& from, ByteView bytes, std::size_t segment = 0) {
     const Datagram train{.from = from.endpoint, .bytes = bytes, .segment_size = segment};
-    hub.on_datagrams(now, {&train, 1});
+    hub.on_datagrams(noon, {&train, 1});
     return sent();
   }
 
-  TimePoint now = noon;
   Identity hub_identity = person(9);
   Overlay hub;
   Leaf ana{person(1), at("198.51.100.1:7000"), {}};
   Leaf bo{person(2), at("198.51.100.2:7000"), {}};
   Leaf cleo{person(3), at("198.51.100.3:7000"), {}};
 
+ private:
   void join(Leaf& leaf) {
     auto initiator = *Initiator::make(crypto, leaf.identity, hub.id(), 7, leaf.random);
     const auto record = SignedRecord::sign(
         leaf.identity, {.id = leaf.identity.id(), .sequence = 1, .agent = "test"});
     const Hello hello{.id = leaf.identity.id(),
-                      .wall = wall_noon + 1s + std::chrono::floor<std::chrono::seconds>(now - noon),
+                      .wall = wall_noon + 1s,
                       .wish = Registration{to_bytes(record.exact_bytes()), 1}};
     const auto answer = hear(leaf, initiator.start(encode(hello, 300)));
     ASSERT_THAT(answer, SizeIs(1));
@@ -218,27 +218,25 @@ TEST_F(CappedTrains, AfterWhatIsGivenInAMonthLanesAreClosedAndNoneIsOpenedUntilT
   }
   const Bytes train = joined({frame(1001, 1), frame(1001, 2), frame(1001, 3)});
   for (int i = 0; i < 3; ++i) EXPECT_THAT(hear(ana, train, 100), SizeIs(1));
-  EXPECT_EQ(hub.status(now).relayed_this_month, 900u);
-  EXPECT_EQ(hub.status(now).lanes, 3u);
+  EXPECT_EQ(hub.status(noon).relayed_this_month, 900u);
+  EXPECT_EQ(hub.status(noon).lanes, 3u);
   EXPECT_THAT(hear(ana, train, 100), SizeIs(1)) << "a train is not cut for it";
-  EXPECT_EQ(hub.status(now).lanes, 0u);
+  EXPECT_EQ(hub.status(noon).lanes, 0u);
   EXPECT_THAT(hear(ana, train, 100), SizeIs(0));
   EXPECT_FALSE(introduces());
   std::size_t closed = 0;
   while (const auto change = hub.poll_lane_change()) closed += change->ends ? 0 : 1;
   EXPECT_EQ(closed, 3u) << "and whoever passes on beside us is told";
 
-  now += 24h * 31;
-  join(ana);
-  join(bo);
-  EXPECT_EQ(hub.status(now).relayed_this_month, 0u);
+  hub.on_wall_clock(noon, wall_noon + 31 * 24h);
+  EXPECT_EQ(hub.status(noon).relayed_this_month, 0u);
   EXPECT_TRUE(introduces());
 }
 
 TEST_F(CappedTrains, WhatOthersPassedOnCountsAsWell) {
-  hub.on_forwarded(now, {.lanes = {{.lane = 1001, .datagrams = {5, 6}, .bytes = {500, 600}}}});
-  EXPECT_EQ(hub.status(now).relayed_this_month, 1100u);
-  EXPECT_EQ(hub.status(now).lanes, 0u);
+  hub.on_forwarded(noon, {.lanes = {{.lane = 1001, .datagrams = {5, 6}, .bytes = {500, 600}}}});
+  EXPECT_EQ(hub.status(noon).relayed_this_month, 1100u);
+  EXPECT_EQ(hub.status(noon).lanes, 0u);
   EXPECT_FALSE(introduces());
 }
 
