@@ -12,7 +12,6 @@
 #include <utility>
 
 #include "node/clock.h"
-#include "node/runtime.h"
 #include "overlay/link/lane_run.h"
 
 namespace byway {
@@ -77,11 +76,11 @@ struct Box {
 
 class Forwarders::Forwarder : public std::enable_shared_from_this<Forwarder> {
  public:
-  explicit Forwarder(std::function<void()> wake)
+  Forwarder(std::uint64_t salt, std::function<void()> wake)
       : io_(1),
         port_(io_, {.joins = true}),
         report_timer_(io_),
-        table_(strong_random().u64()),
+        table_(salt),
         wake_(std::move(wake)) {}
 
   // --- on the node's thread ---
@@ -237,8 +236,8 @@ class Forwarders::Forwarder : public std::enable_shared_from_this<Forwarder> {
   UdpPort::Counters counters_;
 };
 
-Forwarders::Forwarders(boost::asio::io_context& main, Hear hear)
-    : main_(main), hear_(std::move(hear)) {}
+Forwarders::Forwarders(boost::asio::io_context& main, std::uint64_t salt, Hear hear)
+    : main_(main), salt_(salt), hear_(std::move(hear)) {}
 
 Forwarders::~Forwarders() {
   for (const auto& one : all_) one->stop();
@@ -248,7 +247,7 @@ std::optional<Problem> Forwarders::start(std::size_t threads, UdpPort& port) {
   port.share();
   for (std::size_t i = 0; i < threads; ++i) {
     const auto weak = std::make_shared<std::weak_ptr<Forwarder>>();
-    all_.push_back(std::make_shared<Forwarder>([this, weak] {
+    all_.push_back(std::make_shared<Forwarder>(salt_, [this, weak] {
       boost::asio::post(main_, [this, weak] {
         if (const auto one = weak->lock()) drain(one);
       });

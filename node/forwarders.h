@@ -34,7 +34,8 @@ class Forwarders {
     std::function<void(const Forwarded&)> report;
   };
 
-  Forwarders(boost::asio::io_context& main, Hear hear);
+  // `salt`: a secret, for the tables of lanes.
+  Forwarders(boost::asio::io_context& main, std::uint64_t salt, Hear hear);
   ~Forwarders();
   Forwarders(const Forwarders&) = delete;
   Forwarders& operator=(const Forwarders&) = delete;
@@ -59,6 +60,7 @@ class Forwarders {
   void hear_pieces(Forwarder& forwarder, std::size_t at_most);
 
   boost::asio::io_context& main_;
+  std::uint64_t salt_;
   Hear hear_;
   std::vector<std::shared_ptr<Forwarder>> all_;
 };

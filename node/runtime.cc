@@ -34,11 +34,12 @@ Runtime::Runtime(boost::asio::io_context& io, std::size_t threads)
       port_(io),
       tcp_(io),
       wanted_threads_(threads),
-      forwarders_(io, {[this](std::span<const Datagram> datagrams) { on_datagrams(datagrams); },
-                       [this](const Forwarded& forwarded) {
-                         overlay_->on_forwarded(monotonic_now(), forwarded);
-                         settle();
-                       }}),
+      forwarders_(io, strong_random().u64(),
+                  {[this](std::span<const Datagram> datagrams) { on_datagrams(datagrams); },
+                   [this](const Forwarded& forwarded) {
+                     overlay_->on_forwarded(monotonic_now(), forwarded);
+                     settle();
+                   }}),
       timer_(io),
       host_timer_(io),
       network_(io) {}
