@@ -14,6 +14,7 @@ namespace po = boost::program_options;
 
 constexpr std::size_t max_listens = 8;
 constexpr std::size_t max_name = 64;
+constexpr std::size_t max_threads = 64;
 
 Problem problem(const std::string& option, const std::string& sentence) {
   return {"--" + option + ": " + sentence};
@@ -31,6 +32,7 @@ std::optional<std::uint64_t> parse_rate(std::string_view text) {
   if (unit == "k" || unit == "K") factor = 1'000;
   if (unit == "m" || unit == "M") factor = 1'000'000;
   if (unit == "g" || unit == "G") factor = 1'000'000'000;
+  if (unit == "t" || unit == "T") factor = 1'000'000'000'000;
   if (factor == 0 || number > UINT64_MAX / factor) return std::nullopt;
   return number * factor;
 }
@@ -71,12 +73,19 @@ po::options_description file_options() {
       "with --role auto: seconds that the address must have been stable (1200)")(
       "name", text()->value_name("NAME"), "what to call this node in its own status")(
       "max-leaves", text()->value_name("N"), "as a supernode: how many leaves to take (100000)")(
+      "threads", text()->value_name("N"),
+      "as a supernode: threads, each with sockets of its own, of which one decides and all pass on "
+      "what is relayed (1)")(
       "netgroup-bits", text()->value_name("A,B"),
       "how many leading bits of an IPv4 and an IPv6 address make a netgroup (16,32)")(
       "relay-rate", text()->value_name("RATE"),
       "as a supernode: bytes a second to relay in all, as in 5M (no limit)")(
       "lane-rate", text()->value_name("RATE"),
       "as a supernode: bytes a second to relay for one pair (no limit)")(
+      "node-rate", text()->value_name("RATE"),
+      "as a supernode: bytes a second to relay for one node, over all its lanes (no limit)")(
+      "relay-monthly-cap", text()->value_name("BYTES"),
+      "as a supernode: bytes to relay in a calendar month, as in 500G (no limit)")(
       "no-relay", po::bool_switch(),
       "as a supernode: carry nothing for others; it still takes leaves, but introduces nobody, "
       "since an introduction needs a lane")("cubic", po::bool_switch(),
@@ -139,13 +148,13 @@ std::optional<Problem> read_seeds(const po::variables_map& values, RunConfig& co
 }
 
 std::optional<Problem> read_rate(const po::variables_map& values, const std::string& option,
-                                 std::uint64_t& rate) {
+                                 std::uint64_t& rate, const std::string& what = "bytes a second",
+                                 const std::string& as_in = "500k or 5M") {
   if (!values.count(option)) return std::nullopt;
   const auto& text = values[option].as<std::string>();
   const auto parsed = parse_rate(text);
   if (!parsed)
-    return problem(option,
-                   "'" + text + "' is not a number of bytes a second; write it as 500k or 5M");
+    return problem(option, "'" + text + "' is not a number of " + what + "; write it as " + as_in);
   rate = *parsed;
   return std::nullopt;
 }
@@ -186,6 +195,14 @@ std::optional<Problem> read_all(const po::variables_map& values, RunConfig& conf
       return problem("max-leaves", "'" + *text + "' is not a whole number; write it as 1000");
     config.max_leaves = *number;
   }
+  if (const auto text = text_of_option("threads")) {
+    const auto number = parse_integer<std::size_t>(*text);
+    if (!number || *number < 1 || *number > max_threads)
+      return problem("threads", "'" + *text + "' is no number from 1 to " +
+                                    std::to_string(max_threads) +
+                                    "; as many as there are cores is enough");
+    config.threads = *number;
+  }
   if (const auto text = text_of_option("netgroup-bits")) {
     const auto bits = parse_netgroup_bits(*text);
     if (!bits)
@@ -205,6 +222,10 @@ std::optional<Problem> read_all(const po::variables_map& values, RunConfig& conf
   config.lan = !values["no-lan"].as<bool>();
   if (auto wrong = read_rate(values, "relay-rate", config.relay_rate)) return wrong;
   if (auto wrong = read_rate(values, "lane-rate", config.lane_rate)) return wrong;
+  if (auto wrong = read_rate(values, "node-rate", config.node_rate)) return wrong;
+  if (auto wrong =
+          read_rate(values, "relay-monthly-cap", config.relay_monthly_cap, "bytes", "500G"))
+    return wrong;
   if (auto wrong = read_listens(values, config)) return wrong;
   return read_seeds(values, config);
 }

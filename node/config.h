@@ -24,11 +24,14 @@ struct RunConfig {
   Duration promote_after = 20min;
   std::string name;
   std::size_t max_leaves = 100'000;
+  std::size_t threads = 1;  // of a supernode
   int netgroup_bits_v4 = 16;
   int netgroup_bits_v6 = 32;
   bool relay = true;
-  std::uint64_t relay_rate = 0;  // bytes/s; 0: no limit
-  std::uint64_t lane_rate = 0;   // bytes/s; 0: no limit
+  std::uint64_t relay_rate = 0;         // bytes/s; 0: no limit
+  std::uint64_t lane_rate = 0;          // bytes/s; 0: no limit
+  std::uint64_t node_rate = 0;          // bytes/s; 0: no limit
+  std::uint64_t relay_monthly_cap = 0;  // bytes; 0: no limit
   bool cubic = false;
   bool port_mapping = true;  // ask the router for one
   bool lan = true;           // look for peers in the own network, and answer there

@@ -27,6 +27,7 @@ constexpr Duration drain_for = 200ms;  // goodbyes leave at once; answers to the
 
 constexpr const char* peer_book = "peer book";
 constexpr const char* kept_proof = "proof of this node's address";
+constexpr const char* relay_month = "account of what was relayed this month";
 
 constexpr const char* node_leaves = "the node has stopped; start it again with `byway run`";
 
@@ -41,6 +42,8 @@ OverlayConfig overlay_config(const RunConfig& config, std::vector<Seed> seeds) {
   overlay.relay = config.relay;
   overlay.relay_rate = config.relay_rate;
   overlay.lane_rate = config.lane_rate;
+  overlay.node_rate = config.node_rate;
+  overlay.relay_monthly_cap = config.relay_monthly_cap;
   overlay.cubic = config.cubic;
   overlay.lan = config.lan;
   overlay.agent = std::string("byway ") + version;
@@ -68,6 +71,8 @@ struct Node::Parts {
                  &Overlay::peer_book_version);
     proof.emplace(*runtime, dir.kept_proof_path(), kept_proof, &Overlay::kept_proof,
                   &Overlay::kept_proof_version);
+    relayed.emplace(*runtime, dir.relay_month_path(), relay_month, &Overlay::relay_month,
+                    &Overlay::relay_month_version);
     end.emplace(*runtime);
     runtime->subscribe([this](const Event& event) { on_event(event); });
   }
@@ -147,7 +152,7 @@ struct Node::Parts {
   std::optional<Chat> chat;
   std::optional<Pipes> pipes;
   std::optional<Bench> bench;
-  std::optional<KeptFile> book, proof;
+  std::optional<KeptFile> book, proof, relayed;
   std::optional<Timer> end;
   bool may_map = true;
   std::array<std::unique_ptr<PortMapper>, 2> mappers;  // IPv4, IPv6
@@ -195,11 +200,15 @@ Outcome<std::unique_ptr<Node>> Node::start(boost::asio::io_context& io, const Ru
   if (!book) return book.error();
   auto proof = read_kept_file(parts.dir.kept_proof_path(), kept_proof);
   if (!proof) return proof.error();
+  auto relayed = read_kept_file(parts.dir.relay_month_path(), relay_month);
+  if (!relayed) return relayed.error();
   const bool had_book = !book->empty();
   OverlayConfig overlay = overlay_config(config, parts.seeds->given());
   overlay.peer_book = std::move(*book);
   overlay.kept_proof = std::move(*proof);
-  auto runtime = Runtime::open(io, std::move(overlay), config.listen, parts.identity);
+  overlay.relay_month = std::move(*relayed);
+  auto runtime =
+      Runtime::open(io, std::move(overlay), config.listen, parts.identity, config.threads);
   if (!runtime) return runtime.error();
   parts.runtime = std::move(*runtime);
   const std::size_t remembered = parts.runtime->overlay().supernodes_remembered();
@@ -225,6 +234,7 @@ Outcome<std::unique_ptr<Node>> Node::start(boost::asio::io_context& io, const Ru
   parts.runtime->start();
   parts.book->start();
   parts.proof->start();
+  parts.relayed->start();
   parts.may_map = config.port_mapping;
   parts.runtime->on_network_change([&parts] { parts.map_ports(); });
   parts.map_ports();
@@ -262,6 +272,7 @@ void Node::leave(std::function<void()> left) {
   parts_->control->dismiss(node_leaves);
   parts_->book->save();
   parts_->proof->save();
+  parts_->relayed->save();
   parts_->runtime->leave();
   parts_->left_to_do = 1 + static_cast<int>(parts_->mappers.size());
   parts_->end->after(drain_for, [parts = parts_.get()] { parts->one_thing_less(); });

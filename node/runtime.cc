@@ -29,15 +29,27 @@ Random strong_random() {
   return Random(seed);
 }
 
-Runtime::Runtime(boost::asio::io_context& io)
-    : io_(io), port_(io), tcp_(io), timer_(io), host_timer_(io), network_(io) {}
+Runtime::Runtime(boost::asio::io_context& io, std::size_t threads)
+    : io_(io),
+      port_(io),
+      tcp_(io),
+      wanted_threads_(threads),
+      forwarders_(io, strong_random().u64(),
+                  {[this](std::span<const Datagram> datagrams) { on_datagrams(datagrams); },
+                   [this](const Forwarded& forwarded) {
+                     overlay_->on_forwarded(monotonic_now(), forwarded);
+                     settle();
+                   }}),
+      timer_(io),
+      host_timer_(io),
+      network_(io) {}
 
 Runtime::~Runtime() = default;
 
 Outcome<std::unique_ptr<Runtime>> Runtime::open(boost::asio::io_context& io, OverlayConfig config,
                                                 const std::vector<Endpoint>& listen,
-                                                const Identity& identity) {
-  std::unique_ptr<Runtime> runtime(new Runtime(io));
+                                                const Identity& identity, std::size_t threads) {
+  std::unique_ptr<Runtime> runtime(new Runtime(io, threads));
   for (const Endpoint& endpoint : listen) {
     const auto bound = runtime->port_.bind(endpoint);
     if (!bound) return bound.error();
@@ -135,6 +147,41 @@ void Runtime::listen_at_443() {
   overlay_->on_local_tcp_endpoints(monotonic_now(), local_tcp_);
 }
 
+void Runtime::on_role(bool is_supernode) {
+  if (is_supernode) listen_at_443();
+  if (wanted_threads_ <= 1 || is_supernode == (forwarders_.threads() > 0)) return;
+  // Later: what we are being told of may be one of theirs.
+  boost::asio::post(io_, [this, is_supernode, alive = std::weak_ptr<int>(alive_)] {
+    if (!alive.expired()) share_the_work(is_supernode);
+  });
+}
+
+// A leaf has nothing to forward, and its streams are quicker by one thread alone.
+void Runtime::share_the_work(bool is_supernode) {
+  if (closed_ || is_supernode == (forwarders_.threads() > 0)) return;
+  overlay_->publish_lanes(is_supernode);
+  if (!is_supernode) return forwarders_.stop();
+  if (const auto problem = forwarders_.start(wanted_threads_ - 1, port_)) {
+    overlay_->publish_lanes(false);
+    return log_warn("event=one-thread-only why=" + quoted(problem->sentence));
+  }
+  log_info("event=threads count=" + std::to_string(threads()));
+  settle();
+}
+
+void Runtime::publish_lanes() {
+  while (auto change = overlay_->poll_lane_change()) lane_changes_.push_back(std::move(*change));
+  if (lane_changes_.empty()) return;
+  forwarders_.publish(lane_changes_);
+  lane_changes_.clear();
+}
+
+UdpPort::Counters Runtime::port_counters() const {
+  UdpPort::Counters all = port_.counters();
+  all += forwarders_.counters();
+  return all;
+}
+
 // What arrived together is one input: the core decides once it knows all of it.
 void Runtime::on_datagrams(std::span<const Datagram> datagrams) {
   notice_sleep();
@@ -158,7 +205,7 @@ void Runtime::settle() {
       if (!event) break;
       log_event(*event);
       const auto* role = std::get_if<RoleChanged>(&*event);
-      if (role && role->role == "supernode") listen_at_443();
+      if (role) on_role(role->role == "supernode");
       if (hear_) hear_(*event);
     }
     for (; work < work_per_settle; ++work) {
@@ -176,6 +223,7 @@ void Runtime::settle() {
   }
   port_.flush();
   tcp_.flush();
+  publish_lanes();
   settling_ = false;
   if (work >= work_per_settle) return settle_later();
   if (auto deadline = overlay_->next_timeout()) wake_at(*deadline);
@@ -277,6 +325,8 @@ void Runtime::leave() {
 }
 
 void Runtime::close() {
+  if (std::exchange(closed_, true)) return;
+  forwarders_.stop();
   timer_.cancel();
   host_timer_.cancel();
   network_.close();

@@ -1,4 +1,5 @@
-// The shell around the core: sockets, time and chance for one Overlay, on one thread.
+// The shell around the core: sockets, time and chance for one Overlay, on one thread. (As long as
+// the node is a supernode others may forward beside it: node/forwarders.h.)
 //
 // Every input (datagrams, a timer, a command of an app) is followed by settle(), which carries
 // out all the core has decided. Apps hear of events inside settle() and may give commands there;
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "node/clock.h"
+#include "node/forwarders.h"
 #include "node/lan_port.h"
 #include "node/network_monitor.h"
 #include "node/outcome.h"
@@ -28,9 +30,10 @@ Random strong_random();
 class Runtime {
  public:
   // Binds the sockets; `config.local_endpoints` is filled in here. `identity` must outlive it.
+  // `threads`: with the caller's; the others forward while the node is a supernode.
   static Outcome<std::unique_ptr<Runtime>> open(boost::asio::io_context& io, OverlayConfig config,
                                                 const std::vector<Endpoint>& listen,
-                                                const Identity& identity);
+                                                const Identity& identity, std::size_t threads = 1);
   Runtime(const Runtime&) = delete;
   Runtime& operator=(const Runtime&) = delete;
   ~Runtime();
@@ -50,11 +53,12 @@ class Runtime {
   TimePoint now() const { return monotonic_now(); }
   std::vector<Endpoint> bound() const { return port_.bound(); }
   const std::vector<Endpoint>& local() const { return local_; }
-  const UdpPort::Counters& port_counters() const { return port_.counters(); }
+  UdpPort::Counters port_counters() const;  // of all threads
+  std::size_t threads() const { return 1 + forwarders_.threads(); }
   const TcpPort::Counters& tcp_counters() const { return tcp_.counters(); }
 
  private:
-  explicit Runtime(boost::asio::io_context& io);
+  explicit Runtime(boost::asio::io_context& io, std::size_t threads);
 
   void bind_other_family(const std::vector<Endpoint>& listen);
   void on_datagrams(std::span<const Datagram> datagrams);
@@ -63,6 +67,9 @@ class Runtime {
   Outcome<Endpoint> listen_by_tcp(const Endpoint& asked, const Endpoint& bound);
   TcpPort::Hear hear_tcp();
   void listen_at_443();
+  void on_role(bool is_supernode);
+  void share_the_work(bool is_supernode);
+  void publish_lanes();
   std::vector<Endpoint> local_tcp() const;
   void settle_later();
   void wake_at(TimePoint deadline);
@@ -74,6 +81,9 @@ class Runtime {
   UdpPort port_;
   TcpPort tcp_;
   std::unique_ptr<Overlay> overlay_;
+  const std::size_t wanted_threads_;
+  Forwarders forwarders_;
+  std::vector<LaneChange> lane_changes_;
   std::function<void(const Event&)> hear_;
   std::function<void()> changed_;
   boost::asio::steady_timer timer_;
@@ -87,6 +97,7 @@ class Runtime {
   bool asked_for_443_ = false;
   Duration wall_offset_{};  // wall clock minus monotonic clock, as last told
   bool settling_ = false;
+  bool closed_ = false;
   std::shared_ptr<int> alive_ = std::make_shared<int>(0);
 };
 

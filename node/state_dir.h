@@ -35,6 +35,7 @@ class StateDir {
   std::string database_path() const { return path_ + "/byway.db"; }
   std::string peer_book_path() const { return path_ + "/peers"; }
   std::string kept_proof_path() const { return path_ + "/proof"; }
+  std::string relay_month_path() const { return path_ + "/relayed"; }
 
   // The node's identity; the first call ever makes it. Two processes that do so at once end
   // with the same one.

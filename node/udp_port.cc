@@ -219,6 +219,17 @@ struct UdpPort::Buffers {
   Outgoing out;
 };
 
+UdpPort::Counters& UdpPort::Counters::operator+=(const Counters& other) {
+  receive_calls += other.receive_calls;
+  trains_in += other.trains_in;
+  send_calls += other.send_calls;
+  trains_out += other.trains_out;
+  send_errors += other.send_errors;
+  dropped_full += other.dropped_full;
+  no_socket += other.no_socket;
+  return *this;
+}
+
 UdpPort::UdpPort(boost::asio::io_context& io, Options options)
     : io_(io), options_(options), buffers_(std::make_unique<Buffers>()) {
   buffers_->datagrams.reserve(batch_messages);
@@ -301,6 +312,7 @@ Outcome<std::shared_ptr<UdpPort::Socket>> UdpPort::make_socket(SocketId id,
   socket->trains =
       options_.send_trains && ::setsockopt(fd, SOL_UDP, UDP_SEGMENT, &none, sizeof(none)) == 0;
 
+  if (options_.joins) set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
   SocketAddress address;
   const socklen_t length = fill(address, endpoint);
   if (::bind(fd, &address.any, length) != 0) {
@@ -317,6 +329,11 @@ Outcome<std::shared_ptr<UdpPort::Socket>> UdpPort::make_socket(SocketId id,
   ::getsockname(fd, &address.any, &size);
   socket->bound = endpoint_of(address);
   return socket;
+}
+
+void UdpPort::share() {
+  for (const auto& socket : sockets_)
+    set_option(socket->handle.native_handle(), SOL_SOCKET, SO_REUSEPORT, 1);
 }
 
 void UdpPort::start(Receive receive) {

@@ -36,6 +36,7 @@ class UdpPort {
     bool receive_trains = true;  // UDP_GRO
     bool send_trains = true;     // UDP_SEGMENT
     int buffer_bytes = 4 << 20;  // asked of the kernel, each way
+    bool joins = false;          // binds where another port of ours shares (SO_REUSEPORT)
   };
   struct Counters {
     std::uint64_t receive_calls = 0;
@@ -45,6 +46,8 @@ class UdpPort {
     std::uint64_t send_errors = 0;   // the kernel refused it: no route, too large …
     std::uint64_t dropped_full = 0;  // the socket stayed full for too long
     std::uint64_t no_socket = 0;     // none of this protocol or family, or that spare one is closed
+
+    Counters& operator+=(const Counters& other);
   };
   // Datagrams, and trains of them, that arrived together; their bytes live until the call returns.
   using Receive = std::function<void(std::span<const Datagram>)>;
@@ -60,6 +63,9 @@ class UdpPort {
   // Binds one socket more. The first of each address family is the main socket of that family: for
   // the core they are one, since the address says which is meant. The problem names --listen.
   Outcome<Endpoint> bind(const Endpoint& endpoint);
+  // Lets others join the listening sockets from now on: the kernel then deals out what arrives by
+  // its two endpoints. Before that nobody could have had the same port, so nobody else's is shared.
+  void share();
   void start(Receive receive);
   void on_spent(Spent spent) { spent_ = std::move(spent); }
   void close();

@@ -44,6 +44,7 @@
 #include "overlay/link/knock_budget.h"
 #include "overlay/link/lan_finder.h"
 #include "overlay/link/relay.h"
+#include "overlay/link/relay_month.h"
 #include "overlay/link/stamps.h"
 #include "overlay/link/story.h"
 #include "overlay/mesh/membership.h"
@@ -110,6 +111,9 @@ class Overlay::Conductor {
   void reuse(Bytes spent);
   std::optional<TcpOrder> poll_tcp();
   std::optional<Event> poll_event();
+  std::optional<LaneChange> poll_lane_change();
+  void publish_lanes(bool wanted) { relay_.publish(wanted); }
+  void on_forwarded(TimePoint now, const Forwarded& forwarded);
   std::optional<TimePoint> next_timeout() const;
 
   const NodeId& id() const { return identity_.id(); }
@@ -124,6 +128,8 @@ class Overlay::Conductor {
   std::size_t supernodes_remembered() const { return book_.size(); }
   Bytes kept_proof() const;
   std::uint64_t kept_proof_version() const { return proof_version_; }
+  Bytes relay_month() const { return relay_month_.save(); }
+  std::uint64_t relay_month_version() const { return relay_month_.version(); }
 
  private:
   // What became of a datagram: used, or dropped for this reason.
@@ -135,6 +141,8 @@ class Overlay::Conductor {
   Outcome on_one(TimePoint now, const Datagram& datagram);
   Outcome on_own_lane(TimePoint now, const Datagram& datagram);
   void pass_on(TimePoint now, const Datagram& run, LaneId lane, std::size_t segment);
+  void count_relayed(TimePoint now, std::uint64_t datagrams, std::uint64_t bytes);
+  bool relays(TimePoint now) const;
 
   // --- conductor.cc ---
   Outcome take(TimePoint now, const Route& route, ByteView bytes);
@@ -532,6 +540,7 @@ class Overlay::Conductor {
   Registrar registrar_;
   Introducer introducer_;
   Relay relay_;
+  RelayMonth relay_month_;
   KnockBudget knock_budget_;
   Prover prover_;
   ProofHelper proof_helper_;

@@ -161,9 +161,9 @@ void Overlay::Conductor::forward(TimePoint now, const NodeId& caller_id, const I
   if (const NodeId end = relay_.other_end(introduce.lane, caller_id);
       !end.is_nobody() && end != home)
     relay_.close(introduce.lane);
-  const auto opened = config_.relay
+  const auto opened = relays(now)
                           ? relay_.open(now, introduce.lane, caller_id, {caller_id, from->route},
-                                        {home, Route{.endpoint = *endpoint}})
+                                        {home, Route{.endpoint = *endpoint}}, introduce.target)
                           : Relay::Opened::full;
   if (opened != Relay::Opened::yes)
     return tell_outcome(caller_id, introduce, IntroduceOutcome::busy);

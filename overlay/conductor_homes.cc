@@ -354,9 +354,9 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_introduce(TimePoint now, Peer
   if (const NodeId end = relay_.other_end(introduce.lane, sender.id);
       !end.is_nobody() && end != target->id)
     relay_.close(introduce.lane);  // it led to a home of the target's that is gone
-  const auto opened = config_.relay ? relay_.open(now, introduce.lane, caller,
-                                                  {sender.id, from->route}, {target->id, to->route})
-                                    : Relay::Opened::full;
+  const auto opened = relays(now) ? relay_.open(now, introduce.lane, caller,
+                                                {sender.id, from->route}, {target->id, to->route})
+                                  : Relay::Opened::full;
   if (opened != Relay::Opened::yes) return answer_with(IntroduceOutcome::busy);
 
   const auto us = [](Duration d) { return static_cast<std::uint32_t>(d / 1us); };

@@ -2,25 +2,9 @@
 // segments of a train are told apart by their headers alone, and neighbours in one lane are judged
 // together and leave together, from where they lie.
 #include "overlay/conductor.h"
-#include "protocol/packet.h"
+#include "overlay/link/lane_run.h"
 
 namespace byway {
-namespace {
-
-// The lane that a datagram names, without believing it; 0: it is no relay frame with a payload
-// that has to be told apart from its neighbours.
-LaneId lane_of(ByteView datagram) {
-  if (datagram.size() < relay_header_size) return 0;
-  if (datagram[0] != static_cast<std::uint8_t>(PacketKind::relay)) return 0;
-  return load_be<LaneId>(datagram.subspan(1, 8));
-}
-
-std::size_t count_of(std::size_t bytes, std::size_t segment) {
-  return (bytes + segment - 1) / segment;
-}
-
-}  // namespace
-
 void Overlay::Conductor::on_datagrams(TimePoint now, std::span<const Datagram> datagrams) {
   now_ = now;
   handshakes_left_ = limits::handshakes_in_a_turn;
@@ -49,9 +33,7 @@ void Overlay::Conductor::on_train(TimePoint now, const Datagram& train) {
     run.segment_size = 0;
     if (const LaneId lane = lane_of(run.bytes);
         lane != 0 && is_supernode() && !(!lanes_.empty() && lanes_.contains(lane))) {
-      std::size_t end = at + run.bytes.size();
-      while (end < whole && lane_of(segment_at(end)) == lane) end += segment_at(end).size();
-      run.bytes = train.bytes.subspan(at, end - at);
+      run.bytes = lane_run(train.bytes.subspan(at), segment, lane);
       pass_on(now, run, lane, segment);
     } else {
       ++counters_.datagrams_in;
@@ -79,10 +61,7 @@ void Overlay::Conductor::pass_on(TimePoint now, const Datagram& run, LaneId lane
   if (passed == 0) return;
 
   counters_.datagrams_used += passed;
-  counters_.relayed_datagrams += passed;
-  counters_.relayed_bytes += verdict.bytes;
-  counters_.datagrams_out += passed;
-  counters_.bytes_out += verdict.bytes;
+  count_relayed(now, passed, verdict.bytes);
   const Route& to = *verdict.forward_to;
   prover_.on_sent(now, to.endpoint.address, to.proto);
   Transmit transmit{.to = to.endpoint,
@@ -97,6 +76,48 @@ void Overlay::Conductor::pass_on(TimePoint now, const Datagram& run, LaneId lane
   else
     transmit.own();  // a stream of bytes may have to hold it back
   transmits_.push(std::move(transmit));
+}
+
+void Overlay::Conductor::count_relayed(TimePoint now, std::uint64_t datagrams,
+                                       std::uint64_t bytes) {
+  counters_.relayed_datagrams += datagrams;
+  counters_.relayed_bytes += bytes;
+  counters_.datagrams_out += datagrams;
+  counters_.bytes_out += bytes;
+  relay_month_.add(wall(now), bytes);
+  if (!relay_month_.is_used_up(wall(now)) || relay_.lanes() == 0) return;
+  step({}, "has carried what it gives for others in a month");
+  relay_.close_all();
+}
+
+// Whether lanes are opened for others.
+bool Overlay::Conductor::relays(TimePoint now) const {
+  return config_.relay && !relay_month_.is_used_up(wall(now));
+}
+
+std::optional<LaneChange> Overlay::Conductor::poll_lane_change() {
+  auto change = relay_.poll_change();
+  // A lane of our own with the same number comes first.
+  if (change && lanes_.contains(change->lane)) change->ends.reset();
+  return change;
+}
+
+void Overlay::Conductor::on_forwarded(TimePoint now, const Forwarded& forwarded) {
+  now_ = now;
+  for (const LaneUse& use : forwarded.lanes) {
+    const auto carried = relay_.on_use(now, use);
+    counters_.datagrams_in += carried.datagrams;
+    counters_.bytes_in += carried.bytes;
+    counters_.datagrams_used += carried.datagrams;
+    counters_.relayed_by_others += carried.datagrams;
+    count_relayed(now, carried.datagrams, carried.bytes);
+    for (std::size_t i = 0; carried.ends && i < 2; ++i)
+      if (const Route& to = (*carried.ends)[i]; use.datagrams[i] > 0)
+        prover_.on_sent(now, to.endpoint.address, to.proto);
+  }
+  counters_.datagrams_in += forwarded.dropped;
+  counters_.bytes_in += forwarded.dropped_bytes;
+  counters_.drop(Drop::owner_busy, forwarded.dropped);
 }
 
 Overlay::Conductor::Outcome Overlay::Conductor::on_one(TimePoint now, const Datagram& datagram) {

@@ -108,7 +108,7 @@ SupernodeState Overlay::Conductor::survey_state(TimePoint now, const StateReques
           .version = protocol_version,
           .netgroup_bits_v4 = static_cast<std::uint8_t>(config_.netgroup_bits_v4),
           .netgroup_bits_v6 = static_cast<std::uint8_t>(config_.netgroup_bits_v6),
-          .relays = config_.relay,
+          .relays = relays(now),
           .established = membership_.is_established(),
           .handing_over = promotion_.state() == Promotion::State::handing_over,
           .agent = config_.agent.substr(0, max_survey_agent),

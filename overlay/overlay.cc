@@ -60,6 +60,12 @@ void Overlay::on_socket_opened(TimePoint now, SocketId id, const Endpoint& bound
 void Overlay::on_socket_failed(TimePoint now, SocketId id) {
   conductor_->on_socket_failed(now, id);
 }
+void Overlay::publish_lanes(bool wanted) {
+  conductor_->publish_lanes(wanted);
+}
+void Overlay::on_forwarded(TimePoint now, const Forwarded& forwarded) {
+  conductor_->on_forwarded(now, forwarded);
+}
 void Overlay::on_wall_clock(TimePoint now, WallTime wall) {
   conductor_->on_wall_clock(now, wall);
 }
@@ -135,6 +141,9 @@ std::optional<TcpOrder> Overlay::poll_tcp() {
 std::optional<Event> Overlay::poll_event() {
   return conductor_->poll_event();
 }
+std::optional<LaneChange> Overlay::poll_lane_change() {
+  return conductor_->poll_lane_change();
+}
 std::optional<TimePoint> Overlay::next_timeout() const {
   return conductor_->next_timeout();
 }
@@ -169,6 +178,12 @@ Bytes Overlay::kept_proof() const {
 }
 std::uint64_t Overlay::kept_proof_version() const {
   return conductor_->kept_proof_version();
+}
+Bytes Overlay::relay_month() const {
+  return conductor_->relay_month();
+}
+std::uint64_t Overlay::relay_month_version() const {
+  return conductor_->relay_month_version();
 }
 std::size_t Overlay::supernodes_remembered() const {
   return conductor_->supernodes_remembered();

@@ -20,6 +20,7 @@
 #include "overlay/core/events.h"
 #include "overlay/core/io.h"
 #include "overlay/core/source.h"
+#include "overlay/link/lane_table.h"
 #include "overlay/reach/nat_behaviour.h"
 #include "protocol/crypto.h"
 #include "protocol/identity.h"
@@ -55,18 +56,21 @@ struct OverlayConfig {
   int netgroup_bits_v4 = 16;
   int netgroup_bits_v6 = 32;
   std::size_t max_leaves = 100'000;
-  bool relay = true;                 // as a supernode: carry lanes for others
-  bool volunteers = true;            // becomes a supernode when it can and is needed
-  std::uint64_t relay_rate = 0;      // bytes/s over all lanes; 0: no limit
-  std::uint64_t lane_rate = 0;       // bytes/s of one lane; 0: no limit
-  std::shared_ptr<Archive> archive;  // shared by the nodes of a simulation; none: its own
-  bool lan = true;                   // looks for peers in its own network, and answers there
-  bool study_nat = true;             // as a leaf: find out what the NAT does
-  bool study_tcp = false;            // … and what it does to TCP, which takes connections
-  bool cubic = false;                // congestion control of streams; default BBR
-  Bytes peer_book;                   // what peer_book() gave before a restart; damaged: as if empty
-  Bytes kept_proof;                  // what kept_proof() gave, likewise
-  std::string agent = "byway";       // software and version, for whoever asks
+  bool relay = true;                    // as a supernode: carry lanes for others
+  bool volunteers = true;               // becomes a supernode when it can and is needed
+  std::uint64_t relay_rate = 0;         // bytes/s over all lanes; 0: no limit
+  std::uint64_t lane_rate = 0;          // bytes/s between two nodes; 0: no limit
+  std::uint64_t node_rate = 0;          // bytes/s for whoever asks for lanes; 0: no limit
+  std::uint64_t relay_monthly_cap = 0;  // bytes in a calendar month; 0: no limit
+  std::shared_ptr<Archive> archive;     // shared by the nodes of a simulation; none: its own
+  bool lan = true;                      // looks for peers in its own network, and answers there
+  bool study_nat = true;                // as a leaf: find out what the NAT does
+  bool study_tcp = false;               // … and what it does to TCP, which takes connections
+  bool cubic = false;                   // congestion control of streams; default BBR
+  Bytes peer_book;              // what peer_book() gave before a restart; damaged: as if empty
+  Bytes kept_proof;             // what kept_proof() gave, likewise
+  Bytes relay_month;            // what relay_month() gave, likewise
+  std::string agent = "byway";  // software and version, for whoever asks
   // A diagnosis tool, here for a moment: it is placed in no directory, looks for no further homes,
   // and tells no addresses, so that what is relayed stays relayed.
   bool visitor = false;
@@ -99,6 +103,12 @@ struct PeerStatus {
   std::optional<TimePoint> direct_since;  // first two-way proof of a direct path
   std::size_t streams = 0;
 };
+// A node that has asked for lanes.
+struct RelayedStatus {
+  NodeId id;
+  std::size_t lanes = 0;
+  std::uint64_t bytes = 0;  // since it had none
+};
 struct OverlayStatus {
   NodeId id;
   std::string role;  // leaf, reserve or supernode
@@ -110,7 +120,18 @@ struct OverlayStatus {
   std::size_t supernodes_known = 0;
   std::size_t leaves = 0;
   std::size_t lanes = 0;
-  std::vector<PeerStatus> peers;  // those talked to; not homes and leaves as such
+  std::vector<RelayedStatus> relayed_for;  // the 16 for whom most was carried
+  std::uint64_t relayed_this_month = 0;    // bytes
+  std::uint64_t relay_monthly_cap = 0;     // 0: none
+  std::vector<PeerStatus> peers;           // those talked to; not homes and leaves as such
+};
+
+// What others did with datagrams that this node received (node/forwarders.h).
+struct Forwarded {
+  std::vector<LaneUse> lanes;
+  // Could be handed over to nobody.
+  std::uint64_t dropped = 0;
+  std::uint64_t dropped_bytes = 0;
 };
 
 class Overlay {
@@ -152,6 +173,10 @@ class Overlay {
   void on_tcp_closed(TimePoint now, TcpId id, TcpEnd why);
   // A supernode that was not known at the start (a seed whose name was resolved later).
   void add_seed(TimePoint now, const Seed& seed);
+  // Whether others pass on what is in lanes: poll_lane_change() tells them how from then on.
+  void publish_lanes(bool wanted);
+  // They have. What they handed over comes as any datagram does.
+  void on_forwarded(TimePoint now, const Forwarded& forwarded);
   // What the wall clock says at `now`; to be told again when it was set.
   void on_wall_clock(TimePoint now, WallTime wall);
 
@@ -204,6 +229,7 @@ class Overlay {
   void reuse(Bytes spent);
   std::optional<TcpOrder> poll_tcp();  // to be carried out after the transmits
   std::optional<Event> poll_event();
+  std::optional<LaneChange> poll_lane_change();  // while lanes are published
   std::optional<TimePoint> next_timeout() const;
 
   // --- what is ---
@@ -226,6 +252,9 @@ class Overlay {
   // The proof of an address of our own, for OverlayConfig::kept_proof: 6 kB at most.
   Bytes kept_proof() const;
   std::uint64_t kept_proof_version() const;
+  // What was relayed in this month, for OverlayConfig::relay_month: 16 B.
+  Bytes relay_month() const;
+  std::uint64_t relay_month_version() const;
 
  private:
   class Conductor;

@@ -69,6 +69,16 @@ json::array peers_json(const AppContext& context, const OverlayStatus& status) {
   return all;
 }
 
+json::array relayed_for_json(const AppContext& context, const OverlayStatus& status) {
+  json::array all;
+  for (const RelayedStatus& one : status.relayed_for)
+    all.push_back(json::object{{"id", one.id.to_string()},
+                               {"name", context.contacts.name_of(one.id)},
+                               {"lanes", one.lanes},
+                               {"bytes", one.bytes}});
+  return all;
+}
+
 json::object drops_json(const Counters& counters) {
   json::object all;
   for (std::size_t i = 0; i < drop_kinds; ++i)
@@ -84,6 +94,7 @@ json::object counters_json(const Counters& core, const UdpPort::Counters& port,
           {"bytes_in", core.bytes_in},
           {"bytes_out", core.bytes_out},
           {"relayed_datagrams", core.relayed_datagrams},
+          {"relayed_by_others", core.relayed_by_others},
           {"knocks_sent", core.knocks_sent},
           {"punches_opened", core.punches_opened},
           {"punches_given_up", core.punches_given_up},
@@ -139,6 +150,11 @@ json::object status_json(const AppContext& context, const std::string& name, Tim
   line["lanes"] = status.lanes;
   line["peers"] = peers_json(context, status);
   line["relayed_bytes"] = counters.relayed_bytes;
+  line["relayed_this_month"] = status.relayed_this_month;
+  line["relay_monthly_cap"] =
+      status.relay_monthly_cap > 0 ? json::value(status.relay_monthly_cap) : json::value(nullptr);
+  line["relayed_for"] = relayed_for_json(context, status);
+  line["threads"] = context.runtime.threads();
   line["rss_bytes"] = resident_bytes();
   line["uptime_s"] = std::chrono::duration_cast<std::chrono::seconds>(now - started).count();
   line["drops"] = drops_json(counters);

@@ -35,7 +35,8 @@ namespace byway {
   X(unknown_connection, "came by a TCP connection that is closed")             \
   X(survey_rate, "survey question over its rate")                              \
   X(probe_quota, "question about a NAT over its quota, or too small")          \
-  X(handshake_queue, "handshake behind too many others")
+  X(handshake_queue, "handshake behind too many others")                       \
+  X(owner_busy, "heard by a forwarding thread while the node was too busy")
 
 enum class Drop : std::uint8_t {
 #define X(name, text) name,
@@ -56,6 +57,7 @@ struct Counters {
   std::uint64_t bytes_out = 0;
   std::uint64_t relayed_datagrams = 0;
   std::uint64_t relayed_bytes = 0;
+  std::uint64_t relayed_by_others = 0;  // datagrams of those: by threads beside the node's own
   std::uint64_t knocks_sent = 0;
   std::uint64_t punches_opened = 0;
   std::uint64_t punches_given_up = 0;

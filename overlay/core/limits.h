@@ -200,7 +200,8 @@ inline constexpr Duration lane_keepalive = 25s;
 inline constexpr std::size_t max_lanes = 65'536;
 inline constexpr std::size_t lanes_per_node = 64;   // one caller's
 inline constexpr std::size_t lanes_to_node = 1024;  // towards one target
-inline constexpr Duration bucket_depth = 100ms;     // how much of a rate may be used at once
+inline constexpr std::size_t relay_accounts_shown = 16;
+inline constexpr Duration bucket_depth = 100ms;  // how much of a rate may be used at once
 
 // --- strangers ---
 

@@ -18,22 +18,11 @@ TokenBucket bucket(std::uint64_t rate) {
 // part to the others soon.
 constexpr Duration turn_length = 50ms;
 
-Relay::Relay(std::uint64_t total_rate, std::uint64_t lane_rate, std::uint64_t salt)
-    : budget_(bucket(total_rate)),
-      total_rate_(static_cast<double>(total_rate)),
-      lane_rate_(lane_rate),
-      lanes_(0, Salted{salt}) {}
-
-// The finisher of SplitMix64 (Steele, Lea, Flood 2014) over the salted number.
-std::size_t Relay::Salted::operator()(LaneId lane) const noexcept {
-  std::uint64_t x = lane ^ salt;
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-  x = ((x + salt) ^ (x >> 27)) * 0x94d049bb133111ebu;
-  return static_cast<std::size_t>(x ^ (x >> 31));
-}
+Relay::Relay(Rates rates, std::uint64_t salt)
+    : rates_(rates), budget_(bucket(rates.total)), lanes_(0, LaneHash{salt}) {}
 
 Relay::Opened Relay::open(TimePoint now, LaneId lane, const NodeId& owner, const End& from,
-                          const End& to) {
+                          const End& to, const NodeId& target) {
   if (const auto known = lanes_.find(lane); known != lanes_.end()) {
     auto& ends = known->second.ends;
     const bool turned = ends[0].node == to.node;  // the other one calls this time
@@ -42,17 +31,23 @@ Relay::Opened Relay::open(TimePoint now, LaneId lane, const NodeId& owner, const
     ends[turned ? 1 : 0] = from;
     ends[turned ? 0 : 1] = to;
     known->second.last_used = now;
+    tell(lane);
     return Opened::yes;
   }
-  const auto owned = owned_.find(owner);
+  const auto owned = owners_.find(owner);
   if (lanes_.size() >= limits::max_lanes ||
-      (owned != owned_.end() && owned->second >= limits::lanes_per_node) ||
+      (owned != owners_.end() && owned->second.lanes >= limits::lanes_per_node) ||
       by_node_.count(to.node) >= limits::lanes_to_node)
     return Opened::full;
-  lanes_.emplace(lane, Lane{{from, to}, owner, now, bucket(lane_rate_)});
+  const auto whose = owners_.try_emplace(owner, Owner{bucket(rates_.node)}).first;
+  const auto whom = both(owner, target.is_nobody() ? to.node : target);
+  const auto pair = pairs_.try_emplace(whom, Pair{bucket(rates_.pair)}).first;
+  ++whose->second.lanes;
+  ++pair->second.lanes;
+  lanes_.emplace(lane, Lane{{from, to}, whose, pair, now});
   by_node_.emplace(from.node, lane);
   by_node_.emplace(to.node, lane);
-  ++owned_[owner];
+  tell(lane);
   if (!next_sweep_) next_sweep_ = now + limits::lane_idle;
   return Opened::yes;
 }
@@ -72,6 +67,7 @@ void Relay::rebind(const NodeId& node, const Route& route) {
       if (end.node == node && end.route != route) {
         end.former = end.route.proto == route.proto ? std::nullopt : std::optional(end.route);
         end.route = route;
+        tell(entry->second);
       }
 }
 
@@ -80,8 +76,9 @@ void Relay::close(LaneId lane) {
 }
 
 void Relay::erase(Lanes::iterator lane) {
-  const auto owned = owned_.find(lane->second.owner);
-  if (--owned->second == 0) owned_.erase(owned);
+  const auto& [owner, pair] = std::pair(lane->second.owner, lane->second.pair);
+  if (--owner->second.lanes == 0) owners_.erase(owner);
+  if (--pair->second.lanes == 0) pairs_.erase(pair);
   for (const End& end : lane->second.ends) {
     const auto [first, last] = by_node_.equal_range(end.node);
     for (auto entry = first; entry != last; ++entry)
@@ -90,6 +87,7 @@ void Relay::erase(Lanes::iterator lane) {
         break;
       }
   }
+  tell(lane->first);
   lanes_.erase(lane);
 }
 
@@ -98,6 +96,12 @@ void Relay::close_all_of(const NodeId& node) {
   const auto [first, last] = by_node_.equal_range(node);
   for (auto entry = first; entry != last; ++entry) lanes.push_back(entry->second);
   for (const LaneId lane : lanes) close(lane);
+}
+
+void Relay::close_all() {
+  std::vector<LaneId> lanes;
+  for (const auto& [number, lane] : lanes_) lanes.push_back(number);
+  for (const LaneId number : lanes) close(number);
 }
 
 Relay::Verdict Relay::judge(TimePoint now, const Route& from, LaneId lane, std::size_t bytes,
@@ -112,7 +116,7 @@ Relay::Verdict Relay::judge(TimePoint now, const Route& from, LaneId lane, std::
   if (source < 0) return {};
 
   Verdict verdict{.forward_to = {}, .drop = Drop::lane_budget};
-  if (total_rate_ == 0 && lane_rate_ == 0) {
+  if (!rates_.limited()) {
     verdict.bytes = bytes;
   } else {
     while (verdict.bytes < bytes) {
@@ -123,42 +127,112 @@ Relay::Verdict Relay::judge(TimePoint now, const Route& from, LaneId lane, std::
   }
   if (verdict.bytes == 0) return verdict;
   known.last_used = now;
-  known.carried += verdict.bytes;
+  count(known, verdict.bytes);
   verdict.forward_to = known.ends[static_cast<std::size_t>(1 - source)].route;
   return verdict;
 }
 
+// What a lane may always use of the total, however much the others ask for.
+bool Relay::is_within_its_part(TimePoint now, Lane& lane, double bytes) {
+  const auto turn = static_cast<std::uint64_t>(now.time_since_epoch() / turn_length);
+  Owner& owner = lane.owner->second;
+  turn_.begin(turn);
+  owner.sharing.begin(turn);
+  if (owner.turn != turn) {
+    owner.turn = turn;
+    ++turn_.here;
+  }
+  if (lane.turn != turn) {
+    lane.turn = turn;
+    lane.used_in_turn = 0;
+    ++owner.sharing.here;
+  }
+  const double parts = turn_.parts() * owner.sharing.parts();
+  const double turn_seconds = std::chrono::duration<double>(turn_length).count();
+  const double part = static_cast<double>(rates_.total) * turn_seconds / parts;
+  return parts == 1 || lane.used_in_turn + bytes <= part;
+}
+
 bool Relay::may_pass(TimePoint now, Lane& lane, std::size_t size) {
   const auto bytes = static_cast<double>(size);
-  if (total_rate_ > 0) {
-    const auto turn = static_cast<std::uint64_t>(now.time_since_epoch() / turn_length);
-    if (turn != turn_) {
-      in_last_turn_ = turn == turn_ + 1 ? in_turn_ : 0;
-      in_turn_ = 0;
-      turn_ = turn;
-    }
-    if (lane.turn != turn) {
-      lane.turn = turn;
-      lane.used_in_turn = 0;
-      ++in_turn_;
-    }
-    const double turn_seconds = std::chrono::duration<double>(turn_length).count();
-    const auto lanes = static_cast<double>(std::max(in_turn_, in_last_turn_));
-    const bool over = lane.used_in_turn + bytes > total_rate_ * turn_seconds / lanes;
-    // Beyond its own part a lane lives on what nobody else asks for: what lies idle in the bucket.
-    if (over && lanes > 1 && !budget_.has(now, budget_.burst() / 2)) return false;
-  }
-  if (!lane.budget.take(now, bytes) || !budget_.take(now, bytes)) return false;
+  // Beyond its own part a lane lives on what nobody else asks for: what lies idle in the bucket.
+  if (rates_.total > 0 && !is_within_its_part(now, lane, bytes) &&
+      !budget_.has(now, budget_.burst() / 2))
+    return false;
+  TokenBucket& of_node = lane.owner->second.budget;
+  TokenBucket& of_pair = lane.pair->second.budget;
+  // From all or from none.
+  for (TokenBucket* one : {&budget_, &of_node, &of_pair})
+    if (!one->has(now, bytes)) return false;
+  for (TokenBucket* one : {&budget_, &of_node, &of_pair}) one->take(now, bytes);
   lane.used_in_turn += bytes;
   return true;
 }
 
-std::uint64_t Relay::carried_for(const NodeId& owner) const {
-  std::uint64_t carried = 0;
-  const auto [first, last] = by_node_.equal_range(owner);
-  for (auto entry = first; entry != last; ++entry)
-    if (const Lane& lane = lanes_.at(entry->second); lane.owner == owner) carried += lane.carried;
+void Relay::count(Lane& lane, std::uint64_t bytes) {
+  lane.owner->second.carried += bytes;
+  lane.pair->second.carried += bytes;
+}
+
+Relay::Both Relay::both(const NodeId& a, const NodeId& b) {
+  return a < b ? Both{a, b} : Both{b, a};
+}
+
+void Relay::publish(bool wanted) {
+  changed_.clear();
+  publishes_ = wanted && !rates_.limited();
+  for (const auto& [number, lane] : lanes_) tell(number);
+}
+
+void Relay::tell(LaneId lane) {
+  if (publishes_) changed_.push(lane);
+}
+
+std::optional<LaneChange> Relay::poll_change() {
+  if (changed_.empty()) return {};
+  LaneChange change{.lane = changed_.pop(), .ends = {}};
+  const auto known = lanes_.find(change.lane);
+  if (known == lanes_.end()) return change;
+  const auto is_plain = [](const End& end) {
+    const SocketId socket = end.route.socket;
+    const bool listening = socket < first_spare_socket || socket > last_spare_socket;
+    return end.route.proto == Proto::udp && listening;
+  };
+  const auto& ends = known->second.ends;
+  if (is_plain(ends[0]) && is_plain(ends[1])) change.ends = {{ends[0].route, ends[1].route}};
+  return change;
+}
+
+Relay::Carried Relay::on_use(TimePoint now, const LaneUse& use) {
+  Carried carried{.datagrams = use.datagrams[0] + use.datagrams[1],
+                  .bytes = use.bytes[0] + use.bytes[1],
+                  .ends = {}};
+  const auto known = lanes_.find(use.lane);
+  if (known == lanes_.end()) return carried;
+  known->second.last_used = now;
+  count(known->second, carried.bytes);
+  carried.ends = {{known->second.ends[0].route, known->second.ends[1].route}};
   return carried;
+}
+
+std::uint64_t Relay::carried_for(const NodeId& owner) const {
+  const auto known = owners_.find(owner);
+  return known == owners_.end() ? 0 : known->second.carried;
+}
+
+std::uint64_t Relay::carried_between(const NodeId& a, const NodeId& b) const {
+  const auto known = pairs_.find(both(a, b));
+  return known == pairs_.end() ? 0 : known->second.carried;
+}
+
+std::vector<Relay::Account> Relay::accounts(std::size_t most) const {
+  std::vector<Account> all;
+  for (const auto& [id, owner] : owners_) all.push_back({id, owner.lanes, owner.carried});
+  const auto shown = all.begin() + static_cast<std::ptrdiff_t>(std::min(most, all.size()));
+  std::partial_sort(all.begin(), shown, all.end(),
+                    [](const Account& a, const Account& b) { return a.bytes > b.bytes; });
+  all.erase(shown, all.end());
+  return all;
 }
 
 void Relay::on_timeout(TimePoint now) {

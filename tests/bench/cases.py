@@ -11,6 +11,7 @@ import overlays
 from machine import Unable, cpu_seconds, rss_bytes
 
 RELAY_CORE, CLIENT_CORE = 0, 1
+BOTH_CORES = "0,1"
 
 
 def row(name, value, unit, reference_name=None, reference=None, note=None):
@@ -41,34 +42,36 @@ def through(machine, pid, to, seconds, burst, sockets, frames=(), rate=0, size=S
     before = cpu_seconds(pid)
     got = json.loads(machine.run("client", CLIENT_CORE, machine.program("bench_packets"), "through", to,
                                  first_port_after(sockets), seconds, size, burst, sockets, window, rate, *frames))
+    used = cpu_seconds(pid) - before
     return {"per_second": got["per_second"], "loss": 1 - got["received"] / max(1, got["sent"]),
-            "cpu_us": 1e6 * (cpu_seconds(pid) - before) / max(1, got["received"]),
-            "busy": (cpu_seconds(pid) - before) / got["seconds"], "client_busy": got["cpu_s"] / got["seconds"]}
+            "cpu_us": 1e6 * used / max(1, got["received"]), "client_us": 1e6 * got["cpu_s"] / max(1, got["received"]),
+            "busy": used / got["seconds"], "client_busy": got["cpu_s"] / got["seconds"]}
 
 
 class Byway:
     name = "Byway"
 
-    def __init__(self, machine):
-        self.machine = machine
-        self.node, self.identity, _ = machine.node("hub", RELAY_CORE, "relay", "10.77.1.2:7000", "--role", "supernode")
+    def __init__(self, machine, port=7000, core=RELAY_CORE, threads=1):
+        self.machine, self.at = machine, f"10.77.1.2:{port}"
+        self.node, self.identity, _ = machine.node("hub", core, f"relay{port}", self.at, "--role", "supernode",
+                                                   "--threads", str(threads))
 
     def measure(self, seconds, burst, sockets, window=WINDOW):
         lanes = self.machine.run("client", CLIENT_CORE, self.machine.program("bench_lanes"),
-                                 f"{self.identity}@10.77.1.2:7000", sockets, 20000).split()
-        return through(self.machine, self.node.pid, "10.77.1.2:7000", seconds, burst, sockets, lanes, window=window)
+                                 f"{self.identity}@{self.at}", sockets, 20000).split()
+        return through(self.machine, self.node.pid, self.at, seconds, burst, sockets, lanes, window=window)
 
 
 class Bare:
     name = "bare forwarder"
 
-    def __init__(self, machine):
-        self.machine = machine
+    def __init__(self, machine, core=RELAY_CORE, threads=1):
+        self.machine, self.core, self.threads = machine, core, threads
 
     def measure(self, seconds, burst, sockets, window=WINDOW, trains=True):
-        how = ["trains"] if trains and burst > 1 else []
-        child = self.machine.start("hub", RELAY_CORE, self.machine.program("bench_packets"), "forward",
-                                   "10.77.1.2:7001", first_port_after(sockets), *how)
+        how = "trains" if trains and burst > 1 else "singles"
+        child = self.machine.start("hub", self.core, self.machine.program("bench_packets"), "forward",
+                                   "10.77.1.2:7001", first_port_after(sockets), how, self.threads)
         time.sleep(0.2)
         try:
             return through(self.machine, child.pid, "10.77.1.2:7001", seconds, burst, sockets, window=window)
@@ -142,6 +145,22 @@ def segmentation(machine, options):
     single = [bare.measure(options.seconds, 16, 1, WINDOW, False) for _ in range(options.repeat)]
     yield row("segmentation: bare forwarder, no trains", median([run["per_second"] for run in single]), "datagrams/s",
               note=f"{median([run['cpu_us'] for run in single]):.2f} us each")
+
+
+def threads(machine, options):
+    """A second thread. On two cores it takes turns with whoever sends, so what each datagram costs says more."""
+    machine.wire("client", "10.77.1.1", "hub", "10.77.1.2")
+    relays = {"two threads": Byway(machine, 7000, BOTH_CORES, 2), "one thread": Byway(machine, 7002, BOTH_CORES, 1),
+              "bare forwarder, two threads": Bare(machine, BOTH_CORES, 2),
+              "bare forwarder, one thread": Bare(machine, BOTH_CORES, 1)}
+    for name, burst in (("100 senders, bursts of 4", 4), ("100 senders, packet by packet", 1)):
+        runs = {who: [one.measure(options.seconds, burst, 100) for _ in range(options.repeat)]
+                for who, one in relays.items()}
+        of = lambda who, key: median([run[key] for run in runs[who]])  # noqa: E731
+        for who in relays:
+            yield row(f"threads: {name}, {who}", of(who, "per_second"), "datagrams/s",
+                      note=f"{of(who, 'cpu_us'):.2f} us of its processor for each, {of(who, 'client_us'):.2f} of the "
+                           f"sender's; {100 * of(who, 'loss'):.2f} % lost")
 
 
 # --- supernode ------------------------------------------------------------------------------------
@@ -467,6 +486,6 @@ def grown(machine, leaves, lanes, seconds):
     return found
 
 
-ALL = {"relay": relay, "segmentation": segmentation, "supernode": supernode, "mixed": mixed, "growth": growth,
-       "stream": stream, "relayed": relayed, "tunnels": tunnels, "links": links, "local": local, "latency": latency,
-       "micro": micro}
+ALL = {"relay": relay, "threads": threads, "segmentation": segmentation, "supernode": supernode, "mixed": mixed,
+       "growth": growth, "stream": stream, "relayed": relayed, "tunnels": tunnels, "links": links, "local": local,
+       "latency": latency, "micro": micro}

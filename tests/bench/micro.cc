@@ -216,7 +216,7 @@ void BM_Keepalive(benchmark::State& state) {
 BENCHMARK(BM_Keepalive)->Arg(10)->Arg(1000);
 
 void BM_Judge(benchmark::State& state) {
-  Relay relay(0, 0, 99);
+  Relay relay({}, 99);
   Random random{3};
   std::vector<std::pair<LaneId, Route>> lanes;
   for (int i = 0; i < state.range(0); ++i) {

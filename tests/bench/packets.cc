@@ -1,8 +1,8 @@
 // Datagrams without Byway: what the machine gives to whoever asks it plainly. The references of
 // the relay's benchmark, and the two ends around it.
 //
-//   bench_packets forward LISTEN TO [trains]
-//       a bare forwarder: recvmmsg, sendmmsg
+//   bench_packets forward LISTEN TO trains|singles [THREADS]
+//       a bare forwarder: recvmmsg, sendmmsg; with several threads a socket each (SO_REUSEPORT)
 //   bench_packets through TO LISTEN SECONDS SIZE BURST SOCKETS WINDOW RATE [FRAME…]
 //       sends to TO and counts what arrives at LISTEN, with at most WINDOW datagrams on the way
 //   bench_packets turn SERVER PEER COUNT
@@ -39,6 +39,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace {
@@ -65,9 +66,11 @@ sockaddr_in address(const std::string& text) {
   return to;
 }
 
-int open_socket(const sockaddr_in& at) {
+int open_socket(const sockaddr_in& at, bool shared = false) {
   const int fd = ::socket(AF_INET, SOCK_DGRAM, 0);
   if (fd < 0) fail("socket");
+  const int on = 1;
+  if (shared) ::setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
   const int size = 4 << 20;
   if (::setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) != 0)
     ::setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
@@ -119,9 +122,7 @@ struct Batch {
   std::array<Control, batch> control{};
 };
 
-int forward(const std::string& listen, const std::string& target, bool trains) {
-  const int fd = open_socket(address(listen));
-  sockaddr_in to = address(target);
+[[noreturn]] void forward_from(int fd, sockaddr_in to, bool trains) {
   const int on = trains ? 1 : 0;
   ::setsockopt(fd, SOL_UDP, UDP_GRO, &on, sizeof(on));
   Batch b;
@@ -156,6 +157,15 @@ int forward(const std::string& listen, const std::string& target, bool trains) {
       sent += n > 0 ? n : 1;
     }
   }
+}
+
+int forward(const std::string& listen, const std::string& target, bool trains,
+            std::size_t threads) {
+  const sockaddr_in to = address(target);
+  std::vector<std::thread> others;
+  for (std::size_t i = 1; i < threads; ++i)
+    others.emplace_back(forward_from, open_socket(address(listen), true), to, trains);
+  forward_from(open_socket(address(listen), threads > 1), to, trains);
 }
 
 // One socket of those that send, and the train that it sends again and again.
@@ -407,7 +417,9 @@ int sink() {
 
 int main(int argc, char** argv) {
   const std::string what = argc > 1 ? argv[1] : "";
-  if (what == "forward" && argc >= 4) return forward(argv[2], argv[3], argc > 4);
+  if (what == "forward" && argc >= 5)
+    return forward(argv[2], argv[3], std::string(argv[4]) == "trains",
+                   argc > 5 ? std::stoul(argv[5]) : 1);
   if (what == "through" && argc >= 10) return through(argc, argv);
   if (what == "turn" && argc == 5) return turn(argv[2], argv[3], std::stoul(argv[4]));
   if (what == "echo" && argc >= 3) return echo(argv[2]);
@@ -415,7 +427,7 @@ int main(int argc, char** argv) {
   if (what == "source" && argc >= 3) return source(std::stoull(argv[2]));
   if (what == "sink") return sink();
   std::fprintf(stderr,
-               "usage: bench_packets forward LISTEN TO [trains]\n"
+               "usage: bench_packets forward LISTEN TO trains|singles [THREADS]\n"
                "       bench_packets through TO LISTEN SECONDS SIZE BURST SOCKETS WINDOW RATE "
                "[FRAME…]\n"
                "       bench_packets turn SERVER PEER COUNT\n"

@@ -35,20 +35,15 @@ TEST(RunConfig, SaysNothingAndIsALeafOnAnyPort) {
 
 TEST(RunConfig, TakesEveryOption) {
   const std::string id = some_id();
-  const auto config = parse_run_config({"--state-dir",     "/tmp/other",
-                                        "--listen",        "127.0.0.1:7000",
-                                        "--listen",        "[::1]:7000",
-                                        "--seed",          id + "@hub.example:7001",
-                                        "--role",          "supernode",
-                                        "--name",          "hub",
-                                        "--max-leaves",    "12",
-                                        "--netgroup-bits", "24,48",
-                                        "--relay-rate",    "5M",
-                                        "--lane-rate",     "64k",
-                                        "--no-relay",      "--cubic",
-                                        "--log-level",     "debug",
-                                        "--no-lan",        "--no-port-mapping"},
-                                       "/tmp/unused");
+  const auto config =
+      parse_run_config({"--state-dir",     "/tmp/other", "--listen",     "127.0.0.1:7000",
+                        "--listen",        "[::1]:7000", "--seed",       id + "@hub.example:7001",
+                        "--role",          "supernode",  "--name",       "hub",
+                        "--max-leaves",    "12",         "--threads",    "4",
+                        "--netgroup-bits", "24,48",      "--relay-rate", "5M",
+                        "--lane-rate",     "64k",        "--no-relay",   "--cubic",
+                        "--log-level",     "debug",      "--no-lan",     "--no-port-mapping"},
+                       "/tmp/unused");
   ASSERT_TRUE(config) << config.error().sentence;
   EXPECT_EQ(config->state_dir, "/tmp/other");
   ASSERT_EQ(config->listen.size(), 2u);
@@ -58,6 +53,7 @@ TEST(RunConfig, TakesEveryOption) {
   EXPECT_EQ(config->seeds[0].host, "hub.example");
   EXPECT_EQ(config->seeds[0].port, 7001);
   EXPECT_EQ(config->role, Role::supernode);
+  EXPECT_EQ(config->threads, 4u);
   EXPECT_EQ(config->name, "hub");
   EXPECT_EQ(config->max_leaves, 12u);
   EXPECT_EQ(config->netgroup_bits_v4, 24);
@@ -109,6 +105,8 @@ TEST(RunConfig, EveryMistakeGetsASentenceNamingTheOptionAndTheRemedy) {
   EXPECT_THAT(sentence({"--role", "king"}), AllOf(HasSubstr("--role"), HasSubstr("supernode")));
   EXPECT_THAT(sentence({"--role", "supernode"}), HasSubstr("--listen"));
   EXPECT_THAT(sentence({"--max-leaves", "many"}), HasSubstr("--max-leaves"));
+  EXPECT_THAT(sentence({"--threads", "0"}), AllOf(HasSubstr("--threads"), HasSubstr("1 to 64")));
+  EXPECT_THAT(sentence({"--threads", "65"}), HasSubstr("--threads"));
   EXPECT_THAT(sentence({"--netgroup-bits", "16"}), HasSubstr("16,32"));
   EXPECT_THAT(sentence({"--netgroup-bits", "40,32"}), HasSubstr("--netgroup-bits"));
   EXPECT_THAT(sentence({"--relay-rate", "fast"}), HasSubstr("--relay-rate"));

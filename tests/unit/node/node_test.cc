@@ -73,7 +73,7 @@ class Answers final : public Replies {
 
 class Neighbourhood : public testing::Test {
  protected:
-  Neighbourhood() {
+  explicit Neighbourhood(std::size_t threads = 1) : threads_(threads) {
     start_logging("off");
     hub_ = start("hub", Role::supernode);
     ana_ = start("ana", Role::leaf);
@@ -89,6 +89,7 @@ class Neighbourhood : public testing::Test {
     config.role = role;
     config.name = name;
     config.listen = {*Endpoint::parse("127.0.0.1:0")};
+    config.threads = threads_;
     if (hub_) config.seeds = {{hub_->id(), "127.0.0.1", hub_->listen().port}};
     auto node = Node::start(io_, config);
     if (!node) ADD_FAILURE() << node.error().sentence;
@@ -162,6 +163,7 @@ class Neighbourhood : public testing::Test {
 
   TemporaryDir dir_;
   boost::asio::io_context io_{1};
+  std::size_t threads_;
   std::unique_ptr<Node> hub_, ana_, bob_;
   std::shared_ptr<Answers> listening_, ana_end_, bob_end_;
 };
@@ -181,6 +183,37 @@ TEST_F(Neighbourhood, StatusTellsWhatWasPromised) {
   ASSERT_EQ(status.at("homes").as_array().size(), 1u);
   EXPECT_EQ(status.at("homes").as_array()[0].at("id").as_string(), hub_->id().to_string());
   EXPECT_GT(json::value_to<std::uint64_t>(status.at("rss_bytes")), 0u);
+}
+
+class ThreadedNeighbourhood : public Neighbourhood {
+ protected:
+  ThreadedNeighbourhood() : Neighbourhood(4) {}
+
+  json::object status_of(Node& node) { return answer(node, control::Status{})->lines.at(0); }
+};
+
+TEST_F(ThreadedNeighbourhood, ASupernodeOfFourThreadsIsOneSupernode) {
+  ana_and_bob_know_each_other();
+  EXPECT_EQ(status_of(*hub_).at("threads").to_number<int>(), 4);
+  EXPECT_EQ(status_of(*ana_).at("threads").to_number<int>(), 1) << "a leaf passes nothing on";
+  std::vector<std::unique_ptr<Node>> more;  // so that every thread has somebody
+  for (int i = 0; i < 8; ++i) more.push_back(start("leaf" + std::to_string(i), Role::leaf));
+  ASSERT_TRUE(until([&] {
+    return std::all_of(more.begin(), more.end(), [](const auto& leaf) { return leaf->ready(); });
+  }));
+  EXPECT_EQ(status_of(*hub_).at("leaves").to_number<int>(), 10);
+  const auto pinged = answer(*ana_, control::Ping{.peer = "bob", .count = 5, .interval_ms = 10});
+  ASSERT_TRUE(pinged->is_done) << pinged->failed;
+  EXPECT_EQ(pinged->lines.back().at("received").to_number<int>(), 5);
+
+  const json::object counters = status_of(*hub_).at("counters").as_object();
+  std::uint64_t accounted = counters.at("datagrams_used").to_number<std::uint64_t>();
+  for (const auto& [reason, count] : status_of(*hub_).at("drops").as_object())
+    accounted += count.to_number<std::uint64_t>();
+  EXPECT_GE(accounted, counters.at("datagrams_in").to_number<std::uint64_t>());
+  bool left = false;
+  hub_->leave([&] { left = true; });
+  EXPECT_TRUE(until([&] { return left; }));
 }
 
 TEST_F(Neighbourhood, PingMeasuresOverAStreamAndSumsUp) {

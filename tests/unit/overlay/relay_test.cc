@@ -17,7 +17,7 @@ const Relay::End ana{node(1), from_ana}, bo{node(2), from_bo}, eve{node(66), fro
 constexpr LaneId lane = 77;
 
 TEST(Relay, CarriesBetweenItsTwoEndsAndForNobodyElse) {
-  Relay relay(0, 0);
+  Relay relay({});
   ASSERT_EQ(relay.open(noon, lane, ana.node, ana, bo), Opened::yes);
   EXPECT_EQ(relay.judge(noon, from_ana, lane, 100).forward_to, from_bo);
   EXPECT_EQ(relay.judge(noon, from_bo, lane, 100).forward_to, from_ana);
@@ -32,7 +32,7 @@ TEST(Relay, CarriesBetweenItsTwoEndsAndForNobodyElse) {
 }
 
 TEST(Relay, EitherEndMayOpenItAgain) {
-  Relay relay(0, 0);
+  Relay relay({});
   ASSERT_EQ(relay.open(noon, lane, ana.node, ana, bo), Opened::yes);
   const Relay::End bo_elsewhere{bo.node, {.endpoint = at("203.0.113.2:9000")}};
   EXPECT_EQ(relay.open(noon, lane, bo_elsewhere.node, bo_elsewhere, ana), Opened::yes);
@@ -43,7 +43,7 @@ TEST(Relay, EitherEndMayOpenItAgain) {
 }
 
 TEST(Relay, NobodyTakesOverALaneByItsNumber) {
-  Relay relay(0, 0);
+  Relay relay({});
   ASSERT_EQ(relay.open(noon, lane, ana.node, ana, bo), Opened::yes);
   EXPECT_EQ(relay.open(noon, lane, eve.node, eve, bo), Opened::taken);
   EXPECT_EQ(relay.open(noon, lane, ana.node, ana, eve), Opened::taken);
@@ -53,7 +53,7 @@ TEST(Relay, NobodyTakesOverALaneByItsNumber) {
 }
 
 TEST(Relay, ALinkThatMovesTakesItsLanesAlong) {
-  Relay relay(0, 0);
+  Relay relay({});
   relay.open(noon, lane, ana.node, ana, bo);
   relay.open(noon, lane + 1, eve.node, eve, ana);
   const Route moved{.endpoint = at("203.0.113.1:9000")};
@@ -65,7 +65,7 @@ TEST(Relay, ALinkThatMovesTakesItsLanesAlong) {
 }
 
 TEST(Relay, WhoChangesBetweenUdpAndTcpIsHeardFromBothAndSpokenToByTheNew) {
-  Relay relay(0, 0);
+  Relay relay({});
   relay.open(noon, lane, ana.node, ana, bo);
   Route by_tcp = from_ana;
   by_tcp.proto = Proto::tcp;
@@ -83,7 +83,7 @@ TEST(Relay, WhoChangesBetweenUdpAndTcpIsHeardFromBothAndSpokenToByTheNew) {
 }
 
 TEST(Relay, AnIdleLaneIsGoneAndAUsedOneStays) {
-  Relay relay(0, 0);
+  Relay relay({});
   relay.open(noon, lane, ana.node, ana, bo);
   relay.open(noon, lane + 1, ana.node, ana, eve);
   TimePoint now = noon;
@@ -106,7 +106,7 @@ TEST(Relay, AnIdleLaneIsGoneAndAUsedOneStays) {
 }
 
 TEST(Relay, WhoHasNoRightToALaneDoesNotKeepItAlive) {
-  Relay relay(0, 0);
+  Relay relay({});
   relay.open(noon, lane, ana.node, ana, bo);
   for (int i = 0; i < 100; ++i) relay.judge(noon + i * 1s, from_eve, lane, 10);
   relay.on_timeout(noon + 100s);
@@ -114,7 +114,7 @@ TEST(Relay, WhoHasNoRightToALaneDoesNotKeepItAlive) {
 }
 
 TEST(Relay, WhenANodeGoesAllItsLanesGo) {
-  Relay relay(0, 0);
+  Relay relay({});
   relay.open(noon, lane, ana.node, ana, bo);
   relay.open(noon, lane + 1, eve.node, eve, ana);
   relay.open(noon, lane + 2, bo.node, bo, eve);
@@ -127,7 +127,7 @@ TEST(Relay, WhenANodeGoesAllItsLanesGo) {
 }
 
 TEST(Relay, OneCallerHasSoManyLanesAndNoMore) {
-  Relay relay(0, 0);
+  Relay relay({});
   for (LaneId i = 0; i < limits::lanes_per_node; ++i)
     ASSERT_EQ(relay.open(noon, i + 1, ana.node, ana, {node(100 + i), from_bo}), Opened::yes);
   EXPECT_EQ(relay.open(noon, 4711, ana.node, ana, bo), Opened::full);
@@ -139,7 +139,7 @@ TEST(Relay, OneCallerHasSoManyLanesAndNoMore) {
 }
 
 TEST(Relay, AllTogetherAreBoundedToo) {
-  Relay relay(0, 0);
+  Relay relay({});
   for (LaneId i = 0; i < limits::max_lanes; ++i)
     ASSERT_EQ(relay.open(noon, i + 1, node(1000 + i), {node(1000 + i), from_ana},
                          {node(1'000'000 + i), from_bo}),
@@ -157,7 +157,7 @@ std::uint64_t carried_in(Relay& relay, LaneId which, const Route& from, Duration
 }
 
 TEST(Relay, ALaneMayUseItsRateAndNoMore) {
-  Relay relay(0, 1'000'000);  // offered is three times as much
+  Relay relay({.pair = 1'000'000});  // offered is three times as much
   relay.open(noon, lane, ana.node, ana, bo);
   const auto bytes = carried_in(relay, lane, from_ana, 10s);
   EXPECT_GE(bytes, 9'900'000u);
@@ -166,7 +166,7 @@ TEST(Relay, ALaneMayUseItsRateAndNoMore) {
 }
 
 TEST(Relay, OfATrainGoesOnWhatItsLaneMayStillSendInWholeDatagrams) {
-  Relay relay(0, 1'000'000);  // a bucket of 64 KiB at least
+  Relay relay({.pair = 1'000'000});  // a bucket of 64 KiB at least
   relay.open(noon, lane, ana.node, ana, bo);
   const auto whole = relay.judge(noon, from_ana, lane, 5 * 1000 + 300, 1000);
   EXPECT_EQ(whole.forward_to, from_bo);
@@ -191,7 +191,7 @@ struct Shares {
   std::uint64_t flood = 0, small = 0, large = 0;
 };
 Shares shared_out(bool small_one, bool large_one) {
-  Relay relay(10'000'000, 0);
+  Relay relay({.total = 10'000'000});
   relay.open(noon, lane, ana.node, ana, bo);
   relay.open(noon, lane + 1, bo.node, bo, eve);
   relay.open(noon, lane + 2, eve.node, eve, ana);
@@ -220,7 +220,7 @@ TEST(Relay, AFloodInOneLaneTakesNothingFromAnother) {
 }
 
 TEST(Relay, AllLanesTogetherMayUseTheTotal) {
-  Relay relay(1'000'000, 0);
+  Relay relay({.total = 1'000'000});
   relay.open(noon, lane, ana.node, ana, bo);
   relay.open(noon, lane + 1, eve.node, eve, bo);
   std::uint64_t bytes = 0;
@@ -232,10 +232,98 @@ TEST(Relay, AllLanesTogetherMayUseTheTotal) {
   EXPECT_LE(bytes, 10'000'000u + 100'000);
 }
 
+TEST(Relay, APairHasOneRateHoweverManyLanesItOpens) {
+  Relay relay({.pair = 1'000'000});
+  for (LaneId i = 0; i < 5; ++i) relay.open(noon, lane + i, ana.node, ana, bo);
+  relay.open(noon, lane + 5, bo.node, bo, ana);
+  relay.open(noon, lane + 6, ana.node, ana, eve);
+  std::uint64_t of_the_pair = 0, of_another = 0;
+  for (TimePoint now = noon; now < noon + 10s; now += 1ms) {
+    for (LaneId i = 0; i < 6; ++i)
+      if (relay.judge(now, from_ana, lane + i, 1000).forward_to) of_the_pair += 1000;
+    if (relay.judge(now, from_ana, lane + 6, 500).forward_to) of_another += 500;
+  }
+  EXPECT_GE(of_the_pair, 9'900'000u);
+  EXPECT_LE(of_the_pair, 10'100'000u);
+  EXPECT_EQ(of_another, 5'000'000u) << "within its own rate";
+  EXPECT_EQ(relay.carried_between(bo.node, ana.node), of_the_pair);
+  EXPECT_EQ(relay.carried_between(ana.node, eve.node), of_another);
+  relay.close_all_of(bo.node);
+  EXPECT_EQ(relay.carried_between(bo.node, ana.node), 0u);
+}
+
+TEST(Relay, ALaneThatGoesOnAtAnotherHomeIsCountedForThePairAndNotForTheHome) {
+  Relay relay({});
+  relay.open(noon, lane, ana.node, ana, {node(7), from_eve}, bo.node);
+  relay.judge(noon, from_ana, lane, 1000);
+  EXPECT_EQ(relay.carried_between(ana.node, bo.node), 1000u);
+  EXPECT_EQ(relay.carried_between(ana.node, node(7)), 0u);
+}
+
+TEST(Relay, ANodeHasOneRateWhomeverItTalksTo) {
+  Relay relay({.node = 1'000'000});
+  for (LaneId i = 0; i < 5; ++i)
+    relay.open(noon, lane + i, ana.node, ana, {node(100 + i), from_bo});
+  relay.open(noon, lane + 5, eve.node, eve, ana);
+  std::uint64_t of_ana = 0, of_eve = 0;
+  for (TimePoint now = noon; now < noon + 10s; now += 1ms) {
+    for (LaneId i = 0; i < 5; ++i)
+      if (relay.judge(now, from_bo, lane + i, 1000).forward_to) of_ana += 1000;
+    if (relay.judge(now, from_eve, lane + 5, 500).forward_to) of_eve += 500;
+  }
+  EXPECT_GE(of_ana, 9'900'000u);
+  EXPECT_LE(of_ana, 10'100'000u);
+  EXPECT_EQ(of_eve, 5'000'000u) << "that she talks to ana is not ana's expense";
+  const auto accounts = relay.accounts(1);
+  ASSERT_EQ(accounts.size(), 1u);
+  EXPECT_EQ(accounts[0].owner, ana.node);
+  EXPECT_EQ(accounts[0].lanes, 5u);
+  EXPECT_EQ(accounts[0].bytes, of_ana);
+  EXPECT_EQ(relay.accounts(16).size(), 2u);
+}
+
+TEST(Relay, WhoHasManyLanesGetsNoMoreThanWhoHasOne) {
+  Relay relay({.total = 10'000'000});
+  for (LaneId i = 0; i < 30; ++i)
+    relay.open(noon, lane + i, ana.node, ana, {node(100 + i), from_bo});
+  relay.open(noon, lane + 30, eve.node, eve, bo);
+  std::array<std::uint64_t, 31> got{};
+  for (TimePoint now = noon; now < noon + 10s; now += 1ms)
+    for (int k = 0; k < 20; ++k)
+      for (LaneId i = 0; i <= 30; ++i)
+        if (relay.judge(now, i < 30 ? from_ana : from_eve, lane + i, 1000).forward_to)
+          got[i] += 1000;
+  EXPECT_GE(got[30], 45'000'000u) << "half, for there are two who ask";
+  for (LaneId i = 0; i < 30; ++i) EXPECT_GE(got[i], 1'000'000u) << "and hers share the other half";
+}
+
+TEST(Relay, WhatOneRateRefusesIsNotTakenFromAnother) {
+  Relay relay({.total = 1'000'000, .pair = 100'000});
+  relay.open(noon, lane, ana.node, ana, bo);
+  relay.open(noon, lane + 1, eve.node, eve, bo);
+  std::uint64_t flood = 0, other = 0;
+  for (TimePoint now = noon; now < noon + 10s; now += 1ms) {
+    for (int i = 0; i < 10; ++i)
+      if (relay.judge(now, from_ana, lane, 1000).forward_to) flood += 1000;
+    if (relay.judge(now, from_eve, lane + 1, 90).forward_to) other += 90;
+  }
+  EXPECT_LE(flood, 1'100'000u);
+  EXPECT_EQ(other, 900'000u);
+}
+
+TEST(Relay, AllLanesCanBeClosedAtOnce) {
+  Relay relay({});
+  for (LaneId i = 0; i < 100; ++i) relay.open(noon, lane + i, node(i), {node(i), from_ana}, bo);
+  relay.close_all();
+  EXPECT_EQ(relay.lanes(), 0u);
+  EXPECT_EQ(relay.accounts(200).size(), 0u);
+  EXPECT_EQ(relay.open(noon, lane, ana.node, ana, bo), Opened::yes);
+}
+
 // Whatever is opened, moved and closed, what is forwarded goes from one end to the other.
 TEST(Relay, NoHistoryMakesItForwardToAnybodyButTheOtherEnd) {
   Random random(9);
-  Relay relay(0, 0);
+  Relay relay({});
   struct Ends {
     NodeId a, b;
   };

@@ -28,7 +28,11 @@ struct Leaf {
 
 class Trains : public testing::Test {
  protected:
-  Trains() {
+  explicit Trains(std::uint64_t monthly_cap = 0)
+      : hub({.role = Role::supernode,
+             .local_endpoints = {at("192.0.2.1:7000")},
+             .relay_monthly_cap = monthly_cap},
+            hub_identity, crypto, Random(1), noon, wall_noon) {
     join(ana);
     join(bo);
     join(cleo);
@@ -52,12 +56,7 @@ class Trains : public testing::Test {
   }
 
   Identity hub_identity = person(9);
-  Overlay hub{{.role = Role::supernode, .local_endpoints = {at("192.0.2.1:7000")}},
-              hub_identity,
-              crypto,
-              Random(1),
-              noon,
-              wall_noon};
+  Overlay hub;
   Leaf ana{person(1), at("198.51.100.1:7000"), {}};
   Leaf bo{person(2), at("198.51.100.2:7000"), {}};
   Leaf cleo{person(3), at("198.51.100.3:7000"), {}};
@@ -177,6 +176,68 @@ TEST_F(Trains, WhatIsPassedOnIsNotCopiedUnlessTheInputGoes) {
   const auto later = hub.poll_transmit(noon);
   ASSERT_TRUE(later);
   EXPECT_EQ(later->bytes, before);
+}
+
+// Threads beside the node pass on by what it publishes (overlay/link/lane_table.h).
+TEST_F(Trains, WhatOthersPassedOnIsAccountedForAsIfItHadBeenHere) {
+  hub.publish_lanes(true);
+  LaneTable table(5);
+  while (const auto change = hub.poll_lane_change()) table.apply(*change);
+  EXPECT_EQ(table.size(), 3u);
+  const Route* to = table.judge({.endpoint = ana.endpoint}, 1003, 7, 700);
+  ASSERT_TRUE(to);
+  EXPECT_EQ(to->endpoint, cleo.endpoint);
+
+  const Counters before = hub.counters();
+  hub.on_forwarded(noon, {.lanes = table.take_use(), .dropped = 2, .dropped_bytes = 60});
+  const Counters& after = hub.counters();
+  EXPECT_EQ(after.datagrams_in - before.datagrams_in, 9u);
+  EXPECT_EQ(after.bytes_in - before.bytes_in, 760u);
+  EXPECT_EQ(after.relayed_datagrams - before.relayed_datagrams, 7u);
+  EXPECT_EQ(after.relayed_bytes - before.relayed_bytes, 700u);
+  EXPECT_EQ(after.relayed_by_others, 7u);
+  EXPECT_EQ(after.bytes_out - before.bytes_out, 700u);
+  EXPECT_EQ(after.dropped(Drop::owner_busy), 2u);
+  EXPECT_EQ(after.datagrams_in, after.datagrams_used + after.dropped());
+}
+
+class CappedTrains : public Trains {
+ protected:
+  CappedTrains() : Trains(1000) {}
+
+  bool introduces() {
+    const Introduce introduce{
+        .target = bo.identity.id(), .lane = 1009, .handshake = Bytes(handshake1_overhead)};
+    return hear(ana, sealed(ana, introduce)).size() == 2;  // to both
+  }
+};
+
+TEST_F(CappedTrains, AfterWhatIsGivenInAMonthLanesAreClosedAndNoneIsOpenedUntilTheNext) {
+  hub.publish_lanes(true);
+  while (hub.poll_lane_change()) {
+  }
+  const Bytes train = joined({frame(1001, 1), frame(1001, 2), frame(1001, 3)});
+  for (int i = 0; i < 3; ++i) EXPECT_THAT(hear(ana, train, 100), SizeIs(1));
+  EXPECT_EQ(hub.status(noon).relayed_this_month, 900u);
+  EXPECT_EQ(hub.status(noon).lanes, 3u);
+  EXPECT_THAT(hear(ana, train, 100), SizeIs(1)) << "a train is not cut for it";
+  EXPECT_EQ(hub.status(noon).lanes, 0u);
+  EXPECT_THAT(hear(ana, train, 100), SizeIs(0));
+  EXPECT_FALSE(introduces());
+  std::size_t closed = 0;
+  while (const auto change = hub.poll_lane_change()) closed += change->ends ? 0 : 1;
+  EXPECT_EQ(closed, 3u) << "and whoever passes on beside us is told";
+
+  hub.on_wall_clock(noon, wall_noon + 31 * 24h);
+  EXPECT_EQ(hub.status(noon).relayed_this_month, 0u);
+  EXPECT_TRUE(introduces());
+}
+
+TEST_F(CappedTrains, WhatOthersPassedOnCountsAsWell) {
+  hub.on_forwarded(noon, {.lanes = {{.lane = 1001, .datagrams = {5, 6}, .bytes = {500, 600}}}});
+  EXPECT_EQ(hub.status(noon).relayed_this_month, 1100u);
+  EXPECT_EQ(hub.status(noon).lanes, 0u);
+  EXPECT_FALSE(introduces());
 }
 
 }  // namespace
