@@ -24,12 +24,12 @@ struct Country {
     return server;
   }
   Host& leaf(std::string name) {
-    auto& leaf = world.leaf(std::move(name)).behind(Nat::port_restricted());
-    leaf.configured([seeds = seeds](OverlayConfig& config) {
-      if (!seeds.empty()) config.seeds = seeds;
+    auto& one = world.leaf(std::move(name)).behind(Nat::port_restricted());
+    one.configured([known = seeds](OverlayConfig& config) {
+      if (!known.empty()) config.seeds = known;
     });
-    leaves.push_back(&leaf);
-    return leaf;
+    leaves.push_back(&one);
+    return one;
   }
   // What the leaves after this know.
   void seeds_are(std::vector<const Host*> hosts) {

@@ -409,9 +409,9 @@ class FarAndNear : public ThreeHomes {
   // Looks until somebody is asked, as it is after a while.
   TimePoint look(TimePoint from) {
     asked(from);
-    const auto at = homes.next_timeout();
-    EXPECT_TRUE(at);
-    return at.value_or(from);
+    const auto when = homes.next_timeout();
+    EXPECT_TRUE(when);
+    return when.value_or(from);
   }
 
   const NodeId forge = node(5), well = node(6);
@@ -503,11 +503,11 @@ TEST_F(FarAndNear, AmongThoseWhoAreAboutAsNearTheEmptierIsLikelier) {
 }
 
 TEST_F(FarAndNear, AHomeGivesWayToOneThatIsLessThanHalfAsFar) {
-  const TimePoint at = look(noon);
-  EXPECT_GE(at, noon + limits::look_first / 2);
-  EXPECT_THAT(asked(at), UnorderedElementsAre(hub, mill, inn, barn));
-  tell(at, {{hub, 70ms}, {mill, 90ms}, {inn, 95ms}, {barn, 40ms}});
-  const auto target = homes.poll_dial(at);
+  const TimePoint when = look(noon);
+  EXPECT_GE(when, noon + limits::look_first / 2);
+  EXPECT_THAT(asked(when), UnorderedElementsAre(hub, mill, inn, barn));
+  tell(when, {{hub, 70ms}, {mill, 90ms}, {inn, 95ms}, {barn, 40ms}});
+  const auto target = homes.poll_dial(when);
   ASSERT_TRUE(target);
   EXPECT_EQ(target->id, barn);
   EXPECT_EQ(target->seeking, 4);
@@ -516,19 +516,19 @@ TEST_F(FarAndNear, AHomeGivesWayToOneThatIsLessThanHalfAsFar) {
   ASSERT_TRUE(move);
   EXPECT_EQ(move->from, inn) << "the farthest";
   EXPECT_TRUE(move->nearer);
-  homes.on_surplus(at, inn);
+  homes.on_surplus(when, inn);
 
   know(forge, "100.66.0.1:7000");
-  EXPECT_THAT(asked(at + 29min), IsEmpty()) << "not so soon again";
-  EXPECT_GE(look(at), at + 29min);
+  EXPECT_THAT(asked(when + 29min), IsEmpty()) << "not so soon again";
+  EXPECT_GE(look(when), when + 29min);
 }
 
 TEST_F(FarAndNear, NobodyMovesForLittle) {
   const auto moves = [&](std::vector<Homes::Distance> distances) {
-    const TimePoint at = look(noon + 10h);
-    EXPECT_THAT(asked(at), SizeIs(4));
-    tell(at, std::move(distances));
-    return homes.poll_dial(at).has_value();
+    const TimePoint when = look(noon + 10h);
+    EXPECT_THAT(asked(when), SizeIs(4));
+    tell(when, std::move(distances));
+    return homes.poll_dial(when).has_value();
   };
   EXPECT_FALSE(moves({{hub, 90ms}, {mill, 90ms}, {inn, 90ms}, {barn, 46ms}})) << "hardly half";
   EXPECT_FALSE(moves({{hub, 39ms}, {mill, 39ms}, {inn, 39ms}, {barn, 10ms}})) << "29 ms";
@@ -548,10 +548,10 @@ TEST_F(FarAndNear, NobodyReturnsToWhomItWasTooFull) {
   homes.on_registered(barn);
   ASSERT_TRUE(homes.move_to(barn));
   homes.on_surplus(noon, inn);
-  const TimePoint at = look(noon + 1h);
-  EXPECT_THAT(asked(at), UnorderedElementsAre(hub, mill, inn, barn));
-  tell(at, {{hub, 90ms}, {mill, 90ms}, {barn, 90ms}, {inn, 10ms}});
-  EXPECT_THAT(dialled(at), IsEmpty());
+  const TimePoint when = look(noon + 1h);
+  EXPECT_THAT(asked(when), UnorderedElementsAre(hub, mill, inn, barn));
+  tell(when, {{hub, 90ms}, {mill, 90ms}, {barn, 90ms}, {inn, 10ms}});
+  EXPECT_THAT(dialled(when), IsEmpty());
 }
 
 TEST_F(HomesStory, WhoIsNamedNowFindsRoomAmongThoseNobodyNamedForLong) {
