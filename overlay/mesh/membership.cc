@@ -1,6 +1,7 @@
 #include "overlay/mesh/membership.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 namespace byway {
@@ -128,6 +129,7 @@ void Membership::on_message(TimePoint now, const NodeId& from, const MeshMessage
           (guests_.size() < limits::guests || guests_.contains(from)))
         guests_[from] = now + limits::guest_lifetime;
     }
+    foresee(gossip->news);
     for (const News& news : gossip->news) hear(now, from, news);
     if (member)
       consider_sync(now, from, gossip->root);
@@ -151,6 +153,15 @@ void Membership::on_message(TimePoint now, const NodeId& from, const MeshMessage
     on_suspect(now, from, *suspect);
   }
   after_changes(now);
+}
+
+// News is of anybody, and of thousands hardly anybody is in the processor's caches.
+void Membership::foresee(const std::vector<News>& news) const {
+  std::array<Position, max_news> positions;
+  const std::size_t count = std::min(news.size(), positions.size());
+  for (std::size_t i = 0; i < count; ++i) positions[i] = position_of(news[i].subject);
+  for (int round = 0; round < View::rounds_of_foresight; ++round)
+    for (std::size_t i = 0; i < count; ++i) view_.foresee(round, positions[i]);
 }
 
 void Membership::on_leaf_record(TimePoint now, const RecordPtr& record) {

@@ -202,6 +202,7 @@ class Membership {
   void tell(const NodeId& to, std::vector<News> news);
   void tell(const std::vector<NodeId>& to, std::vector<News> news);
   void on_stranger(const NodeId& from, const Gossip& gossip);
+  void foresee(const std::vector<News>& news) const;
   void after_changes(TimePoint now);
   void consider_ourselves();
   void report_changes(TimePoint now, Departure why);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "overlay/core/foresight.h"
 #include "overlay/mesh/mesh_limits.h"
 
 namespace byway {
@@ -49,6 +50,25 @@ std::optional<std::size_t> View::index_of(const NodeId& id) const {
     if (member.id() == id) return i;
   }
   return std::nullopt;
+}
+
+void View::foresee(int round, Position position) const {
+  __extension__ using Wide = unsigned __int128;
+  const std::size_t n = places_.size();
+  if (n == 0) return;
+  if (round == 0) {
+    const auto guess = static_cast<std::size_t>(static_cast<Wide>(position) * n >> 64);
+    ask_for(&places_[guess], sizeof(Position));
+    return ask_for(&ring_[guess], sizeof(Slot));
+  }
+  const std::size_t index = lower(position);
+  if (index == n || places_[index] != position) return;
+  const Member& member = slots_[ring_[index]];
+  if (round == 1) return ask_for(&member, sizeof(Member));
+  const Dossier& dossier = *member.dossier;
+  if (round == 2) return ask_for(&dossier, sizeof(Dossier));
+  ask_for(dossier.record.get(), sizeof(SignedRecord));
+  ask_for(dossier.vouchers.data(), dossier.vouchers.size() * sizeof(VoucherPtr));
 }
 
 const View::Member* View::find(const NodeId& id) const {

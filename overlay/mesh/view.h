@@ -57,6 +57,10 @@ class View {
   std::optional<Change> poll_change();
 
   const Member* find(const NodeId& id) const;
+  // Whoever stands there will be looked for: asks for what that takes (core/foresight.h), in each
+  // round for what the rounds before have led to.
+  static constexpr int rounds_of_foresight = 4;
+  void foresee(int round, Position position) const;
   bool is_admitted(const NodeId& id) const;
   // Another one after every change but of loads.
   std::uint64_t version() const { return version_; }
