@@ -58,10 +58,8 @@ void Bridge::pump_in() {
       continue;
     }
     in_used_ = 0;
-    if (in_end_ || stream_closed_) {
-      in_.clear();
-      break;
-    }
+    in_.clear();  // before anything can come between: what was sent must not be sent again
+    if (in_end_ || stream_closed_) break;
     if (++pieces > pieces_in_a_turn) return wait_for_room();
     Overlay::Read read = context_.streams.read(stream_, in_at_once, std::move(in_));
     in_ = std::move(read.bytes);
