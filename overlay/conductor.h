@@ -612,7 +612,7 @@ class Overlay::Conductor {
   Bytes plaintext_;  // of the message that is being sealed
   Fifo<Transmit> transmits_;
   Spares<Bytes> spares_{spare_batches};  // memory for packets of sessions, in turn
-  std::size_t borrowed_ = 0;  // how many of them lie in the shell's receive buffer
+  std::size_t borrowed_ = 0;             // how many of them lie in the shell's receive buffer
   std::deque<Event> events_;
 };
 

@@ -20,8 +20,7 @@ bool has_direct(const Paths& paths) {
 
 }  // namespace
 
-// --- what both have to know
-// ------------------------------------------------------------------------
+// --- what both have to know ---------------------------------------------------------------------
 
 void Overlay::Conductor::add_tcp(Talk& talk) const {
   for (const Candidate& candidate : tcp_view_.candidates())
@@ -123,8 +122,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_tcp_message(TimePoint now, Pe
   return used;
 }
 
-// --- connecting
-// -----------------------------------------------------------------------------------
+// --- connecting ---------------------------------------------------------------------------------
 
 void Overlay::Conductor::connect_at(TimePoint now, TimePoint moment, Peer& peer) {
   TcpTalk& tcp = tcp_talk(peer);
@@ -185,8 +183,7 @@ void Overlay::Conductor::start_tcp_round(TimePoint now, Peer& peer) {
   consider_tcp(now, peer);
 }
 
-// --- what came of it
-// ------------------------------------------------------------------------------
+// --- what came of it ----------------------------------------------------------------------------
 
 void Overlay::Conductor::on_tcp_path_proved(TimePoint now, Peer& peer, const Route& route) {
   connections_.on_proved(route.connection, peer.id);
