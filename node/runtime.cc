@@ -40,7 +40,7 @@ Runtime::Runtime(boost::asio::io_context& io, std::size_t threads)
                      overlay_->on_forwarded(monotonic_now(), forwarded);
                      settle();
                    }}),
-      timer_(io),
+      alarm_(io, [this] { on_alarm(); }),
       host_timer_(io),
       network_(io) {}
 
@@ -253,21 +253,18 @@ void Runtime::settle_later() {
 
 // A timer that rings too early is harmless, so an earlier one is left as it is.
 void Runtime::wake_at(TimePoint deadline) {
-  if (armed_ && *armed_ <= deadline) return;
+  if (closed_ || (armed_ && *armed_ <= deadline)) return;
   armed_ = deadline;
-  timer_.expires_at(std::chrono::steady_clock::time_point(
-      std::chrono::duration_cast<std::chrono::steady_clock::duration>(
-          deadline.time_since_epoch())));
-  timer_.async_wait(
-      [this, alive = std::weak_ptr<int>(alive_)](const boost::system::error_code& error) {
-        if (error || alive.expired()) return;
-        armed_.reset();
-        notice_sleep();
-        const TimePoint now = monotonic_now();
-        const auto due = overlay_->next_timeout();
-        if (due && *due <= now) overlay_->on_timeout(now);
-        settle();
-      });
+  alarm_.set(deadline);
+}
+
+void Runtime::on_alarm() {
+  armed_.reset();
+  notice_sleep();
+  const TimePoint now = monotonic_now();
+  const auto due = overlay_->next_timeout();
+  if (due && *due <= now) overlay_->on_timeout(now);
+  settle();
 }
 
 void Runtime::watch_host() {
@@ -327,7 +324,7 @@ void Runtime::leave() {
 void Runtime::close() {
   if (std::exchange(closed_, true)) return;
   forwarders_.stop();
-  timer_.cancel();
+  alarm_.close();
   host_timer_.cancel();
   network_.close();
   if (lan_) lan_->close();

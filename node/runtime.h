@@ -13,6 +13,7 @@
 #include <optional>
 #include <vector>
 
+#include "node/alarm_clock.h"
 #include "node/clock.h"
 #include "node/forwarders.h"
 #include "node/lan_port.h"
@@ -73,6 +74,7 @@ class Runtime {
   std::vector<Endpoint> local_tcp() const;
   void settle_later();
   void wake_at(TimePoint deadline);
+  void on_alarm();
   void watch_host();
   void look_at_host();
   void notice_sleep();
@@ -86,7 +88,7 @@ class Runtime {
   std::vector<LaneChange> lane_changes_;
   std::function<void(const Event&)> hear_;
   std::function<void()> changed_;
-  boost::asio::steady_timer timer_;
+  AlarmClock alarm_;
   std::optional<TimePoint> armed_;
   boost::asio::steady_timer host_timer_;
   NetworkMonitor network_;

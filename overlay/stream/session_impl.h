@@ -141,6 +141,8 @@ class Session::Impl {
   std::size_t write_packet(TimePoint now, MutableBytes dest);
   QuicStreamId next_sendable();
   void sent(QuicStreamId id, SessionStream& stream, std::size_t count, bool with_fin);
+  double bytes_per_ns() const;  // the pace
+  std::size_t send_quantum() const;
   void pace(TimePoint now, std::size_t count);
   Bytes hand_out(std::size_t used);
 
@@ -166,6 +168,9 @@ class Session::Impl {
   Spares<Bytes> pieces_;
   std::map<QuicStreamId, SessionStream> streams_;
   Fifo<QuicStreamId> sendable_;  // streams with something to send, next first
+  QuicStreamId turn_of_ = -1;    // who sent last, and may go on
+  std::size_t turn_ = 0;         // so much it has sent in this turn
+  std::size_t longest_turn_ = 0;
   std::set<QuicStreamId> owing_reset_;
   std::set<QuicStreamId> forgotten_;  // gone below, to be told about
   std::vector<QuicStreamId> early_;   // opened here before the handshake was done
@@ -175,7 +180,8 @@ class Session::Impl {
   std::optional<RefusedFrame> refused_;
 
   Bytes batch_;                 // where packets are written, kept between polls
-  TimePoint next_departure_{};  // pacing: what is sent so far ends its turn here
+  TimePoint next_departure_{};  // pacing: what is sent so far ends its turn here,
+  std::size_t unpaced_ = 0;     // but for this much
 
   std::optional<Farewell> farewell_;
   std::optional<TimePoint> linger_until_;

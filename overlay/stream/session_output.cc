@@ -13,6 +13,18 @@ constexpr std::size_t rounding = 8;
 // A wake-up that comes late by less than this costs the stream nothing: what should have left
 // meanwhile leaves with it.
 constexpr Duration made_up_for = 1ms;
+// What leaves at once: a millisecond's worth of the pace and 64 KiB at most, two packets at least
+// (draft-cardwell-iccrg-bbr-congestion-control-02, 4.6.3); and the first window all together (RFC
+// 9002, 7.7). ngtcp2 0.12 says 64 KiB at any pace, which is 50 ms of a DSL line.
+constexpr double burst_ns = 1e6;
+constexpr std::size_t least_burst = 2;  // packets
+constexpr std::size_t first_window = 10;
+// Streams take turns. Each turn costs both ends something, so on a fast path one is several packets
+// long; on a slow one it is one packet.
+constexpr std::size_t turns_in_a_burst = 4;
+// A stream so fast that a batch is gone sooner than this sends several before it waits: every wait
+// costs a timer of the system's, and no queue on the way is shorter than this.
+constexpr Duration shortest_turn = 250us;
 
 }  // namespace
 
@@ -24,7 +36,10 @@ std::optional<Session::Packets> Session::Impl::poll_packets(TimePoint now,
   if (!connection_ || size < smallest_packet_size || max_packets == 0) return std::nullopt;
 
   Inside inside{*this};
-  const auto burst = std::max<std::size_t>(1, ngtcp2_conn_get_send_quantum(connection_) / size);
+  const auto quantum = send_quantum();
+  const auto least = stats_.bytes_sent < first_window * size ? first_window : least_burst;
+  const auto burst = std::max(least, quantum / size);
+  longest_turn_ = quantum / turns_in_a_burst;
   const auto most = std::min(max_packets, burst);
 
   // The first packet sets the size of all. A batch goes on only behind a full one.
@@ -40,11 +55,11 @@ std::optional<Session::Packets> Session::Impl::poll_packets(TimePoint now,
   }
 
   settle();
+  if (connection_) pace(now, used);
   if (used == 0) {
     if (farewell_) return close_packet(now, max_packet_size);
     return std::nullopt;
   }
-  if (connection_) pace(now, used);
   stats_.bytes_sent += used;
   return Packets{hand_out(used), segment};
 }
@@ -132,30 +147,48 @@ QuicStreamId Session::Impl::next_sendable() {
   return -1;
 }
 
-// Streams take turns packet by packet.
+// At the end of its turn a stream goes to the back of the queue.
 void Session::Impl::sent(QuicStreamId id, SessionStream& stream, std::size_t count, bool with_fin) {
   stream.out.mark_sent(count);
   stream.fin_sent |= with_fin;
-  sendable_.drop();
-  stream.queued = false;
-  queue(id, stream);
+  turn_ = id == turn_of_ ? turn_ + count : count;
+  turn_of_ = id;
+  if (turn_ >= longest_turn_ || stream.out.unsent_size() == 0) {
+    sendable_.drop();
+    stream.queued = false;
+    queue(id, stream);
+    turn_of_ = -1;
+  }
   tell_writable_if_roomy(id, stream);
+}
+
+double Session::Impl::bytes_per_ns() const {
+  ngtcp2_conn_stat stat;
+  ngtcp2_conn_get_conn_stat(connection_, &stat);
+  if (stat.pacing_rate > 0) return stat.pacing_rate;
+  return 1.25 * static_cast<double>(stat.cwnd) / static_cast<double>(stat.smoothed_rtt);
+}
+
+std::size_t Session::Impl::send_quantum() const {
+  return std::min<std::size_t>(ngtcp2_conn_get_send_quantum(connection_),
+                               static_cast<std::size_t>(burst_ns * bytes_per_ns()));
 }
 
 // ngtcp2 spaces batches by its pacing rate but forgives what is under a millisecond, each time
 // anew. Counting from the end of the previous batch keeps many small ones honest too, and lets a
 // late one catch up; were its lateness lost, a stream would never reach the rate that BBR measured.
+// `count`: bytes of the batch just written; none: there is nothing more to send in this turn.
 void Session::Impl::pace(TimePoint now, std::size_t count) {
-  ngtcp2_conn_stat stat;
-  ngtcp2_conn_get_conn_stat(connection_, &stat);
-  const double bytes_per_ns = stat.pacing_rate > 0 ? stat.pacing_rate
-                                                   : 1.25 * static_cast<double>(stat.cwnd) /
-                                                         static_cast<double>(stat.smoothed_rtt);
+  unpaced_ += count;
+  if (unpaced_ == 0) return;
+  const double rate = bytes_per_ns();
+  const Duration turn{static_cast<Duration::rep>(static_cast<double>(unpaced_) / rate)};
+  if (count > 0 && turn < shortest_turn) return;
 
   const auto start = std::max(now - made_up_for, next_departure_);
   ngtcp2_conn_update_pkt_tx_time(connection_, to_timestamp(start));
-  next_departure_ =
-      start + Duration{static_cast<Duration::rep>(static_cast<double>(count) / bytes_per_ns)};
+  next_departure_ = start + turn;
+  unpaced_ = 0;
 }
 
 // Written once, kept for those who did not hear it, and then nothing else is needed of ngtcp2.

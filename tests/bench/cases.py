@@ -452,21 +452,28 @@ def growth(machine, options):
     """Memory and processor time against how many leaves and lanes there are; tests/bench/plot draws it."""
     machine.wire("client", "10.77.1.1", "hub", "10.77.1.2")
     for leaves in sorted({1000, 10000, options.leaves}):
-        found = grown(machine, leaves, 0, options.seconds)
+        found = often(lambda: grown(machine, leaves, 0, options.seconds), options)
         yield row(f"growth: memory, {leaves} leaves", found["bytes"] / 1e6, "MB",
                   note=f"{found['bytes'] / leaves:.0f} bytes a leaf")
         for phase in ("register", "keepalives", "lookups"):
             yield row(f"growth: {phase}, {leaves} leaves", found[phase], "us")
     for lanes in (10, 1000, 10000):
-        found = grown(machine, 2 * lanes, lanes, options.seconds)
+        found = often(lambda: grown(machine, 2 * lanes, lanes, options.seconds), options)
         yield row(f"growth: memory, {lanes} lanes", found["lane_bytes"] / 1e6, "MB",
                   note=f"{found['lane_bytes'] / lanes:.0f} bytes a lane")
         yield row(f"growth: lanes, {lanes} lanes", found["lanes"], "us")
 
 
+def often(measure, options):
+    """The median of each of the figures that several runs give."""
+    runs = [measure() for _ in range(options.repeat)]
+    return {key: median([run[key] for run in runs]) for key in runs[0]}
+
+
 def grown(machine, leaves, lanes, seconds):
     """Microseconds of the supernode's processor for one of each, and its growth in bytes."""
-    node, identity, _ = machine.node("hub", RELAY_CORE, f"hub{leaves}-{lanes}", "10.77.1.2:7000", "--role", "supernode")
+    name = f"hub{len(machine.children)}"
+    node, identity, _ = machine.node("hub", RELAY_CORE, name, "10.77.1.2:7000", "--role", "supernode")
     base, cpu, found = rss_bytes(node.pid), cpu_seconds(node.pid), {}
     load = machine.start("client", CLIENT_CORE, machine.program("bench_load"), "--supernode",
                          f"{identity}@10.77.1.2:7000", "--leaves", leaves, "--lanes", lanes, "--seconds", seconds,

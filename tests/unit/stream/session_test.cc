@@ -298,25 +298,27 @@ TEST(Session, PacketsAreMadeInMemoryThatWasGivenBack) {
   pair.ana_config.spares = &spares;
   ASSERT_TRUE(pair.meet());
   const auto id = *pair.ana.session->open_stream();
-  // What is kept as spare the heap cannot hand out: the same place is the same memory.
-  std::size_t batches = 0, again = 0;
-  for (int i = 0; i < 40; ++i) {
+  // What is kept as spare the heap cannot hand out: the same places are the same memory.
+  std::size_t batches = 0;
+  std::set<const std::uint8_t*> places;
+  for (int i = 0; i < 60; ++i) {
     pair.ana.session->write(id, noise(100'000, 1));
-    const std::uint8_t* given = nullptr;
     while (auto packets = pair.ana.session->poll_packets(pair.now, 1400, 20)) {
-      if (given) ++batches, again += packets->bytes.data() == given;
+      if (i >= 20) {  // they have grown
+        ++batches;
+        places.insert(packets->bytes.data());
+      }
       for (ByteView left = packets->bytes; !left.empty();) {
         const auto size = std::min(left.size(), packets->segment_size);
         pair.bo.session->on_packet(pair.now, left.first(size));
         left = left.subspan(size);
       }
-      given = packets->bytes.data();
       spares.give(std::move(packets->bytes));
     }
     pair.run_for(10ms);  // which gives nothing back
   }
   EXPECT_GT(batches, 20u);
-  EXPECT_EQ(again, batches);
+  EXPECT_LE(places.size(), 4u);  // of a hundred batches
 }
 
 TEST(Session, FinishingOneDirectionLeavesTheOtherOpen) {

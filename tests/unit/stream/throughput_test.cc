@@ -58,6 +58,67 @@ TEST(Throughput, WhoIsWokenLateCatchesUpWithItsPace) {
             0.85 * fibre.bytes_per_second);
 }
 
+// What Ana sends at one moment of a stream that has found its rate and then had nothing to say.
+std::size_t burst(const Wire& wire, Duration warm_up) {
+  Pair pair{wire};
+  if (!pair.meet()) return 0;
+  const auto id = *pair.ana.session->open_stream();
+  const auto seconds = std::chrono::duration<double>(warm_up).count();
+  pair.ana.say(id, Bytes(static_cast<std::size_t>(wire.bytes_per_second * seconds)));
+  pair.run_for(2 * warm_up);
+  pair.ana.session->write(id, Bytes(1'500'000));
+  std::size_t sent = 0;
+  while (auto packets = pair.ana.session->poll_packets(pair.now, 1400, 44))
+    sent += packets->bytes.size();
+  return sent;
+}
+
+TEST(Throughput, WhatLeavesAtOnceIsAMillisecondsWorth) {
+  const Wire dsl{.delay = 10ms, .bytes_per_second = 5e6, .queue = 200'000};
+  const auto slow = burst(dsl, 2s);
+  EXPECT_GT(slow, 0u);
+  EXPECT_LT(slow, 20'000u);  // of one, and what a late wake-up is forgiven
+}
+
+// Of ten streams that all have enough to send: how many packets follow one of the same stream.
+double same_again(const Wire& wire, Duration warm_up) {
+  const auto each = wire.bytes_per_second * std::chrono::duration<double>(warm_up).count() * 0.15;
+  Pair pair{wire};
+  if (!pair.meet()) return 0;
+  std::map<QuicStreamId, std::size_t> heard;
+  for (int i = 0; i < 10; ++i) {
+    const auto id = *pair.ana.session->open_stream();
+    pair.ana.say(id, Bytes(static_cast<std::size_t>(each)));
+    heard[id] = 0;
+  }
+  pair.run_for(warm_up);
+  std::size_t same = 0, all = 0;
+  QuicStreamId last = -1;
+  pair.run_until(
+      [&] {
+        for (auto& [id, before] : heard)
+          if (const auto size = pair.bo.heard[id].size(); std::exchange(before, size) != size) {
+            ++all;
+            if (std::exchange(last, id) == id) ++same;
+          }
+        return false;
+      },
+      100ms);
+  // Whatever a turn is, nobody falls behind by much more than one.
+  const auto [least, most] = std::minmax_element(
+      heard.begin(), heard.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  EXPECT_LT(most->second - least->second, 40'000u);
+  EXPECT_GT(least->second, 0u);
+  return all == 0 ? 0 : static_cast<double>(same) / static_cast<double>(all);
+}
+
+TEST(Throughput, StreamsTakeTurnsPacketByPacketButLongerOnAFastPath) {
+  const Wire dsl{.delay = 10ms, .bytes_per_second = 2e6, .queue = 200'000};
+  EXPECT_LT(same_again(dsl, 2s), 0.1);
+  const Wire cable{.delay = 1ms, .bytes_per_second = 1e8, .queue = 1'000'000};
+  EXPECT_GT(same_again(cable, 400ms), 0.5);
+}
+
 TEST(Throughput, ASessionMovesAHundredMegabytesIntact) {
   constexpr std::size_t size = 100'000'000;
   for (const bool cubic : {false, true}) {
