@@ -68,17 +68,24 @@ class Keeper {
   };
   struct Leaf {
     AlarmPlace alarm;
+    std::uint32_t place = 0;  // in bars_
     RecordPtr record;
-    Placement::Draw draw;
-    std::uint64_t bar = 0;
     std::vector<Seat> seats;
     TimePoint changed{};  // when its record may be placed, at the earliest
 
     const NodeId& id() const { return record->record().id; }
   };
   using Ticket = std::pair<NodeId, std::uint64_t>;  // leaf and number of a queued seat
+  // What says whether a change of membership concerns a leaf; side by side, for every change asks
+  // all of them and concerns few.
+  struct Bar {
+    Placement::Draw draw;
+    std::uint64_t bar = 0;
+    Leaf* leaf = nullptr;
+  };
 
   Seat* queued_seat(const Ticket& ticket);
+  std::vector<Leaf*> concerned(std::uint64_t group) const;
   void reseat(TimePoint now, Leaf& leaf, Duration spread);
   void reopen(Seat& seat, TimePoint due);
   void schedule(Leaf& leaf);
@@ -88,6 +95,7 @@ class Keeper {
   const Placement& placement_;
   Random random_;
   std::map<NodeId, Leaf> leaves_;
+  std::vector<Bar> bars_;                      // of all of them, in no order
   Alarms<Leaf> alarms_;                        // the earliest due seat of each leaf
   std::map<std::uint64_t, NodeId> questions_;  // number -> leaf
   std::deque<Ticket> queue_;                   // to be sent when the rate allows

@@ -25,12 +25,13 @@ using RecordPtr = std::shared_ptr<const SignedRecord>;
 using VoucherPtr = std::shared_ptr<const Voucher>;
 
 struct Dossier {
+  NodeId subject;  // as the record says; beside the rest, for it is compared with every look-up
   RecordPtr record;
   std::vector<VoucherPtr> vouchers;  // the nearest to the subject first
   Position position = 0;
   std::uint64_t digest = 0;  // of all the above: equal dossiers, equal digests
 
-  const NodeId& id() const { return record->record().id; }
+  const NodeId& id() const { return subject; }
   std::uint64_t sequence() const { return record->record().sequence; }
   // Where it stands: its first endpoint, which is what others vouch for.
   const IpAddress& address() const { return record->record().endpoints.front().address; }

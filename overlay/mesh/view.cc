@@ -44,11 +44,8 @@ std::size_t View::lower(Position position) const {
 
 std::optional<std::size_t> View::index_of(const NodeId& id) const {
   const Position position = position_of(id);
-  for (std::size_t i = lower(position); i < ring_.size(); ++i) {
-    const Member& member = slots_[ring_[i]];
-    if (member.position != position) break;
-    if (member.id() == id) return i;
-  }
+  for (std::size_t i = lower(position); i < ring_.size() && places_[i] == position; ++i)
+    if (slots_[ring_[i]].id() == id) return i;
   return std::nullopt;
 }
 
@@ -193,6 +190,14 @@ void View::each(Position from, Position last,
 void View::each_admitted(const std::function<void(const Member&)>& take) const {
   for (const Slot slot : ring_)
     if (slots_[slot].admitted) take(slots_[slot]);
+}
+
+const View::Member& View::admitted(std::size_t number) const {
+  ensure(number < admitted_);
+  if (admitted_ == ring_.size()) return slots_[ring_[number]];
+  auto slot = ring_.begin();
+  for (;; ++slot)
+    if (slots_[*slot].admitted && number-- == 0) return slots_[*slot];
 }
 
 // --- changes -------------------------------------------------------------------------------------

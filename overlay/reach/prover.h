@@ -148,12 +148,13 @@ class Prover {
   std::vector<NodeId> reserved(TimePoint now, std::span<const Known> known) const;
   // Whether some door of ours is, or may yet be proved: then strangers are needed.
   bool needs_strangers() const;
+  // Some door of ours is not known to be closed: otherwise nobody is reserved.
+  bool may_be_proved() const;
   // One sentence about the door that is furthest, without a full stop.
   std::string status() const;
   std::string status(Door door) const;
 
  private:
-  bool may_be_proved() const;
   bool is_hopeless() const;
   struct Success {
     IpAddress from;
