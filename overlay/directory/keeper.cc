@@ -28,10 +28,10 @@ void Keeper::keep(TimePoint now, RecordPtr record) {
     if (leaf.record->record().sequence >= content.sequence) return;
     // Whoever signs a new record every moment has it placed at our pace, not at his.
     leaf.changed = std::max(now, leaf.changed + limits::record_gap);
-    for (Seat& seat : leaf.seats) reopen(seat, leaf.changed);
   }
   if (is_new) leaf.changed = now;
   leaf.record = std::move(record);
+  for (Seat& seat : leaf.seats) reopen(seat, leaf.changed + turn(leaf, seat.holder));
   reseat(now, leaf, Duration{});
   schedule(leaf);
 }
@@ -64,7 +64,7 @@ void Keeper::on_joined(TimePoint now, const SignedRecord& member) {
   for (Leaf* leaf : concerned(*group)) {
     for (Seat& seat : leaf->seats)
       if (seat.holder == member.record().id)
-        reopen(seat, now + random_.upto(limits::replace_spread));
+        reopen(seat, now + random_.upto(limits::replace_spread) + turn(*leaf, seat.holder));
     reseat(now, *leaf, limits::replace_spread);
     schedule(*leaf);
   }
@@ -93,11 +93,19 @@ void Keeper::reseat(TimePoint now, Leaf& leaf, Duration spread) {
       seats.push_back(*same);
       same->number = 0;  // taken over
     } else {
-      seats.push_back({.holder = holder, .due = now + random_.upto(spread)});
+      seats.push_back({.holder = holder, .due = now + random_.upto(spread) + turn(leaf, holder)});
     }
   }
   for (const Seat& lost : leaf.seats) questions_.erase(lost.number);
   leaf.seats = std::move(seats);
+}
+
+// Until we see to this holder: nothing, where of all homes that is ours to do.
+Duration Keeper::turn(const Leaf& leaf, const NodeId& holder) {
+  const auto& homes = leaf.record->record().homes;
+  const auto drawn = load_be<std::uint64_t>(leaf.id().key()) ^ load_be<std::uint64_t>(holder.key());
+  const std::size_t whose = drawn % homes.size();
+  return homes[whose] == self_ ? Duration{} : random_.jittered(limits::place_for_others);
 }
 
 // A seat that waits in the queue stays there: it will be sent what is newest then.

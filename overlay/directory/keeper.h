@@ -8,6 +8,11 @@
 //    ^               |
 //    '--silent, busy, not mine (back-off)
 //
+// A leaf has three homes, and all of them have its record. Three times the same to each holder
+// would be two for nothing, so the homes share the seats: which of those that the record names sees
+// to a holder, the two ids say, and the others do so only when an hour has gone by. A home that has
+// died is named no more in the leaf's next record, which is shared anew among those that are left.
+//
 // When a third of the network vanishes at once, every home notices at the same time. So new seats
 // wait for a random moment within a few seconds, and placements leave one by one at a limited rate;
 // what waits is kept in order and each seat only once, so there is nothing to pile up.
@@ -87,6 +92,7 @@ class Keeper {
   Seat* queued_seat(const Ticket& ticket);
   std::vector<Leaf*> concerned(std::uint64_t group) const;
   void reseat(TimePoint now, Leaf& leaf, Duration spread);
+  Duration turn(const Leaf& leaf, const NodeId& holder);
   void reopen(Seat& seat, TimePoint due);
   void schedule(Leaf& leaf);
   bool may_send(TimePoint now) const;
