@@ -81,8 +81,9 @@ DossierPtr Archive::dossier(RecordPtr record, std::vector<VoucherPtr> vouchers) 
   if (const auto known = dossiers_.find(name); known != dossiers_.end())
     if (DossierPtr dossier = known->second.lock()) return dossier;
 
-  DossierPtr dossier = std::make_shared<const Dossier>(Dossier{
-      record->record().id, record, std::move(vouchers), position, load_be<std::uint64_t>(name)});
+  DossierPtr dossier = std::make_shared<const Dossier>(
+      Dossier{record->record().id, record->record().endpoints.front().address, record,
+              std::move(vouchers), position, load_be<std::uint64_t>(name)});
   tidy(dossiers_, tidy_dossiers_);
   dossiers_[name] = dossier;
   return dossier;

@@ -207,6 +207,8 @@ class Prover {
   void review(TimePoint now, const Door& door, Claim& claim);
   void lose(const Door& door, Claim& claim, bool moved, std::string why);
   Duration back_off(Claim& claim, Duration first, Duration last);
+  void on_change() { reviewed_ = next_known_ = false; }
+  bool is_due(TimePoint now) const;
 
   NodeId self_;
   const Crypto& crypto_;
@@ -221,6 +223,10 @@ class Prover {
   TimePoint strangers_from_ = TimePoint::min();  // before this nobody is one
   std::size_t netgroups_ = 0;
   std::array<Contacted, 2> contacted_;  // by protocol
+  // It is asked at every turn, and changes seldom.
+  bool reviewed_ = false;  // by on_timeout, since something changed
+  mutable bool next_known_ = false;
+  mutable std::optional<TimePoint> next_;
   std::deque<Transmit> transmits_;
   std::deque<Event> events_;
 };
