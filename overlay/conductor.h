@@ -102,7 +102,7 @@ class Overlay::Conductor {
   std::optional<SocketOrder> poll_socket();
   void look_up(TimePoint now, const NodeId& target);
   void adopt(TimePoint now, const View& view, const Placement& placement);
-  void foresee(int round, ByteView datagram) const;
+  void foresee(int round, ByteView datagram, const Peer*& whom) const;
   RecordPtr own_record() const { return membership_.record_of(id()); }
   const View& view() const { return membership_.view(); }
   const Registrar& registrar() const { return registrar_; }
@@ -295,7 +295,6 @@ class Overlay::Conductor {
   // --- conductor_mesh.cc ---
   void join_mesh(TimePoint now);
   void leave_mesh(TimePoint now);
-  std::vector<NodeId> membership_members() const;
   std::vector<Endpoint> own_endpoints() const;
   void send_samples(TimePoint now, Peer& leaf);
   void look_after_leaf(TimePoint now, Peer& leaf);
@@ -309,6 +308,9 @@ class Overlay::Conductor {
   void flush_outbox(TimePoint now, Peer& peer);
   std::optional<Endpoint> supernode_endpoint(const NodeId& supernode) const;
   RecordPtr member(const NodeId& supernode) const;
+  bool is_member(const NodeId& supernode) const {
+    return membership_.view().is_admitted(supernode);
+  }
   RecordSource record_source();
   Outcome on_mesh(TimePoint now, Peer& from, ByteView body);
   void pump_mesh(TimePoint now);

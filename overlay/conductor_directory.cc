@@ -10,7 +10,7 @@ namespace byway {
 Overlay::Conductor::Outcome Overlay::Conductor::on_directory(TimePoint now, Peer& from,
                                                              const Route& route, ByteView body) {
   // Supernodes ask and tell one another here, those of the view; guests may look, and no more.
-  if (!is_supernode() || !member(from.id)) return on_guest_directory(now, from, route, body);
+  if (!is_supernode() || !is_member(from.id)) return on_guest_directory(now, from, route, body);
   const auto message = decode_directory(body);
   if (!message) return Drop::undecodable;
   on_directory_message(now, from.id, *message);

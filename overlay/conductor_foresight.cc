@@ -7,7 +7,7 @@
 namespace byway {
 
 // Each round asks for what the rounds before it have led to.
-void Overlay::Conductor::foresee(int round, ByteView datagram) const {
+void Overlay::Conductor::foresee(int round, ByteView datagram, const Peer*& whom) const {
   if (round == 0) {
     ask_for(&now_, sizeof(now_) + sizeof(indices_) + sizeof(peers_) + sizeof(peer_index_) +
                        sizeof(timers_) + sizeof(touched_));
@@ -33,20 +33,18 @@ void Overlay::Conductor::foresee(int round, ByteView datagram) const {
     ask_for(&lookup_, sizeof(lookup_));
     return;
   }
-  const Peer* peer = nullptr;
-  if (datagram.empty()) {
-    peer = timers_.first();
-  } else if (classify(datagram) == PacketKind::sealed) {
-    const auto index = receiver_index(datagram);
-    const NodeId* owner = index ? indices_.owner(*index) : nullptr;
-    peer = owner ? find(*owner) : nullptr;
-  }
-  if (!peer) return;
   if (round == 1) {
-    ask_for(peer, sizeof(Peer));
-  } else {
-    peer->link.foresee();
-    peer->paths.foresee();
+    if (datagram.empty()) {
+      whom = timers_.first();
+    } else if (classify(datagram) == PacketKind::sealed) {
+      const auto index = receiver_index(datagram);
+      const NodeId* owner = index ? indices_.owner(*index) : nullptr;
+      whom = owner ? find(*owner) : nullptr;
+    }
+    if (whom) ask_for(whom, sizeof(Peer));
+  } else if (whom) {
+    whom->link.foresee();
+    whom->paths.foresee();
   }
 }
 

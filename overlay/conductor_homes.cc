@@ -327,7 +327,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_introduce(TimePoint now, Peer
                                                              const Introduce& introduce) {
   if (!is_supernode() || introduce.lane == 0) return Drop::unexpected;
   const bool from_home = !introduce.caller.is_nobody();
-  if (from_home && !member(sender.id)) return Drop::unexpected;
+  if (from_home && !is_member(sender.id)) return Drop::unexpected;
   const NodeId caller = from_home ? introduce.caller : sender.id;
   IntroduceResult result{.target = introduce.target, .lane = introduce.lane};
   const auto answer_with = [&](IntroduceOutcome outcome) -> Outcome {

@@ -82,13 +82,8 @@ std::optional<Endpoint> Overlay::Conductor::supernode_endpoint(const NodeId& sup
 // --- membership ----------------------------------------------------------------------------------
 
 RecordPtr Overlay::Conductor::member(const NodeId& supernode) const {
-  return membership_.view().is_admitted(supernode) ? membership_.record_of(supernode) : nullptr;
-}
-
-std::vector<NodeId> Overlay::Conductor::membership_members() const {
-  std::vector<NodeId> ids;
-  membership_.view().each_admitted([&](const View::Member& m) { ids.push_back(m.id()); });
-  return ids;
+  const View::Member* known = membership_.view().find(supernode);
+  return known && known->admitted ? known->dossier->record : nullptr;
 }
 
 RecordSource Overlay::Conductor::record_source() {

@@ -173,17 +173,20 @@ void Overlay::Conductor::stop_serving_nat() {
 std::optional<NodeId> Overlay::Conductor::stranger_to(const Peer& asker, const Endpoint& from) {
   std::vector<NodeId> named;
   if (const RecordPtr record = registrar_.record_of(asker.id)) named = record->record().homes;
-  std::vector<NodeId> all = membership_members();
-  for (const NodeId& known : homes_.all())
-    if (std::find(all.begin(), all.end(), known) == all.end()) all.push_back(known);
-  if (all.empty()) return {};
+  const View& view = membership_.view();
+  std::vector<NodeId> others = homes_.all();
+  std::erase_if(others, [&](const NodeId& known) { return is_member(known); });
+  const std::size_t count = view.size() + others.size();
+  if (count == 0) return {};
   std::set<IpAddress> own;
   for (const Endpoint& endpoint : own_endpoints()) own.insert(endpoint.address);
 
   std::optional<NodeId> second_best;
-  const std::size_t start = random_.below(all.size());
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    const NodeId& candidate = all[(start + i) % all.size()];
+  const std::size_t start = random_.below(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t number = (start + i) % count;
+    const NodeId& candidate =
+        number < view.size() ? view.admitted(number).id() : others[number - view.size()];
     const auto endpoint = supernode_endpoint(candidate);
     if (!endpoint || candidate == id() || candidate == asker.id) continue;
     const IpAddress& address = endpoint->address;

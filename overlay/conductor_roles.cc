@@ -60,7 +60,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_proof(TimePoint now, Peer& fr
                      outcome = Drop::unexpected;
                  },
                  [&](const DialOrder& order) {
-                   bool known = member(from.id) || homes_.is_home(from.id);
+                   bool known = is_member(from.id) || homes_.is_home(from.id);
                    // Whom we keep as a stranger, to dial us, somebody else has to dial.
                    known = known && !homes_.is_reserved(order.asker) && can_dial(order);
                    if (known) prover_.on_dialling(order.asker, order.endpoint.address);
@@ -91,13 +91,14 @@ void Overlay::Conductor::help_to_prove(TimePoint now, Peer& asker, const Route& 
     if (!endpoint || endpoint->address.is_v6() != v6) return {};
     return endpoint->address;
   };
-  const auto members = membership_members();
+  const View& view = membership_.view();
   ProofHelper::Candidates candidates;
-  candidates.supernodes = members.size();
+  candidates.supernodes = view.size();
   candidates.supernode = [&](std::size_t i) -> std::optional<ProofHelper::Candidate> {
-    const auto address = address_in_family(supernode_endpoint(members[i]));
+    const NodeId& supernode = view.admitted(i).id();
+    const auto address = address_in_family(supernode_endpoint(supernode));
     if (!address) return {};
-    return ProofHelper::Candidate{members[i], *address};
+    return ProofHelper::Candidate{supernode, *address};
   };
   candidates.leaves = registrar_.size();
   candidates.leaf = [&](std::size_t i) -> std::optional<ProofHelper::Candidate> {
@@ -190,7 +191,9 @@ void Overlay::Conductor::pump_roles(TimePoint now) {
     else
       on_proof_lost(now, std::get<Prover::Lost>(*event));
   }
-  if (!is_supernode()) homes_.set_reserved(prover_.reserved(now, supernodes_living()));
+  if (!is_supernode())
+    homes_.set_reserved(prover_.may_be_proved() ? prover_.reserved(now, supernodes_living())
+                                                : std::vector<NodeId>{});
   pump_promotion(now);
 }
 

@@ -109,6 +109,7 @@ std::optional<TcpOrder> Overlay::Conductor::poll_tcp() {
 
 // All our homes are reached by TCP, perhaps only because it was quicker.
 bool Overlay::Conductor::lives_by_tcp() const {
+  if (connections_.size() == 0) return false;
   bool by_tcp = false;
   for (const NodeId& home_id : homes_.ids()) {
     const Peer* home = find(home_id);

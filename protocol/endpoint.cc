@@ -65,7 +65,7 @@ Result<IpAddress> IpAddress::parse(std::string_view text) {
 }
 
 bool IpAddress::is_v4() const {
-  return std::equal(v4_prefix.begin(), v4_prefix.end(), raw_.begin());
+  return high() == 0 && low() >> 32 == 0xffff;
 }
 
 ByteView IpAddress::bytes() const {
@@ -77,11 +77,14 @@ Scope IpAddress::scope() const {
 }
 
 IpAddress IpAddress::prefix(int bits) const {
-  IpAddress cut = *this;
-  for (int bit = (is_v4() ? 96 : 0) + bits; bit < 128; ++bit) {
-    auto& octet = cut.raw_[static_cast<std::size_t>(bit / 8)];
-    octet = static_cast<std::uint8_t>(octet & ~(0x80 >> (bit % 8)));
-  }
+  const auto first_of = [](std::uint64_t word, int count) {
+    if (count <= 0) return std::uint64_t{0};
+    return count >= 64 ? word : word & ~(~std::uint64_t{0} >> count);
+  };
+  const int kept = (is_v4() ? 96 : 0) + bits;
+  IpAddress cut;
+  store_be<std::uint64_t>(MutableBytes(cut.raw_).first(8), first_of(high(), kept));
+  store_be<std::uint64_t>(MutableBytes(cut.raw_).last(8), first_of(low(), kept - 64));
   return cut;
 }
 

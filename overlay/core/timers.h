@@ -57,8 +57,10 @@ class Timers {
   Alarms<const Timed> alarms_;
 };
 
-// The earlier of two deadlines, where either may be none.
-inline std::optional<TimePoint> earlier(std::optional<TimePoint> a, std::optional<TimePoint> b) {
+// The earlier of two deadlines, where either may be none. Asked twenty times for each datagram: a
+// call would cost more than what it does.
+[[gnu::always_inline]] inline std::optional<TimePoint> earlier(std::optional<TimePoint> a,
+                                                               std::optional<TimePoint> b) {
   if (!a) return b;
   if (!b) return a;
   return std::min(*a, *b);

@@ -76,6 +76,10 @@ inline constexpr Duration record_gap = 5s;
 inline constexpr Duration place_patience = 1s;  // doubled with each try
 inline constexpr Duration place_retry_last = 5min;
 inline constexpr Duration not_mine_retry = 30s;  // until the views agree
+// The homes of a leaf share its seats, and each sees to its own at once. To those of the others it
+// sees an hour later, if the record is still the same: one of them may neglect its duty, and the
+// other seats are enough for as long as that.
+inline constexpr Duration place_for_others = 1h;
 // Placed anew now and then: a holder may have lost its memory without anybody noticing.
 inline constexpr Duration place_refresh = 24h;
 

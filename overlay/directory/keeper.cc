@@ -22,15 +22,16 @@ void Keeper::keep(TimePoint now, RecordPtr record) {
   const auto [position, is_new] = leaves_.try_emplace(content.id);
   Leaf& leaf = position->second;
   if (is_new) {
-    leaf.draw = placement_.draw(content.id);
+    leaf.place = static_cast<std::uint32_t>(bars_.size());
+    bars_.push_back({.draw = placement_.draw(content.id), .leaf = &leaf});
   } else {
     if (leaf.record->record().sequence >= content.sequence) return;
     // Whoever signs a new record every moment has it placed at our pace, not at his.
     leaf.changed = std::max(now, leaf.changed + limits::record_gap);
-    for (Seat& seat : leaf.seats) reopen(seat, leaf.changed);
   }
   if (is_new) leaf.changed = now;
   leaf.record = std::move(record);
+  for (Seat& seat : leaf.seats) reopen(seat, leaf.changed + turn(leaf, seat.holder));
   reseat(now, leaf, Duration{});
   schedule(leaf);
 }
@@ -40,36 +41,49 @@ void Keeper::release(const NodeId& id) {
   if (leaf == leaves_.end()) return;
   for (const Seat& seat : leaf->second.seats) questions_.erase(seat.number);
   alarms_.set(leaf->second, std::nullopt);
+  const std::uint32_t place = leaf->second.place;
+  bars_[place] = bars_.back();
+  bars_[place].leaf->place = place;
+  bars_.pop_back();
   leaves_.erase(leaf);  // what is queued for it is skipped when its turn comes
+}
+
+// In the order of their ids.
+std::vector<Keeper::Leaf*> Keeper::concerned(std::uint64_t group) const {
+  std::vector<Leaf*> leaves;
+  for (const Bar& bar : bars_)
+    if (Placement::concerns(bar.draw, bar.bar, group)) leaves.push_back(bar.leaf);
+  std::sort(leaves.begin(), leaves.end(),
+            [](const Leaf* a, const Leaf* b) { return a->id() < b->id(); });
+  return leaves;
 }
 
 void Keeper::on_joined(TimePoint now, const SignedRecord& member) {
   const auto group = placement_.group_of(member);
   if (!group) return;
-  for (auto& [id, leaf] : leaves_) {
-    if (!Placement::concerns(leaf.draw, leaf.bar, *group)) continue;
-    for (Seat& seat : leaf.seats)
+  for (Leaf* leaf : concerned(*group)) {
+    for (Seat& seat : leaf->seats)
       if (seat.holder == member.record().id)
-        reopen(seat, now + random_.upto(limits::replace_spread));
-    reseat(now, leaf, limits::replace_spread);
-    schedule(leaf);
+        reopen(seat, now + random_.upto(limits::replace_spread) + turn(*leaf, seat.holder));
+    reseat(now, *leaf, limits::replace_spread);
+    schedule(*leaf);
   }
 }
 
 void Keeper::on_left(TimePoint now, const SignedRecord& member) {
   const auto group = placement_.group_of(member);
   if (!group) return;
-  for (auto& [id, leaf] : leaves_) {
-    if (!Placement::concerns(leaf.draw, leaf.bar, *group)) continue;
-    reseat(now, leaf, limits::replace_spread);
-    schedule(leaf);
+  for (Leaf* leaf : concerned(*group)) {
+    reseat(now, *leaf, limits::replace_spread);
+    schedule(*leaf);
   }
 }
 
 // Seats whose holder stays are left as they are.
 void Keeper::reseat(TimePoint now, Leaf& leaf, Duration spread) {
-  Placement::Seats wanted = placement_.seats(leaf.draw);
-  leaf.bar = wanted.bar;
+  Bar& bar = bars_[leaf.place];
+  Placement::Seats wanted = placement_.seats(bar.draw);
+  bar.bar = wanted.bar;
   std::vector<Seat> seats;
   seats.reserve(wanted.holders.size());
   for (const NodeId& holder : wanted.holders) {
@@ -79,11 +93,19 @@ void Keeper::reseat(TimePoint now, Leaf& leaf, Duration spread) {
       seats.push_back(*same);
       same->number = 0;  // taken over
     } else {
-      seats.push_back({.holder = holder, .due = now + random_.upto(spread)});
+      seats.push_back({.holder = holder, .due = now + random_.upto(spread) + turn(leaf, holder)});
     }
   }
   for (const Seat& lost : leaf.seats) questions_.erase(lost.number);
   leaf.seats = std::move(seats);
+}
+
+// Until we see to this holder: nothing, where of all homes that is ours to do.
+Duration Keeper::turn(const Leaf& leaf, const NodeId& holder) {
+  const auto& homes = leaf.record->record().homes;
+  const auto drawn = load_be<std::uint64_t>(leaf.id().key()) ^ load_be<std::uint64_t>(holder.key());
+  const std::size_t whose = drawn % homes.size();
+  return homes[whose] == self_ ? Duration{} : random_.jittered(limits::place_for_others);
 }
 
 // A seat that waits in the queue stays there: it will be sent what is newest then.

@@ -8,6 +8,11 @@
 //    ^               |
 //    '--silent, busy, not mine (back-off)
 //
+// A leaf has three homes, and all of them have its record. Three times the same to each holder
+// would be two for nothing, so the homes share the seats: which of those that the record names sees
+// to a holder, the two ids say, and the others do so only when an hour has gone by. A home that has
+// died is named no more in the leaf's next record, which is shared anew among those that are left.
+//
 // When a third of the network vanishes at once, every home notices at the same time. So new seats
 // wait for a random moment within a few seconds, and placements leave one by one at a limited rate;
 // what waits is kept in order and each seat only once, so there is nothing to pile up.
@@ -68,18 +73,26 @@ class Keeper {
   };
   struct Leaf {
     AlarmPlace alarm;
+    std::uint32_t place = 0;  // in bars_
     RecordPtr record;
-    Placement::Draw draw;
-    std::uint64_t bar = 0;
     std::vector<Seat> seats;
     TimePoint changed{};  // when its record may be placed, at the earliest
 
     const NodeId& id() const { return record->record().id; }
   };
   using Ticket = std::pair<NodeId, std::uint64_t>;  // leaf and number of a queued seat
+  // What says whether a change of membership concerns a leaf; side by side, for every change asks
+  // all of them and concerns few.
+  struct Bar {
+    Placement::Draw draw;
+    std::uint64_t bar = 0;
+    Leaf* leaf = nullptr;
+  };
 
   Seat* queued_seat(const Ticket& ticket);
+  std::vector<Leaf*> concerned(std::uint64_t group) const;
   void reseat(TimePoint now, Leaf& leaf, Duration spread);
+  Duration turn(const Leaf& leaf, const NodeId& holder);
   void reopen(Seat& seat, TimePoint due);
   void schedule(Leaf& leaf);
   bool may_send(TimePoint now) const;
@@ -88,6 +101,7 @@ class Keeper {
   const Placement& placement_;
   Random random_;
   std::map<NodeId, Leaf> leaves_;
+  std::vector<Bar> bars_;                      // of all of them, in no order
   Alarms<Leaf> alarms_;                        // the earliest due seat of each leaf
   std::map<std::uint64_t, NodeId> questions_;  // number -> leaf
   std::deque<Ticket> queue_;                   // to be sent when the rate allows

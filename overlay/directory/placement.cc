@@ -169,9 +169,44 @@ Placement::Seats Placement::seats(const Draw& draw, std::size_t count) const {
   return seats;
 }
 
+bool Placement::is_in(std::uint64_t group, const NodeId& node) const {
+  const std::size_t index = index_of(group);
+  if (index == groups_.size() || groups_[index] != group) return false;
+  const Members& members = members_[index];
+  return std::any_of(members.begin(), members.end(),
+                     [&](const RecordPtr& member) { return id_of(member) == node; });
+}
+
+// True: it is in group_asked_.
+bool Placement::find_group(const NodeId& node) const {
+  if (is_in(group_asked_, node)) return true;
+  for (const std::uint64_t group : groups_) {
+    if (!is_in(group, node)) continue;
+    group_asked_ = group;
+    return true;
+  }
+  return false;
+}
+
+// Where there is a netgroup for every seat, a node holds what its netgroup holds, if it is the best
+// there; so nobody else has to be looked at than those beside it.
 bool Placement::may_hold(const NodeId& node, const NodeId& target, std::size_t count) const {
-  const auto holders = seats(draw(target), count).holders;
-  return std::find(holders.begin(), holders.end(), node) != holders.end();
+  const Draw draw = this->draw(target);
+  if (groups_.size() < count) {
+    const auto holders = seats(draw, count).holders;
+    return std::find(holders.begin(), holders.end(), node) != holders.end();
+  }
+  if (!find_group(node)) return false;
+  const std::uint64_t own = score(draw, group_asked_);
+  std::size_t better_ones = 0;
+  for (const std::uint64_t group : groups_) better_ones += score(draw, group) > own ? 1 : 0;
+  if (better_ones >= count) return false;
+  const auto score_of = [&](const NodeId& id) { return score(draw, fold(id.key())); };
+  const Members& members = members_[index_of(group_asked_)];
+  return std::none_of(members.begin(), members.end(),
+                      [&, mine = score_of(node)](const RecordPtr& member) {
+                        return score_of(id_of(member)) > mine;
+                      });
 }
 
 bool Placement::concerns(const Draw& draw, std::uint64_t bar, std::uint64_t group) {

@@ -54,7 +54,7 @@ class Placement {
   Draw draw(const NodeId& target) const;
   Seats seats(const Draw& draw, std::size_t count = limits::holders_per_record) const;
   std::vector<NodeId> holders(const NodeId& target) const { return seats(draw(target)).holders; }
-  // Whether `node` is among the `count` best.
+  // Whether `node` is among the `count` best. Cheap where it is always asked about the same node.
   bool may_hold(const NodeId& node, const NodeId& target,
                 std::size_t count = limits::plausible_holders) const;
   // What stands for the member's netgroup in scores; none for a record without endpoints.
@@ -71,6 +71,8 @@ class Placement {
  private:
   using Members = std::vector<RecordPtr>;
   std::size_t index_of(std::uint64_t group) const;
+  bool is_in(std::uint64_t group, const NodeId& node) const;
+  bool find_group(const NodeId& node) const;
 
   const Crypto* crypto_;
   int bits_v4_;
@@ -79,6 +81,7 @@ class Placement {
   std::vector<std::uint64_t> groups_;
   std::vector<Members> members_;
   std::size_t size_ = 0;
+  mutable std::uint64_t group_asked_ = 0;  // where the node was that may_hold was asked about last
 };
 
 }  // namespace byway

@@ -82,7 +82,8 @@ DossierPtr Archive::dossier(RecordPtr record, std::vector<VoucherPtr> vouchers) 
     if (DossierPtr dossier = known->second.lock()) return dossier;
 
   DossierPtr dossier = std::make_shared<const Dossier>(
-      Dossier{std::move(record), std::move(vouchers), position, load_be<std::uint64_t>(name)});
+      Dossier{record->record().id, record->record().endpoints.front().address, record,
+              std::move(vouchers), position, load_be<std::uint64_t>(name)});
   tidy(dossiers_, tidy_dossiers_);
   dossiers_[name] = dossier;
   return dossier;

@@ -25,15 +25,18 @@ using RecordPtr = std::shared_ptr<const SignedRecord>;
 using VoucherPtr = std::shared_ptr<const Voucher>;
 
 struct Dossier {
+  // Both as the record says, and kept beside the rest: every look-up compares them.
+  NodeId subject;
+  IpAddress at;
   RecordPtr record;
   std::vector<VoucherPtr> vouchers;  // the nearest to the subject first
   Position position = 0;
   std::uint64_t digest = 0;  // of all the above: equal dossiers, equal digests
 
-  const NodeId& id() const { return record->record().id; }
+  const NodeId& id() const { return subject; }
   std::uint64_t sequence() const { return record->record().sequence; }
   // Where it stands: its first endpoint, which is what others vouch for.
-  const IpAddress& address() const { return record->record().endpoints.front().address; }
+  const IpAddress& address() const { return at; }
   const Voucher* voucher_by(const NodeId& id) const;
 };
 using DossierPtr = std::shared_ptr<const Dossier>;

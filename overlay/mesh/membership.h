@@ -37,6 +37,7 @@
 // membership_sync.cc (anti-entropy), membership_watch.cc (suspicion and the gone).
 #pragma once
 
+#include <boost/unordered/unordered_map.hpp>
 #include <deque>
 #include <map>
 #include <optional>
@@ -297,7 +298,7 @@ class Membership {
   std::map<NodeId, Candidate> candidates_;
   std::map<IpAddress, std::size_t> candidate_pairs_;
   Timers<NodeId> candidate_ends_;
-  std::map<NodeId, Departed> departed_;
+  boost::unordered_map<NodeId, Departed, std::hash<NodeId>> departed_;
   std::map<Position, NodeId> departed_at_;
   Timers<NodeId> departed_ends_;
   std::map<NodeId, std::vector<Gone>> accusations_;  // of members and ourselves

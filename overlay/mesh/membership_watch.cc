@@ -237,6 +237,7 @@ void Membership::feel(TimePoint now) {
   for (const auto& [id, departed] : departed_)
     if (departed.why != Departure::left) lost.push_back(id);
   if (lost.empty()) return;
+  std::sort(lost.begin(), lost.end());
   events_.push_back(Probe{lost[random_.below(lost.size())]});
   feel_at_ = now + random_.jittered(limits::feeler);
 }

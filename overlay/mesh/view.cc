@@ -44,11 +44,8 @@ std::size_t View::lower(Position position) const {
 
 std::optional<std::size_t> View::index_of(const NodeId& id) const {
   const Position position = position_of(id);
-  for (std::size_t i = lower(position); i < ring_.size(); ++i) {
-    const Member& member = slots_[ring_[i]];
-    if (member.position != position) break;
-    if (member.id() == id) return i;
-  }
+  for (std::size_t i = lower(position); i < ring_.size() && places_[i] == position; ++i)
+    if (slots_[ring_[i]].id() == id) return i;
   return std::nullopt;
 }
 
@@ -85,26 +82,33 @@ void View::set_load(const NodeId& id, std::uint8_t load) {
   if (const auto index = index_of(id)) slots_[ring_[*index]].load = load;
 }
 
+// Two fingers walk away from the position, one each way, until they have seen everybody.
+template <typename Take>
+void View::walk_from(Position position, Take&& take) const {
+  const std::size_t n = ring_.size();
+  if (n == 0) return;
+  const auto behind = [n](std::size_t at) { return at == 0 ? n - 1 : at - 1; };
+  std::size_t up = lower(position) % n;
+  std::size_t down = behind(up);
+  for (std::size_t seen = 0; seen < n; ++seen) {
+    const bool above =
+        ring_distance(position, places_[up]) <= ring_distance(position, places_[down]);
+    if (!take(slots_[ring_[above ? up : down]])) return;
+    if (above)
+      up = up + 1 == n ? 0 : up + 1;
+    else
+      down = behind(down);
+  }
+}
+
 std::vector<NodeId> View::nearest(Position position, std::size_t count,
                                   const NodeId& except) const {
   std::vector<NodeId> found;
-  const std::size_t n = ring_.size();
-  if (n == 0) return found;
-  // Two fingers walk away from the position, one each way, until they have seen everybody.
-  std::size_t up = lower(position) % n;
-  std::size_t down = (up + n - 1) % n;
-  for (std::size_t seen = 0; seen < n && found.size() < count; ++seen) {
-    const Member& above = slots_[ring_[up]];
-    const Member& below = slots_[ring_[down]];
-    const bool take_above =
-        ring_distance(position, above.position) <= ring_distance(position, below.position);
-    const Member& member = take_above ? above : below;
-    if (take_above)
-      up = (up + 1) % n;
-    else
-      down = (down + n - 1) % n;
+  if (count == 0) return found;
+  walk_from(position, [&](const Member& member) {
     if (member.admitted && member.id() != except) found.push_back(member.id());
-  }
+    return found.size() < count;
+  });
   return found;
 }
 
@@ -172,12 +176,15 @@ std::optional<double> View::mean_load(Position position, std::size_t count,
                                       const NodeId& except) const {
   double sum = 0;
   std::size_t told = 0;
-  for (const NodeId& id : nearest(position, count, except)) {
-    const std::uint8_t load = find(id)->load;
-    if (load == load_unknown) continue;
-    sum += load;
+  walk_from(position, [&, left = count](const Member& member) mutable {
+    if (left == 0) return false;
+    if (!member.admitted || member.id() == except) return true;
+    --left;
+    if (member.load == load_unknown) return true;
+    sum += member.load;
     ++told;
-  }
+    return true;
+  });
   if (told == 0) return std::nullopt;
   return sum / static_cast<double>(told);
 }
@@ -193,6 +200,14 @@ void View::each(Position from, Position last,
 void View::each_admitted(const std::function<void(const Member&)>& take) const {
   for (const Slot slot : ring_)
     if (slots_[slot].admitted) take(slots_[slot]);
+}
+
+const View::Member& View::admitted(std::size_t number) const {
+  ensure(number < admitted_);
+  if (admitted_ == ring_.size()) return slots_[ring_[number]];
+  auto slot = ring_.begin();
+  for (;; ++slot)
+    if (slots_[*slot].admitted && number-- == 0) return slots_[*slot];
 }
 
 // --- changes -------------------------------------------------------------------------------------
@@ -322,8 +337,8 @@ std::pair<std::size_t, std::size_t> View::run_of(const IpAddress& netgroup) cons
   const auto group = [&](Slot slot) { return netgroup_of(slots_[slot].dossier->address()); };
   const auto first = std::lower_bound(ages_.begin(), ages_.end(), netgroup,
                                       [&](Slot s, const IpAddress& g) { return group(s) < g; });
-  const auto last = std::upper_bound(first, ages_.end(), netgroup,
-                                     [&](const IpAddress& g, Slot s) { return g < group(s); });
+  auto last = first;  // a netgroup has a few members: nearer than half-way
+  while (last != ages_.end() && group(*last) == netgroup) ++last;
   return {static_cast<std::size_t>(first - ages_.begin()),
           static_cast<std::size_t>(last - ages_.begin())};
 }

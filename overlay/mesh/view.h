@@ -94,6 +94,8 @@ class View {
   // returns true.
   void each(Position from, Position last, const std::function<bool(const Member&)>& take) const;
   void each_admitted(const std::function<void(const Member&)>& take) const;
+  // The admitted one with this number, as each_admitted() counts from 0. Cheap where all are.
+  const Member& admitted(std::size_t number) const;
 
  private:
   using Slot = std::uint32_t;
@@ -101,7 +103,9 @@ class View {
   void grow();
   std::size_t lower(Position position) const;  // index in ring_
   std::optional<std::size_t> index_of(const NodeId& id) const;
-  bool ages_before(Slot a, Slot b) const;  // order of ages_
+  template <typename Take>
+  void walk_from(Position position, Take&& take) const;  // the nearest first, until it says no
+  bool ages_before(Slot a, Slot b) const;                // order of ages_
   void admit(const IpAddress& netgroup);
   void judge_all_if_cap_changed();
   std::size_t cap() const;

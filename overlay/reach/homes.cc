@@ -441,6 +441,8 @@ void Homes::hurry(TimePoint now) {
 }
 
 void Homes::set_reserved(std::span<const NodeId> ids) {
+  if (ids.empty() && !any_reserved_) return;
+  any_reserved_ = !ids.empty();
   for (Supernode& s : supernodes_)
     s.reserved = std::find(ids.begin(), ids.end(), s.id) != ids.end();
 }

@@ -183,6 +183,7 @@ class Homes {
   bool v4_ = true;
   bool v6_ = true;
   std::vector<Supernode> supernodes_;
+  bool any_reserved_ = false;
   std::uint64_t gained_ = 0;
   std::optional<TimePoint> lost_one_at_;
   std::optional<Move> move_;  // from when it is decided until the new home is gained

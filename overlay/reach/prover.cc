@@ -46,6 +46,7 @@ std::size_t Prover::needed() const {
 
 void Prover::on_started_anew(TimePoint now, WallTime wall, std::vector<KeptDial> dials,
                              std::span<const Endpoint> own) {
+  on_change();
   strangers_from_ = now + proof::silence;
   std::sort(dials.begin(), dials.end(),
             [](const KeptDial& a, const KeptDial& b) { return a.at > b.at; });
@@ -89,6 +90,7 @@ void Prover::go_on(TimePoint now, const Door& door, Claim& claim) {
 }
 
 void Prover::on_claim(TimePoint now, const Endpoint& endpoint, Proto proto, Front front) {
+  on_change();
   const Door door = door_of(endpoint, proto);
   Claim& claim = claims_[door];
   const Front before = std::exchange(claim.front, front);
@@ -102,6 +104,7 @@ void Prover::on_claim(TimePoint now, const Endpoint& endpoint, Proto proto, Fron
 }
 
 void Prover::on_claim_gone(Door door) {
+  on_change();
   const auto claim = claims_.find(door);
   if (claim == claims_.end()) return;
   lose(door, claim->second, true, "we no longer have this address");
@@ -109,6 +112,7 @@ void Prover::on_claim_gone(Door door) {
 }
 
 void Prover::on_opened(TimePoint now, const Endpoint& endpoint, Proto proto) {
+  on_change();
   const auto found = claims_.find(door_of(endpoint, proto));
   if (found == claims_.end()) return;
   Claim& claim = found->second;
@@ -126,13 +130,17 @@ void Prover::on_dialling(const NodeId& asker, const IpAddress& at) {
 
 void Prover::on_linked(const NodeId& supernode, const IpAddress& at) {
   if (const auto known = helpers_.find(supernode); known != helpers_.end()) {
+    if (known->second.at != at) on_change();
     known->second.at = at;
     return;
   }
-  if (helpers_.size() < proof::helpers) helpers_.emplace(supernode, Helper{at});
+  if (helpers_.size() >= proof::helpers) return;
+  on_change();
+  helpers_.emplace(supernode, Helper{at});
 }
 
 void Prover::on_unlinked(TimePoint now, const NodeId& supernode) {
+  on_change();
   helpers_.erase(supernode);
   for (auto& [door, claim] : claims_)
     if (claim.asking && claim.asking->helper == supernode) on_inconclusive(now, claim);
@@ -141,6 +149,7 @@ void Prover::on_unlinked(TimePoint now, const NodeId& supernode) {
 void Prover::on_netgroups(TimePoint now, std::size_t known) {
   const std::size_t before = std::exchange(netgroups_, known);
   if (known == before) return;
+  on_change();
   for (auto& [door, claim] : claims_) {
     const bool waits_for_somebody = claim.nobody_to_dial && known > before;
     if (waits_for_somebody) claim.back_off = {};
@@ -183,6 +192,7 @@ bool Prover::on_result(TimePoint now, WallTime wall, const NodeId& helper,
     return asking && asking->helper == helper && asking->nonce == result.nonce;
   });
   if (asked == claims_.end()) return false;
+  on_change();
   auto& [door, claim] = *asked;
   claim.nobody_to_dial = result.outcome == ProofOutcome::no_dialler;
 
@@ -227,11 +237,20 @@ bool Prover::on_result(TimePoint now, WallTime wall, const NodeId& helper,
   return true;
 }
 
+// Before that nothing of ours happens by itself.
+bool Prover::is_due(TimePoint now) const {
+  const auto next = next_timeout();
+  return next && *next <= now;
+}
+
 void Prover::on_timeout(TimePoint now) {
+  if (reviewed_ && !is_due(now)) return;
+  on_change();
   for (auto& [door, claim] : claims_) {
     if (claim.asking && now >= claim.asking->deadline) on_inconclusive(now, claim);
     review(now, door, claim);
   }
+  reviewed_ = true;
 }
 
 // --- what became of a dial ---------------------------------------------------------------------
@@ -353,6 +372,7 @@ std::optional<TimePoint> Prover::ask_at(const Door& door, const Claim& claim) co
 }
 
 bool Prover::is_ask_due(TimePoint now) const {
+  if (!is_due(now)) return false;
   return std::any_of(claims_.begin(), claims_.end(), [&](const auto& entry) {
     const auto at = ask_at(entry.first, entry.second);
     return at && *at <= now;
@@ -377,6 +397,7 @@ std::vector<std::uint64_t> Prover::met(TimePoint now, const Door& door, const Cl
 }
 
 std::optional<Prover::Ask> Prover::poll_ask(TimePoint now) {
+  if (!is_due(now)) return {};
   for (auto& [door, claim] : claims_) {
     const auto at = ask_at(door, claim);
     if (!at || now < *at) continue;
@@ -391,6 +412,7 @@ std::optional<Prover::Ask> Prover::poll_ask(TimePoint now) {
       ready.push_back(&entry);
     }
     auto& [id, helper] = *ready[random_.below(ready.size())];
+    on_change();
     helper.ready_at = now + proof::helper_gap;
     claim.asking = Asking{.helper = id,
                           .helper_at = helper.at,
@@ -419,6 +441,7 @@ std::optional<Prover::Event> Prover::poll_event() {
 }
 
 std::optional<TimePoint> Prover::next_timeout() const {
+  if (std::exchange(next_known_, true)) return next_;
   std::optional<TimePoint> next;
   for (const auto& [door, claim] : claims_) {
     next = earlier(next, claim.asking ? claim.asking->deadline : ask_at(door, claim));
@@ -427,7 +450,7 @@ std::optional<TimePoint> Prover::next_timeout() const {
     if (!claim.successes.empty() && !stands)
       next = earlier(next, claim.successes.back().at + proof::lifetime);
   }
-  return next;
+  return next_ = next;
 }
 
 // --- what is known -----------------------------------------------------------------------------

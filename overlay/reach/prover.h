@@ -148,12 +148,13 @@ class Prover {
   std::vector<NodeId> reserved(TimePoint now, std::span<const Known> known) const;
   // Whether some door of ours is, or may yet be proved: then strangers are needed.
   bool needs_strangers() const;
+  // Some door of ours is not known to be closed: otherwise nobody is reserved.
+  bool may_be_proved() const;
   // One sentence about the door that is furthest, without a full stop.
   std::string status() const;
   std::string status(Door door) const;
 
  private:
-  bool may_be_proved() const;
   bool is_hopeless() const;
   struct Success {
     IpAddress from;
@@ -206,6 +207,8 @@ class Prover {
   void review(TimePoint now, const Door& door, Claim& claim);
   void lose(const Door& door, Claim& claim, bool moved, std::string why);
   Duration back_off(Claim& claim, Duration first, Duration last);
+  void on_change() { reviewed_ = next_known_ = false; }
+  bool is_due(TimePoint now) const;
 
   NodeId self_;
   const Crypto& crypto_;
@@ -220,6 +223,10 @@ class Prover {
   TimePoint strangers_from_ = TimePoint::min();  // before this nobody is one
   std::size_t netgroups_ = 0;
   std::array<Contacted, 2> contacted_;  // by protocol
+  // It is asked at every turn, and changes seldom.
+  bool reviewed_ = false;  // by on_timeout, since something changed
+  mutable bool next_known_ = false;
+  mutable std::optional<TimePoint> next_;
   std::deque<Transmit> transmits_;
   std::deque<Event> events_;
 };

@@ -165,6 +165,7 @@ int overlay_sim(std::span<const std::string> words, std::ostream& out, std::ostr
   }
   if (!wishes) return 0;
 
+  wishes->play.last = true;
   const auto begun = std::chrono::steady_clock::now();
   sim::Figures figures = sim::play(wishes->play);
   const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - begun;

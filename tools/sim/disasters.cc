@@ -6,6 +6,7 @@
 #include <memory>
 #include <set>
 #include <unordered_map>
+#include <vector>
 
 #include "overlay/directory/placement.h"
 #include "overlay/mesh/view.h"
@@ -299,6 +300,19 @@ const Disaster* find_disaster(std::string_view name) {
   return found == all_disasters.end() ? nullptr : &*found;
 }
 
+namespace {
+
+// Its memory goes with the process.
+void leave_behind(Swarm* world) {
+  static std::vector<Swarm*> left;
+  left.push_back(world);
+}
+void take_apart(Swarm* world) {
+  delete world;
+}
+
+}  // namespace
+
 Figures play(const Play& play) {
   SwarmOptions world = play.world;
   if (play.disaster == "lose-30" && !play.without_rule)
@@ -307,7 +321,9 @@ Figures play(const Play& play) {
                                            (load_before * static_cast<double>(world.supernodes))));
   if (play.disaster == "eclipse" && play.without_rule) world.netgroup_bits = 32;
   const Duration churn = std::exchange(world.median_life, Duration{});
-  Swarm swarm(world);
+  const std::unique_ptr<Swarm, void (*)(Swarm*)> owned(new Swarm(world),
+                                                       play.last ? leave_behind : take_apart);
+  Swarm& swarm = *owned;
   const bool watched_throughout = play.disaster.empty() || play.disaster == "liars";
   Watch watch(swarm, watched_throughout ? play.lookups : 0);
   Figures figures;

@@ -26,6 +26,7 @@ struct Play {
   Duration time = 10min;  // of watching; a disaster takes its own
   std::string disaster;   // empty: only the weather of `world`
   bool without_rule = false;
+  bool last = false;  // the process ends after it, so nobody takes the world to pieces
 };
 // Plays it from beginning to end.
 Figures play(const Play& play);

@@ -446,20 +446,29 @@ void Swarm::ring(HostId id) {
 void Swarm::foresee() {
   const auto soon = agenda_.soon().first(std::min(agenda_.soon().size(), looked_ahead));
   foreseen_ = soon.size();
+  std::array<const Peer*, looked_ahead> whom{};
+  // An alarm that is not due any more costs a look at the host, and no more.
+  const auto is_idle = [&](const Happening& next) {
+    const Host& host = hosts_[next.host];
+    if (!host.is_running()) return true;
+    return next.packet == alarm &&
+           (host.alarm != next.at || !host.deadline || *host.deadline > next.at);
+  };
   for (const Happening& next : soon) {
     ask_for(&hosts_[next.host], sizeof(Host));
     if (next.packet != alarm) ask_for(&packets_[next.packet], sizeof(Packet));
   }
   for (const Happening& next : soon) {
     if (next.packet != alarm) ask_for(packets_[next.packet].bytes.data(), 64);
-    if (const auto& overlay = hosts_[next.host].overlay) ask_for(overlay.get(), sizeof(Overlay));
+    if (!is_idle(next)) ask_for(hosts_[next.host].overlay.get(), sizeof(Overlay));
   }
   for (int round = 0; round < Overlay::rounds_of_foresight; ++round)
-    for (const Happening& next : soon) {
-      const Host& host = hosts_[next.host];
-      if (!host.is_running() || (next.packet == alarm && host.alarm != next.at)) continue;
-      host.overlay->foresee(
-          round, next.packet == alarm ? ByteView{} : ByteView{packets_[next.packet].bytes});
+    for (std::size_t i = 0; i < soon.size(); ++i) {
+      const Happening& next = soon[i];
+      if (is_idle(next)) continue;
+      const ByteView datagram =
+          next.packet == alarm ? ByteView{} : ByteView{packets_[next.packet].bytes};
+      hosts_[next.host].overlay->foresee(round, datagram, whom[i]);
     }
 }
 
