@@ -207,6 +207,39 @@ TEST_F(KeeperTest, EveryDayOrSoARecordIsPlacedAnewForHoldersThatLostTheirMemory)
   EXPECT_EQ(keeper.filled(id_of(leaf(1))), 8u);
 }
 
+// The record names three homes, of which we are one and the others are told nothing here.
+TEST_F(KeeperTest, HomesShareTheHoldersAndLookAfterThoseOfOthersAnHourLater) {
+  const std::vector<NodeId> homes{home, id_of(members[5]), id_of(members[9])};
+  const RecordPtr ana = leaf_record(1, homes);
+  std::vector<NodeId> told;
+  for (const NodeId& one : homes) {
+    Keeper its(one, placement, Random(2));
+    its.keep(now, ana);
+    its.on_timeout(now);
+    const std::size_t before = told.size();
+    while (const auto out = its.poll_message(now)) told.push_back(out->to);
+    EXPECT_LT(told.size() - before, 8u) << "not all of them by one";
+  }
+  EXPECT_THAT(told, testing::UnorderedElementsAreArray(placement.holders(id_of(ana))));
+
+  keeper.keep(now, ana);
+  run_for(30min);
+  EXPECT_LT(placed.size(), 8u);
+  run_for(1h);
+  EXPECT_THAT(placed, testing::UnorderedElementsAreArray(placement.holders(id_of(ana))));
+  EXPECT_EQ(keeper.filled(id_of(ana)), 8u);
+}
+
+TEST_F(KeeperTest, WhoIsTheOnlyHomeLeftSeesToAllHoldersAtOnce) {
+  const RecordPtr with_others = leaf_record(1, {id_of(members[5]), home, id_of(members[9])}, 1);
+  keeper.keep(now, with_others);
+  run_for(60s);
+  placed.clear();
+  keeper.keep(now, leaf(1, 2));
+  run_for(60s);
+  EXPECT_THAT(placed, testing::UnorderedElementsAreArray(placement.holders(id_of(with_others))));
+}
+
 class LargeKeeperTest : public KeeperTest {
  protected:
   LargeKeeperTest() : KeeperTest(100, 3) {}

@@ -179,5 +179,26 @@ TEST(Placement, ThoseJustBehindTheBestMayHoldItTooAsViewsDiffer) {
     EXPECT_TRUE(placement.may_hold(holder, node(1)));
 }
 
+// Asked about one node after another, and with netgroups to spare or too few of them.
+TEST(Placement, WhetherANodeMayHoldIsWhatTheSeatsSay) {
+  for (const std::size_t netgroups : {1u, 5u, 12u, 30u}) {
+    const auto members = supernodes(netgroups, 3);
+    Placement placement = placement_of(members);
+    const auto expect_the_same = [&] {
+      for (std::uint64_t target = 0; target < 20; ++target) {
+        const auto holders =
+            placement.seats(placement.draw(node(target)), limits::plausible_holders).holders;
+        for (const RecordPtr& member : members)
+          EXPECT_EQ(placement.may_hold(id_of(member), node(target)),
+                    std::ranges::find(holders, id_of(member)) != holders.end());
+      }
+    };
+    expect_the_same();
+    for (std::size_t i = 0; i < members.size(); i += 4) placement.remove(*members[i]);
+    expect_the_same();
+    EXPECT_FALSE(placement.may_hold(id_of(members[0]), node(1))) << "it has gone";
+  }
+}
+
 }  // namespace
 }  // namespace byway

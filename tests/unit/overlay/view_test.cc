@@ -177,6 +177,8 @@ TEST_F(ViewTest, TheNearestAreTheNearestEitherWayRound) {
     EXPECT_THAT(view_.nearest(from, 8), ElementsAreArray(all.begin(), all.begin() + 8));
   }
   EXPECT_EQ(view_.nearest(0, 1000).size(), all.size()) << "nobody twice, nobody forgotten";
+  all = admitted(view_);
+  for (std::size_t i = 0; i < all.size(); ++i) EXPECT_EQ(view_.admitted(i).id(), all[i]);
 }
 
 TEST_F(ViewTest, NeighboursStandOnBothSidesAndKnowEachOther) {

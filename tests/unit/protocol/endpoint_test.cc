@@ -61,6 +61,12 @@ TEST(Endpoint, NeighboursShareAPrefix) {
   EXPECT_EQ(ip("192.0.2.77").prefix(32), ip("192.0.2.77"));
   EXPECT_EQ(ip("2001:db8:1:2::3").prefix(32), ip("2001:db8::"));
   EXPECT_EQ(ip("2001:db8:ffff::3").prefix(47), ip("2001:db8:fffe::"));
+  EXPECT_EQ(ip("2001:db8:1:2:8000::3").prefix(64), ip("2001:db8:1:2::"));
+  EXPECT_EQ(ip("2001:db8:1:2:8000::3").prefix(65), ip("2001:db8:1:2:8000::"));
+  EXPECT_EQ(ip("2001:db8::3").prefix(128), ip("2001:db8::3"));
+  EXPECT_EQ(ip("2001:db8::3").prefix(0), ip("::"));
+  EXPECT_EQ(ip("192.0.2.77").prefix(0), ip("0.0.0.0"));
+  EXPECT_EQ(ip("192.0.2.77").prefix(31), ip("192.0.2.76"));
 }
 
 }  // namespace
