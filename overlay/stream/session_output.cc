@@ -72,6 +72,7 @@ Bytes Session::Impl::hand_out(std::size_t used) {
     spare.assign(batch_.begin(), batch_.begin() + static_cast<std::ptrdiff_t>(used));
     return spare;
   }
+  spare.reserve(batch_.capacity());  // one that held little grows once, and then is kept
   batch_.resize(used);
   return std::exchange(batch_, std::move(spare));
 }

@@ -163,6 +163,8 @@ class Pair {
   std::size_t steps = 0;
   // A meddler on the wire: may change a packet, or return false to swallow it.
   std::function<bool(bool from_ana, Bytes& packet)> meddle;
+  // Gets the memory of what has been sent.
+  std::function<void(bool from_ana, Bytes bytes)> sent;
 
  private:
   struct Flying {
@@ -178,6 +180,7 @@ class Pair {
         launch(person, from_ana, to_bytes(rest.first(size)));
         rest = rest.subspan(size);
       }
+      if (sent) sent(from_ana, std::move(packets->bytes));
       person.take_events();
     }
     person.take_events();

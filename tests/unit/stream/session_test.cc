@@ -243,6 +243,7 @@ TEST(Session, AWriterIsToldWhenThereIsRoomAgain) {
 
 TEST(Session, ManyWritersShareWhatOneMayHaveAlone) {
   Pair pair;
+  pair.ana_config.session_send_buffer = 2 << 20;
   ASSERT_TRUE(pair.meet());
   const auto film = noise(1'500'000, 1);
   std::map<QuicStreamId, std::size_t> taken;
@@ -301,24 +302,19 @@ TEST(Session, PacketsAreMadeInMemoryThatWasGivenBack) {
   // What is kept as spare the heap cannot hand out: the same places are the same memory.
   std::size_t batches = 0;
   std::set<const std::uint8_t*> places;
+  bool grown = false;
+  pair.sent = [&](bool from_ana, Bytes bytes) {
+    if (!from_ana) return;
+    if (grown) ++batches, places.insert(bytes.data());
+    spares.give(std::move(bytes));
+  };
   for (int i = 0; i < 60; ++i) {
+    grown = i >= 20;
     pair.ana.session->write(id, noise(100'000, 1));
-    while (auto packets = pair.ana.session->poll_packets(pair.now, 1400, 20)) {
-      if (i >= 20) {  // they have grown
-        ++batches;
-        places.insert(packets->bytes.data());
-      }
-      for (ByteView left = packets->bytes; !left.empty();) {
-        const auto size = std::min(left.size(), packets->segment_size);
-        pair.bo.session->on_packet(pair.now, left.first(size));
-        left = left.subspan(size);
-      }
-      spares.give(std::move(packets->bytes));
-    }
-    pair.run_for(10ms);  // which gives nothing back
+    pair.run_for(10ms);
   }
-  EXPECT_GT(batches, 20u);
-  EXPECT_LE(places.size(), 4u);  // of a hundred batches
+  EXPECT_GT(batches, 40u);
+  EXPECT_LE(places.size(), 5u);  // four spare ones and its own
 }
 
 TEST(Session, FinishingOneDirectionLeavesTheOtherOpen) {
