@@ -176,7 +176,7 @@ std::optional<NodeId> Overlay::Conductor::stranger_to(const Peer& asker, const E
   const View& view = membership_.view();
   std::vector<NodeId> others = homes_.all();
   std::erase_if(others, [&](const NodeId& known) { return is_member(known); });
-  const std::size_t count = view.size() + others.size();
+  const std::size_t count = view.known() + others.size();
   if (count == 0) return {};
   std::set<IpAddress> own;
   for (const Endpoint& endpoint : own_endpoints()) own.insert(endpoint.address);
@@ -185,8 +185,9 @@ std::optional<NodeId> Overlay::Conductor::stranger_to(const Peer& asker, const E
   const std::size_t start = random_.below(count);
   for (std::size_t i = 0; i < count; ++i) {
     const std::size_t number = (start + i) % count;
-    const NodeId& candidate =
-        number < view.size() ? view.admitted(number).id() : others[number - view.size()];
+    const View::Member* member = number < view.known() ? &view.at(number) : nullptr;
+    if (member && !member->admitted) continue;
+    const NodeId& candidate = member ? member->id() : others[number - view.known()];
     const auto endpoint = supernode_endpoint(candidate);
     if (!endpoint || candidate == id() || candidate == asker.id) continue;
     const IpAddress& address = endpoint->address;

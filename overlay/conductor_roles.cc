@@ -93,12 +93,13 @@ void Overlay::Conductor::help_to_prove(TimePoint now, Peer& asker, const Route& 
   };
   const View& view = membership_.view();
   ProofHelper::Candidates candidates;
-  candidates.supernodes = view.size();
+  candidates.supernodes = view.known();
   candidates.supernode = [&](std::size_t i) -> std::optional<ProofHelper::Candidate> {
-    const NodeId& supernode = view.admitted(i).id();
-    const auto address = address_in_family(supernode_endpoint(supernode));
+    const View::Member& member = view.at(i);
+    if (!member.admitted) return {};
+    const auto address = address_in_family(supernode_endpoint(member.id()));
     if (!address) return {};
-    return ProofHelper::Candidate{supernode, *address};
+    return ProofHelper::Candidate{member.id(), *address};
   };
   candidates.leaves = registrar_.size();
   candidates.leaf = [&](std::size_t i) -> std::optional<ProofHelper::Candidate> {

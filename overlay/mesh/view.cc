@@ -202,14 +202,6 @@ void View::each_admitted(const std::function<void(const Member&)>& take) const {
     if (slots_[slot].admitted) take(slots_[slot]);
 }
 
-const View::Member& View::admitted(std::size_t number) const {
-  ensure(number < admitted_);
-  if (admitted_ == ring_.size()) return slots_[ring_[number]];
-  auto slot = ring_.begin();
-  for (;; ++slot)
-    if (slots_[*slot].admitted && number-- == 0) return slots_[*slot];
-}
-
 // --- changes -------------------------------------------------------------------------------------
 
 bool View::ages_before(Slot a, Slot b) const {

@@ -94,8 +94,8 @@ class View {
   // returns true.
   void each(Position from, Position last, const std::function<bool(const Member&)>& take) const;
   void each_admitted(const std::function<void(const Member&)>& take) const;
-  // The admitted one with this number, as each_admitted() counts from 0. Cheap where all are.
-  const Member& admitted(std::size_t number) const;
+  // By number, below known(): whoever is vouched for, admitted or not.
+  const Member& at(std::size_t number) const { return slots_[ring_[number]]; }
 
  private:
   using Slot = std::uint32_t;

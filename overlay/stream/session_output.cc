@@ -23,8 +23,8 @@ constexpr std::size_t first_window = 10;
 // long; on a slow one it is one packet.
 constexpr std::size_t turns_in_a_burst = 4;
 // A stream so fast that a batch is gone sooner than this sends several before it waits: every wait
-// costs a timer of the system's, and no queue on the way is shorter than this.
-constexpr Duration shortest_turn = 250us;
+// costs a timer of the system's, and so short a queue on the way nobody notices.
+constexpr Duration worth_a_wait = 250us;
 
 }  // namespace
 
@@ -183,12 +183,12 @@ void Session::Impl::pace(TimePoint now, std::size_t count) {
   unpaced_ += count;
   if (unpaced_ == 0) return;
   const double rate = bytes_per_ns();
-  const Duration turn{static_cast<Duration::rep>(static_cast<double>(unpaced_) / rate)};
-  if (count > 0 && turn < shortest_turn) return;
+  const Duration taken{static_cast<Duration::rep>(static_cast<double>(unpaced_) / rate)};
+  if (count > 0 && taken < worth_a_wait) return;
 
   const auto start = std::max(now - made_up_for, next_departure_);
   ngtcp2_conn_update_pkt_tx_time(connection_, to_timestamp(start));
-  next_departure_ = start + turn;
+  next_departure_ = start + taken;
   unpaced_ = 0;
 }
 
