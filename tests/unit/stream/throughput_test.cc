@@ -73,27 +73,6 @@ std::size_t burst(const Wire& wire, Duration warm_up) {
   return sent;
 }
 
-// What leaves between two waits for the pace, when neither window nor peer holds it up.
-TEST(Throughput, AFastStreamWaitsOnlyWhereItIsWorthIt) {
-  Pair pair{{.delay = 500us, .bytes_per_second = 6e8, .queue = 500'000}};
-  ASSERT_TRUE(pair.meet());
-  Session& ana = *pair.ana.session;
-  const auto id = *ana.open_stream();
-  pair.ana.say(id, Bytes(90'000'000));
-  pair.run_for(300ms);
-  std::vector<std::size_t> bursts;
-  for (int i = 0; i < 4; ++i) {
-    ana.write(id, Bytes(1'000'000));
-    bursts.push_back(0);
-    while (auto packets = ana.poll_packets(pair.now, 1400, 44))
-      bursts.back() += packets->bytes.size();
-    pair.now = *ana.next_timeout();
-  }
-  // The first is what a late one is forgiven; then it goes by the pace.
-  EXPECT_GT(bursts[1], 2 * 65'536u);
-  EXPECT_LT(bursts[1], 8 * 65'536u);
-}
-
 TEST(Throughput, WhatLeavesAtOnceIsAMillisecondsWorth) {
   const Wire dsl{.delay = 10ms, .bytes_per_second = 5e6, .queue = 200'000};
   const auto slow = burst(dsl, 2s);
