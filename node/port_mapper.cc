@@ -109,7 +109,9 @@ void PortMapper::work(const std::shared_ptr<Shared>& shared, const Controls& mak
   while (!stopping()) {
     shared->tell([](PortMapper& mapper) { mapper.on_asking(); }, shared);
     Report report = round(chosen, controls, port, times, stopping);
-    report.restarted = chosen && chosen->take_restart();
+    // Whoever noticed it need not be the one that maps now.
+    for (const auto& control : controls)
+      if (control->take_restart()) report.restarted_by = control->name();
     if (!report.mappings.empty()) held = report.mappings;
     shared->tell([report](PortMapper& mapper) { mapper.on_report(report); }, shared);
 
@@ -118,7 +120,7 @@ void PortMapper::work(const std::shared_ptr<Shared>& shared, const Controls& mak
       if (mapping.lease > Duration::zero())
         pause = std::min(pause, std::max(mapping.lease / 2, times.renew_least));
     // Perhaps between two of our questions: what the first of them made may be gone.
-    if (report.restarted) pause = std::min(pause, times.renew_least);
+    if (!report.restarted_by.empty()) pause = std::min(pause, times.renew_least);
     if (report.mappings.empty())
       pause = rest = std::clamp(rest * 2, times.rest_first, times.rest_last);
     else
@@ -140,8 +142,10 @@ PortMapper::Report PortMapper::round(RouterControl*& chosen,
                                      std::uint16_t port, const Times& times,
                                      const RouterControl::Cancelled& cancelled) {
   Report report;
-  const auto try_one = [&](RouterControl& control) {
-    if (cancelled() || !control.find(cancelled)) return false;
+  const auto try_one = [&](RouterControl& control, int finds) {
+    bool found = false;
+    for (int i = 0; i < finds && !found && !cancelled(); ++i) found = control.find(cancelled);
+    if (!found || cancelled()) return false;
     for (const Proto proto : {Proto::udp, Proto::tcp}) {
       if (cancelled()) break;
       auto mapping = control.map(proto, port, port, times.lease, cancelled);
@@ -163,10 +167,11 @@ PortMapper::Report PortMapper::round(RouterControl*& chosen,
     for (PortMapping& mapping : report.mappings) mapping.by = control.name();
     return !report.mappings.empty();
   };
-  // Whoever did it before does it again; another protocol would make a second mapping.
-  if (chosen && try_one(*chosen)) return report;
+  // Whoever did it before does it again; another protocol would make a second mapping. A router
+  // that is just being started anew may need longer than one question waits.
+  if (chosen && try_one(*chosen, 2)) return report;
   for (const auto& control : controls)
-    if (control.get() != chosen && try_one(*control)) {
+    if (control.get() != chosen && try_one(*control, 1)) {
       chosen = control.get();
       return report;
     }
@@ -187,7 +192,8 @@ void PortMapper::on_report(const Report& report) {
   slow_.cancel();
   if (report.stopped) return finish();
   if (done_) return;  // leaving: nothing new is told
-  if (report.restarted) log_info("event=router-restarted by=" + report.by);
+  if (!report.restarted_by.empty())
+    log_info("event=router-restarted by=" + report.restarted_by);
   complain(report.problems);
   std::map<Proto, Endpoint> now;
   for (const PortMapping& mapping : report.mappings) {

@@ -67,7 +67,7 @@ class PortMapper {
     std::string by;                     // which protocol
     std::vector<PortMapping> mappings;  // all there are now
     std::vector<std::string> problems;
-    bool restarted = false;  // the router has forgotten what it mapped before
+    std::string restarted_by;  // which protocol told that the router has forgotten what it mapped
     bool stopped = false;
   };
 

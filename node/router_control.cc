@@ -14,6 +14,7 @@
 
 #include "node/clock.h"
 #include "node/pcp_control.h"
+#include "overlay/reach/router_epoch.h"
 
 namespace byway {
 namespace {
@@ -65,6 +66,7 @@ class NatPmp final : public RouterControl {
     natpmpresp_t answer{};
     if (exchange.wait(answer, cancelled) != 0 || answer.type != NATPMP_RESPTYPE_PUBLICADDRESS)
       return false;
+    on_epoch(answer);
     ByteArray<4> octets;
     std::memcpy(octets.data(), &answer.pnu.publicaddress.addr, octets.size());
     outside_ = IpAddress::v4(octets);
@@ -79,6 +81,7 @@ class NatPmp final : public RouterControl {
       return Problem{"no request could be sent to the router"};
     natpmpresp_t answer{};
     if (const int code = exchange.wait(answer, cancelled)) return Problem{nat_pmp_problem(code)};
+    on_epoch(answer);
     const auto& got = answer.pnu.newportmapping;
     if (answer.type != number_of(proto) || got.privateport != inside)
       return Problem{"the router answered something else"};
@@ -95,7 +98,12 @@ class NatPmp final : public RouterControl {
     exchange.wait(answer, cancelled);
   }
 
+  bool take_restart() override { return std::exchange(restarted_, false); }
+
  private:
+  void on_epoch(const natpmpresp_t& answer) {
+    if (epoch_.on_answer(monotonic_now(), answer.epoch)) restarted_ = true;
+  }
   static int number_of(Proto proto) {
     return proto == Proto::udp ? NATPMP_PROTOCOL_UDP : NATPMP_PROTOCOL_TCP;
   }
@@ -138,6 +146,8 @@ class NatPmp final : public RouterControl {
   };
 
   IpAddress outside_;
+  RouterEpoch epoch_;
+  bool restarted_ = false;
 };
 
 // --- UPnP --------------------------------------------------------------------------------------

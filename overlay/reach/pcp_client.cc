@@ -78,7 +78,7 @@ bool PcpClient::on_datagram(TimePoint now, const Endpoint& from, ByteView datagr
     end({.kind = Kind::no_pcp, .code = answer->code});
     return true;
   }
-  on_epoch(now, answer->epoch_s);
+  if (epoch_.on_answer(now, answer->epoch_s)) restarted_ = true;
   if (asking_->wish == Wish::announce)
     end({.kind = Kind::there});  // whatever it says: this is a server
   else if (answer->code != PcpCode::success)
@@ -123,20 +123,6 @@ void PcpClient::on_refusal(TimePoint now, const PcpAnswer& answer) {
             std::min<Duration>(std::chrono::seconds{answer.lifetime_s}, limits::pcp::longest_error),
         answer.code};
   end({.kind = Kind::refused, .code = answer.code});
-}
-
-// The rule of section 8.5: the two clocks may differ in speed by a sixteenth and in the moment by
-// two seconds; more, or a step back, is a server that has begun anew.
-void PcpClient::on_epoch(TimePoint now, std::uint32_t theirs_s) {
-  using namespace limits::pcp;
-  const auto before = std::exchange(epoch_, Epoch{now, theirs_s});
-  if (!before) return;
-  const Duration ours = now - before->ours;
-  const Duration theirs = std::chrono::seconds{std::int64_t{theirs_s} - before->theirs_s};
-  const bool stepped_back = theirs < -clock_back;
-  const bool slow = theirs + clock_slack < ours - ours / clock_share;
-  const bool fast = ours + clock_slack < theirs - theirs / clock_share;
-  if (stepped_back || slow || fast) restarted_ = true;
 }
 
 // --- decisions -----------------------------------------------------------------------------------

@@ -28,6 +28,7 @@
 #include <string>
 #include <utility>
 
+#include "overlay/reach/router_epoch.h"
 #include "protocol/pcp.h"
 #include "protocol/random.h"
 #include "protocol/time.h"
@@ -86,10 +87,6 @@ class PcpClient {
     Duration wait;
     int sent = 0;
   };
-  struct Epoch {
-    TimePoint ours;
-    std::uint32_t theirs_s;
-  };
   using MapKey = std::pair<Proto, std::uint16_t>;
 
   void ask(TimePoint now, Wish wish, PcpQuestion question);
@@ -97,7 +94,6 @@ class PcpClient {
   void end(const Outcome& outcome);
   void on_map(const PcpAnswer& answer);
   void on_refusal(TimePoint now, const PcpAnswer& answer);
-  void on_epoch(TimePoint now, std::uint32_t theirs_s);
   bool is_answer(const PcpAnswer& answer) const;
 
   Random random_;
@@ -109,7 +105,7 @@ class PcpClient {
   std::optional<Asking> asking_;
   std::optional<Bytes> transmit_;
   std::optional<Outcome> outcome_;
-  std::optional<Epoch> epoch_;
+  RouterEpoch epoch_;
   bool restarted_ = false;
   std::uint64_t ignored_ = 0;
 };
