@@ -127,7 +127,8 @@ class Served final : public StreamUser, public std::enable_shared_from_this<Serv
         timer_(context.runtime),
         cpu_(cpu_used()),
         began_(context.runtime.now()),
-        served_(std::move(served)) {
+        served_(std::move(served)),
+        report_(context.streams, opened.stream) {
     ++*served_;
   }
   ~Served() override { --*served_; }
@@ -153,9 +154,10 @@ class Served final : public StreamUser, public std::enable_shared_from_this<Serv
     }
   }
   void on_writable() override {
+    if (reported_) return end();
     if (!start_.reverse) return;
     filler_.fill();
-    if (filler_.done() && !reported_) report(filler_.bytes(), context_.runtime.now() - began_);
+    if (filler_.done()) report(filler_.bytes(), context_.runtime.now() - began_);
   }
   void on_closed(const StreamEnd&) override { timer_.cancel(); }
 
@@ -170,10 +172,13 @@ class Served final : public StreamUser, public std::enable_shared_from_this<Serv
   void report(std::uint64_t bytes, Duration elapsed) {
     reported_ = true;
     const auto cpu = static_cast<std::uint64_t>((cpu_used() - cpu_).count());
-    // At the end of a filled stream there is room: the empty block has just been taken.
-    MessageStream report(context_.streams, stream_);
-    report.send(apps::BenchReport{bytes, us(elapsed), cpu});
-    if (report.backlog() > 0) return context_.streams.reset(stream_);
+    report_.send(apps::BenchReport{bytes, us(elapsed), cpu});
+    end();
+  }
+  // A stream that was filled may have no room for the report yet.
+  void end() {
+    report_.flush();
+    if (report_.backlog() > 0 || std::exchange(finished_, true)) return;
     context_.streams.finish(stream_);
   }
 
@@ -187,7 +192,8 @@ class Served final : public StreamUser, public std::enable_shared_from_this<Serv
   TimePoint began_;
   std::shared_ptr<std::size_t> served_;
   Overlay::Read read_;  // the last; its memory is used again
-  bool reported_ = false;
+  MessageStream report_;
+  bool reported_ = false, finished_ = false;
 };
 
 // --- the side that asks ------------------------------------------------------------------------
