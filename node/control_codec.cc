@@ -104,10 +104,10 @@ Result<ControlRequest> read_request(wire::Request::Reader from) {
     case Kind::LISTEN:
       return read_listen(from.getListen());
     case Kind::ACCEPT:
-      return ControlRequest{Accept{from.getAccept()}};
+      return ControlRequest{Accept{from.getAccept(), from.getLends()}};
     case Kind::PIPE: {
       const auto pipe = from.getPipe();
-      return ControlRequest{Pipe{text(pipe.getPeer()), text(pipe.getService())}};
+      return ControlRequest{Pipe{text(pipe.getPeer()), text(pipe.getService()), from.getLends()}};
     }
     case Kind::BENCH: {
       const auto bench = from.getBench();
@@ -135,7 +135,7 @@ Result<ControlReply> read_reply(wire::Reply::Reader from) {
     case wire::Reply::DONE:
       return ControlReply{Done{}};
     case wire::Reply::RAW:
-      return ControlReply{Raw{from.getRaw()}};
+      return ControlReply{Raw{from.getRaw(), from.getBorrows()}};
   }
   return Error::malformed;
 }
@@ -178,11 +178,15 @@ Bytes encode(const ControlRequest& request) {
                  [&](const ContactList&) { to.setContactList(); },
                  [&](const ContactRemove& remove) { to.setContactRemove(text(remove.name_or_id)); },
                  [&](const Listen& listen) { write_listen(to.initListen(), listen); },
-                 [&](const Accept& accept) { to.setAccept(accept.token); },
+                 [&](const Accept& accept) {
+                   to.setAccept(accept.token);
+                   to.setLends(accept.lends);
+                 },
                  [&](const Pipe& pipe) {
                    auto out = to.initPipe();
                    out.setPeer(text(pipe.peer));
                    out.setService(text(pipe.service));
+                   to.setLends(pipe.lends);
                  },
                  [&](const Bench& bench) {
                    auto out = to.initBench();
@@ -207,7 +211,10 @@ Bytes encode(const ControlReply& reply) {
                  [&](const Line& line) { to.setLine(text(line.json)); },
                  [&](const Failed& failed) { to.setFailed(text(failed.sentence)); },
                  [&](const Done&) { to.setDone(); },
-                 [&](const Raw& raw) { to.setRaw(raw.token); },
+                 [&](const Raw& raw) {
+                   to.setRaw(raw.token);
+                   to.setBorrows(raw.borrows);
+                 },
              },
              reply);
   return framed(message);

@@ -66,11 +66,13 @@ struct Listen {
 };
 struct Accept {
   std::uint64_t token = 0;  // of an {"accept":TOKEN,…} line
+  bool lends = false;       // the ends of pipes (lent_ends.h), if the node wants them
   bool operator==(const Accept&) const = default;
 };
 struct Pipe {
   std::string peer;
   std::string service;
+  bool lends = false;  // as in Accept
   bool operator==(const Pipe&) const = default;
 };
 struct Bench {
@@ -85,7 +87,8 @@ struct Stop {
 };
 // How the stream of an earlier Raw reply ended: waits for its end, then done or failed with the
 // sentence. A Unix socket cannot tell a clean end from a broken one, so a command asks this
-// when its raw connection is at its end.
+// when its raw connection is at its end. Of ends that were lent a line {"sent","received"} before
+// that tells the bytes.
 struct Outcome {
   std::uint64_t token = 0;  // of the Raw reply
   bool operator==(const Outcome&) const = default;
@@ -127,6 +130,7 @@ struct Done {
 // connection) whether all is well.
 struct Raw {
   std::uint64_t token = 0;
+  bool borrows = false;  // the node waits for the ends that the command lends
   bool operator==(const Raw&) const = default;
 };
 

@@ -62,8 +62,8 @@ class ControlServer::Connection final : public Replies,
     say(control::Done{});
     end();
   }
-  void raw(std::uint64_t token, std::function<void(Socket)> take) override {
-    say(control::Raw{token});
+  void raw(std::uint64_t token, bool borrows, std::function<void(Socket)> take) override {
+    say(control::Raw{token, borrows});
     take_ = std::move(take);
     over_ = true;
     on_gone_ = on_drained_ = nullptr;

@@ -2,7 +2,8 @@
 # directory: a 32-bit big-endian length, then one message, each way. A reply of kind `raw` is the
 # last framed thing on the connection: from there on both directions are a stream's bytes, and
 # shutting down a direction finishes it. A Unix socket cannot tell a clean end from a broken one,
-# so how such a stream ended is asked for with `outcome`.
+# so how such a stream ended is asked for with `outcome`; of ends that were lent it says in a line
+# before how many bytes they took and gave.
 @0xb1a7c0de5eed0002;
 
 using Cxx = import "/capnp/c++.capnp";
@@ -27,6 +28,7 @@ struct Request {
     supernodes @14 :UInt32;   # at most so many that others may join by: a line {"id","endpoint"} each
     trace @15 :Text;          # peer: a line per step of the conversation's story, then what came of it
   }
+  lends @16 :Bool;            # accept, pipe: the ends of pipes can be lent to the node
 }
 
 struct Ping {
@@ -49,6 +51,7 @@ struct Reply {
     line @0 :Text;            # one JSON object, with the keys that --json promises
     failed @1 :Text;          # one plain sentence; the last reply
     done @2 :Void;            # the last reply
-    raw @3 :UInt64;         # a token, see outcome
+    raw @3 :UInt64;           # a token, see outcome
   }
+  borrows @4 :Bool;           # raw: the first byte from the command says which ends it lends, and brings them
 }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "node/apps/bridge.h"
 #include "protocol/codec.h"
 
 namespace byway {
@@ -30,11 +29,12 @@ std::string bad_service(const std::string& name) {
 // The opener's side until the peer takes or refuses the stream.
 class PipeCall final : public StreamUser, public std::enable_shared_from_this<PipeCall> {
  public:
-  PipeCall(AppContext context, const NodeId& peer, std::string service, StreamId stream,
+  PipeCall(AppContext context, const NodeId& peer, std::string service, bool lends, StreamId stream,
            std::shared_ptr<Replies> replies, std::shared_ptr<PipeOutcomes> outcomes)
       : context_(context),
         peer_(peer),
         service_(std::move(service)),
+        lends_(lends),
         messages_(context.streams, stream),
         replies_(std::move(replies)),
         outcomes_(std::move(outcomes)),
@@ -75,9 +75,11 @@ class PipeCall final : public StreamUser, public std::enable_shared_from_this<Pi
     const std::uint64_t token = outcomes_->begin();
     auto bridge = std::make_shared<Bridge>(
         context_, messages_.id(), peer_, Bytes{}, messages_.rest(),
-        [outcomes = outcomes_, token](const std::string& why) { outcomes->end(token, why); });
+        [outcomes = outcomes_, token](const Bridge::Ended& ended) { outcomes->end(token, ended); });
     context_.streams.attach(messages_.id(), peer_, bridge);
-    replies_->raw(token, [bridge](Replies::Socket socket) { bridge->start(std::move(socket)); });
+    replies_->raw(token, lends_, [bridge, borrows = lends_](Replies::Socket socket) {
+      bridge->start(std::move(socket), borrows);
+    });
   }
   void on_no_answer() {
     if (over_) return;
@@ -94,6 +96,7 @@ class PipeCall final : public StreamUser, public std::enable_shared_from_this<Pi
   AppContext context_;
   NodeId peer_;
   std::string service_;
+  bool lends_;  // the command has ends for the node
   MessageStream messages_;
   std::shared_ptr<Replies> replies_;
   std::shared_ptr<PipeOutcomes> outcomes_;
@@ -110,10 +113,10 @@ std::uint64_t PipeOutcomes::begin() {
   return last_;
 }
 
-void PipeOutcomes::end(std::uint64_t token, const std::string& sentence) {
+void PipeOutcomes::end(std::uint64_t token, const Bridge::Ended& ended) {
   const auto found = entries_.find(token);
-  if (found == entries_.end() || found->second.sentence) return;
-  found->second.sentence = sentence;
+  if (found == entries_.end() || found->second.ended) return;
+  found->second.ended = ended;
   if (const auto asker = std::exchange(found->second.asker, nullptr)) ask(token, asker);
   ended_.push_back(token);
   if (ended_.size() <= max_outcomes) return;
@@ -124,12 +127,14 @@ void PipeOutcomes::end(std::uint64_t token, const std::string& sentence) {
 void PipeOutcomes::ask(std::uint64_t token, std::shared_ptr<Replies> replies) {
   const auto found = entries_.find(token);
   if (found == entries_.end()) return replies->fail("how that stream ended is not known any more");
-  if (!found->second.sentence) {
+  if (!found->second.ended) {
     found->second.asker = std::move(replies);
     return;
   }
-  if (found->second.sentence->empty()) return replies->done();
-  replies->fail(*found->second.sentence);
+  const Bridge::Ended& ended = *found->second.ended;
+  if (ended.lent) replies->line({{"sent", ended.from_command}, {"received", ended.to_command}});
+  if (ended.sentence.empty()) return replies->done();
+  replies->fail(ended.sentence);
 }
 
 // --- the accepting side -----------------------------------------------------------------------
@@ -248,9 +253,11 @@ void Pipes::handle(const control::Accept& request, std::shared_ptr<Replies> repl
   const std::uint64_t token = outcomes_->begin();
   auto bridge = std::make_shared<Bridge>(
       context_, offer->stream, offer->peer, apps::encode(apps::Accepted{}), Overlay::Read{},
-      [outcomes = outcomes_, token](const std::string& why) { outcomes->end(token, why); });
+      [outcomes = outcomes_, token](const Bridge::Ended& ended) { outcomes->end(token, ended); });
   context_.streams.attach(offer->stream, offer->peer, bridge);
-  replies->raw(token, [bridge](Replies::Socket socket) { bridge->start(std::move(socket)); });
+  replies->raw(token, request.lends, [bridge, borrows = request.lends](Replies::Socket socket) {
+    bridge->start(std::move(socket), borrows);
+  });
 }
 
 // --- the opening side -------------------------------------------------------------------------
@@ -261,8 +268,8 @@ void Pipes::handle(const control::Pipe& request, std::shared_ptr<Replies> replie
   if (!peer) return replies->fail(peer.error().sentence);
   const auto stream = context_.streams.open(*peer, {"pipe", to_bytes(bytes_of(request.service))});
   if (!stream) return replies->fail(context_.unreachable(*peer, stream.error().message()));
-  std::make_shared<PipeCall>(context_, *peer, request.service, *stream, std::move(replies),
-                             outcomes_)
+  std::make_shared<PipeCall>(context_, *peer, request.service, request.lends, *stream,
+                             std::move(replies), outcomes_)
       ->start();
 }
 

@@ -14,6 +14,7 @@
 #include <set>
 #include <string>
 
+#include "node/apps/bridge.h"
 #include "node/apps/context.h"
 
 namespace byway {
@@ -22,13 +23,12 @@ namespace byway {
 class PipeOutcomes {
  public:
   std::uint64_t begin();
-  // Empty sentence: all is well.
-  void end(std::uint64_t token, const std::string& sentence);
+  void end(std::uint64_t token, const Bridge::Ended& ended);
   void ask(std::uint64_t token, std::shared_ptr<Replies> replies);
 
  private:
   struct Entry {
-    std::optional<std::string> sentence;
+    std::optional<Bridge::Ended> ended;
     std::shared_ptr<Replies> asker;
   };
   std::uint64_t last_ = 0;

@@ -18,8 +18,9 @@ class Replies {
   virtual void line(const boost::json::object& object) = 0;
   virtual void fail(const std::string& sentence) = 0;
   virtual void done() = 0;
-  // Hands over the connection once everything said before has been written.
-  virtual void raw(std::uint64_t token, std::function<void(Socket)> take) = 0;
+  // Hands over the connection once everything said before has been written. `borrows`: the command
+  // lends its ends with the first byte (lent_ends.h).
+  virtual void raw(std::uint64_t token, bool borrows, std::function<void(Socket)> take) = 0;
 
   // Whether more may be said now; a slow reader makes it false until on_drained.
   virtual bool has_room() const = 0;

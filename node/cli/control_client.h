@@ -11,7 +11,7 @@
 #include <optional>
 #include <string>
 
-#include "node/cli/unique_fd.h"
+#include "node/unique_fd.h"
 #include "node/control_codec.h"
 
 namespace byway::cli {

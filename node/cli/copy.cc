@@ -53,8 +53,14 @@ class Direction {
   std::uint64_t moved() const { return moved_; }
   int error() const { return error_; }
   bool reading_failed() const { return reading_failed_; }
+  bool was_told() const { return told_; }
 
   void finish() { done_ = true; }
+  // The node writes what comes. Here it only tells the end, or by a byte that nobody reads `out`.
+  void only_watch() {
+    watches_ = true;
+    splices_ = false;
+  }
 
   // Poll said that reading will not block.
   void read_some() {
@@ -66,6 +72,7 @@ class Direction {
     if (n < 0 && would_block(errno)) return;
     begin_ = 0;
     end_ = n > 0 ? static_cast<std::size_t>(n) : 0;
+    if (n > 0 && watches_) return told_ = true, fail(EPIPE, false);
     if (n > 0) return;
     done_ = true;
     // A terminal that went away (EIO) and an input that was never open (EBADF) are ends as well.
@@ -129,6 +136,8 @@ class Direction {
   int from_, to_;
   Kind from_kind_, to_kind_;
   bool splices_;
+  bool watches_ = false;
+  bool told_ = false;
   bool full_ = false;  // splicing: `to` is waited for
   std::vector<std::uint8_t> buffer_;
   std::size_t begin_ = 0, end_ = 0;
@@ -159,10 +168,13 @@ CopyResult copy_both_ways(const CopyEnds& ends) {
   setsockopt(ends.stream, SOL_SOCKET, SO_SNDBUF, &socket_size, sizeof(socket_size));
   Direction up{ends.in, ends.stream};
   Direction down{ends.stream, ends.out};
-  bool told_end = false;
+  if (ends.in_lent) up.finish();
+  if (ends.out_lent) down.only_watch();
+  bool told_end = ends.in_lent;  // by the node, when it has it
+  bool node_reads = ends.in_lent;
   CopyResult result;
 
-  while (!up.done() || !down.done()) {
+  while (!up.done() || !down.done() || node_reads) {
     if (up.done() && !told_end) {
       told_end = true;
       shutdown(ends.stream, SHUT_WR);
@@ -171,7 +183,7 @@ CopyResult copy_both_ways(const CopyEnds& ends) {
         static_cast<short>((up.wants_write() ? POLLOUT : 0) | (down.wants_read() ? POLLIN : 0));
     // An fd of -1 is skipped: an end we do not wait for must not wake us. The stream is watched as
     // long as the peer's closing it could spare us waiting for `in`.
-    const bool watch_stream = stream_events != 0 || (down.done() && up.wants_read());
+    const bool watch_stream = stream_events != 0 || node_reads || (down.done() && up.wants_read());
     std::array<pollfd, 4> polled{{{watch_stream ? ends.stream : -1, stream_events, 0},
                                   {up.wants_read() ? ends.in : -1, POLLIN, 0},
                                   {down.wants_write() ? ends.out : -1, POLLOUT, 0},
@@ -187,16 +199,21 @@ CopyResult copy_both_ways(const CopyEnds& ends) {
     if (down.wants_read() && (stream.revents & (POLLIN | POLLERR | POLLHUP))) down.read_some();
     if (up.wants_read() && in.revents != 0) up.read_some();
     if (down.wants_write() && out.revents != 0) down.write_some();
+    if (stream.revents & (POLLHUP | POLLERR)) node_reads = false;
     // Closed both ways, and nothing of ours is waiting: there is nobody left to read for.
     if (down.done() && up.wants_read() && (stream.revents & (POLLHUP | POLLERR))) up.finish();
     if (ends.until_peers_end && down.done() && up.wants_read()) up.finish();
     // Nobody takes what comes: let the peer know, and do not wait for more input either.
-    if (down.error() != 0 && !up.done()) up.finish();
+    if (down.error() != 0) {
+      if (!up.done()) up.finish();
+      node_reads = false;
+    }
   }
   if (!told_end) shutdown(ends.stream, SHUT_WR);
 
   result.sent = up.moved();
   result.received = down.moved();
+  result.told = down.was_told();
   result.broken = reason(up, down);
   result.our_fault = (down.error() != 0 && !down.reading_failed()) || up.reading_failed();
   return result;

@@ -46,17 +46,18 @@ std::optional<Offer> offer_in(const std::string& line) {
 
 struct Taken {
   UniqueFd stream;
-  std::uint64_t token = 0;  // to ask how it ended
+  control::Raw raw;
 };
 
 // Takes an offered stream. None: the peer thought better of it meanwhile, and `problem` says so.
-std::optional<Taken> accept(const Call& call, const Offer& offer, std::string& problem) {
+std::optional<Taken> accept(const Call& call, const Offer& offer, bool lends,
+                            std::string& problem) {
   auto client = ControlClient::connect(call.state_dir, problem);
   if (!client) return {};
-  client->send(control::Accept{offer.token});
+  client->send(control::Accept{offer.token, lends});
   const auto reply = client->next();
   if (const auto* raw = std::get_if<control::Raw>(&*reply))
-    return Taken{client->take_stream(), raw->token};
+    return Taken{client->take_stream(), *raw};
   const auto* failed = std::get_if<control::Failed>(&*reply);
   problem = failed ? failed->sentence : "the stream is gone";
   return {};
@@ -76,7 +77,8 @@ int serve_one(const Call& call, ControlClient node, const Interrupts& interrupts
       continue;
     }
     std::string problem;
-    auto taken = accept(call, *offer, problem);
+    LentEnds lent = lendable_stdio();
+    auto taken = accept(call, *offer, lent.any(), problem);
     if (!taken) {
       call.err << "a stream from " << offer->peer << " was lost: " << printable(problem)
                << std::endl;
@@ -84,7 +86,7 @@ int serve_one(const Call& call, ControlClient node, const Interrupts& interrupts
     }
     // One stream was promised: whoever comes next is to be told so by the node, not left waiting.
     node.take_stream().reset();
-    return carry_on_stdio(call, std::move(taken->stream), taken->token, interrupts,
+    return carry_on_stdio(call, std::move(taken->stream), taken->raw, std::move(lent), interrupts,
                           "the stream from " + offer->peer);
   }
 }
@@ -168,7 +170,7 @@ int serve_all(const Call& call, ControlClient node, const Interrupts& interrupts
         continue;
       }
       std::string problem;
-      auto taken = accept(call, *offer, problem);
+      auto taken = accept(call, *offer, false, problem);
       if (!taken || !children.start(command, taken->stream, *offer)) {
         call.err << "a stream from " << offer->peer << " was lost: " << printable(problem)
                  << std::endl;

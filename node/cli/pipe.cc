@@ -17,14 +17,16 @@ int pipe(Call& call) {
   auto client = ControlClient::connect(call.state_dir, problem);
   if (!client) return call.fail(problem);
   const Interrupts interrupts;
-  client->send(control::Pipe{.peer = peer, .service = service});
+  LentEnds lent = lendable_stdio();
+  client->send(control::Pipe{.peer = peer, .service = service, .lends = lent.any()});
   const auto reply = client->next(interrupts.fd());
   if (!reply) return exit_interrupted;
   if (const auto* failed = std::get_if<control::Failed>(&*reply))
     return call.fail(failed->sentence);
   const auto* raw = std::get_if<control::Raw>(&*reply);
   if (!raw) return call.fail("the node's answer makes no sense: is it another version of byway?");
-  return carry_on_stdio(call, client->take_stream(), raw->token, interrupts, "the pipe to " + peer);
+  return carry_on_stdio(call, client->take_stream(), *raw, std::move(lent), interrupts,
+                        "the pipe to " + peer);
 }
 
 }  // namespace

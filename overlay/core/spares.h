@@ -24,6 +24,11 @@ class Spares {
     kept_.pop_back();
     return last;
   }
+  // From now on; what is kept beyond goes back to the heap.
+  void keep_at_most(std::size_t most) {
+    most_ = most;
+    while (kept_.size() > most_) kept_.pop_back();
+  }
   void give(T spent) {
     if (kept_.size() < most_) kept_.push_back(std::move(spent));
   }

@@ -124,6 +124,8 @@ class Session::Impl {
   // --- streams ---
   bool usable() const { return state_ == State::handshaking || state_ == State::open; }
   SessionStream& make_stream(QuicStreamId id);
+  void drop_stream(QuicStreamId id);
+  void keep_spares();
   SessionStream* find(QuicStreamId id);
   SessionStream* find_for_writing(QuicStreamId id);
   void queue(QuicStreamId id, SessionStream& stream);
@@ -164,8 +166,8 @@ class Session::Impl {
   std::uint64_t local_ids_version_ = 1;
 
   // What streams keep their bytes in. Whatever there is, most of it is with the streams.
-  Spares<SendBuffer::Block> blocks_;
-  Spares<Bytes> pieces_;
+  Spares<SendBuffer::Block> blocks_{0};
+  Spares<Bytes> pieces_{0};
   std::map<QuicStreamId, SessionStream> streams_;
   Fifo<QuicStreamId> sendable_;  // streams with something to send, next first
   QuicStreamId turn_of_ = -1;    // who sent last, and may go on

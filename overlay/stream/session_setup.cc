@@ -11,8 +11,6 @@ namespace byway {
 namespace {
 
 constexpr std::uint64_t most_remote_streams = 1024;
-constexpr std::size_t spare_blocks = 32;  // a megabyte, for all streams of a session
-constexpr std::size_t spare_pieces = 16;  // likewise
 
 ngtcp2_cid cid_of(const ConnectionId& id) {
   ngtcp2_cid cid;
@@ -55,12 +53,9 @@ const ngtcp2_path& constant_path() {
 }
 
 Session::Impl::Impl(const SessionConfig& config, TimePoint, Random& random, bool client)
-    : config_(config),
-      client_(client),
-      random_(random.fork()),
-      id_(random_.bytes<8>()),
-      blocks_(spare_blocks),
-      pieces_(spare_pieces) {}
+    : config_(config), client_(client), random_(random.fork()), id_(random_.bytes<8>()) {
+  keep_spares();
+}
 
 Session::Impl::~Impl() {
   if (connection_) ngtcp2_conn_del(connection_);

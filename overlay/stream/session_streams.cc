@@ -8,10 +8,29 @@ namespace {
 
 constexpr std::size_t most_early_streams = 64;
 
+// Memory that is kept for the next: a megabyte of each kind for all streams of a session, and more
+// where so many are open that all may want some at once.
+constexpr std::size_t least_spare_blocks = 32, blocks_a_stream = 2;
+constexpr std::size_t least_spare_pieces = 16, pieces_a_stream = 1;
+constexpr std::size_t most_that_count = 128;  // streams
+
 }  // namespace
 
 SessionStream& Session::Impl::make_stream(QuicStreamId id) {
-  return streams_.try_emplace(id, blocks_, pieces_).first->second;
+  SessionStream& stream = streams_.try_emplace(id, blocks_, pieces_).first->second;
+  keep_spares();
+  return stream;
+}
+
+void Session::Impl::drop_stream(QuicStreamId id) {
+  streams_.erase(id);
+  keep_spares();
+}
+
+void Session::Impl::keep_spares() {
+  const std::size_t count = std::min(streams_.size(), most_that_count);
+  blocks_.keep_at_most(std::max(least_spare_blocks, blocks_a_stream * count));
+  pieces_.keep_at_most(std::max(least_spare_pieces, pieces_a_stream * count));
 }
 
 SessionStream* Session::Impl::find(QuicStreamId id) {
@@ -54,7 +73,7 @@ void Session::Impl::open_early_streams() {
       // The peer allows fewer streams than were promised: this one never was.
       tell(session_event::Reset{promised, 0});
       tell(session_event::StreamClosed{promised});
-      streams_.erase(promised);
+      drop_stream(promised);
       continue;
     }
     ensure(id == promised);
@@ -259,7 +278,7 @@ bool Session::Impl::forget_if_done(QuicStreamId id) {
 
   const bool opened_by_peer = ((id & 1) == 0) != client_;
   if (opened_by_peer && connection_) ngtcp2_conn_extend_max_streams_bidi(connection_, 1);
-  streams_.erase(id);
+  drop_stream(id);
   tell(session_event::StreamClosed{id});
   return true;
 }

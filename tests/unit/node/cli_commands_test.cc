@@ -1,9 +1,11 @@
 // The command line as a person or a script meets it: words in, exit code and words out.
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 
+#include <array>
 #include <boost/json/parse.hpp>
 #include <boost/program_options/options_description.hpp>
 #include <fstream>
@@ -13,6 +15,7 @@
 #include "node/apps/app_codec.h"
 #include "node/cli/cli.h"
 #include "node/cli/commands.h"
+#include "node/lent_ends.h"
 #include "tests/unit/node/cli_fake_node.h"
 
 namespace byway::cli {
@@ -368,6 +371,35 @@ TEST(Cli, APipeCarriesInputToItsEndAndTheAnswerBack) {
   EXPECT_EQ(told.code, 0) << told.err;
   EXPECT_EQ(arrived, "a tar of everything");
   EXPECT_EQ(contents(output.get()), "thanks");
+}
+
+TEST(Cli, APipeIsLentToANodeThatBorrowsAndItsFailureTellsWhatTheNodeCounted) {
+  bool lent_both = false;
+  FakeNode node{
+      [](const control::ControlRequest& request) -> FakeNode::Replies {
+        if (std::holds_alternative<control::Outcome>(request))
+          return {control::Line{R"({"sent":4,"received":6})"}, control::Failed{"it broke"}};
+        const auto& pipe = std::get<control::Pipe>(request);
+        return {control::Raw{.token = 8, .borrows = pipe.lends}};
+      },
+      [&](const control::ControlRequest& request, int fd) {
+        if (!takes_stream(request)) return;
+        pollfd readable{fd, POLLIN, 0};
+        poll(&readable, 1, 5000);
+        const auto lent = take_lent(fd);
+        lent_both = lent && lent->in.is_open() && lent->out.is_open();
+      }};
+  std::array<int, 2> in{}, out{};
+  ASSERT_EQ(pipe2(in.data(), O_CLOEXEC), 0);
+  ASSERT_EQ(pipe2(out.data(), O_CLOEXEC), 0);
+  const UniqueFd in_reads{in[0]}, in_writes{in[1]}, out_reads{out[0]}, out_writes{out[1]};
+  const Lent input{STDIN_FILENO, in_reads.get()};
+  const Lent output{STDOUT_FILENO, out_writes.get()};
+  const Told told = byway({"pipe", "bob", "in", "--state-dir", node.dir()});
+  node.stop();
+  EXPECT_TRUE(lent_both);
+  EXPECT_EQ(told.code, 1);
+  EXPECT_EQ(told.err, "byway: it broke (4 bytes sent, 6 bytes received)\n");
 }
 
 TEST(Cli, APipeNobodyTakesFailsWithTheReason) {

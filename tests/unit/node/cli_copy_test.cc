@@ -11,7 +11,7 @@
 #include <string>
 
 #include "node/cli/copy.h"
-#include "node/cli/unique_fd.h"
+#include "node/unique_fd.h"
 
 namespace byway::cli {
 namespace {
@@ -202,6 +202,54 @@ TEST_F(Copy, InputThatWasNeverOpenIsJustAnEarlyEnd) {
   stream.theirs.reset();
   EXPECT_EQ(result.get().broken, "");
   dup2(kept.get(), closed);  // for its owner to close
+}
+
+TEST_F(Copy, WhatTheNodeWasLentIsLeftAloneUntilItHangsUp) {
+  result = std::async(std::launch::async, [this] {
+    return copy_both_ways({.in = input.ours.get(),
+                           .out = output.theirs.get(),
+                           .stream = stream.ours.get(),
+                           .in_lent = true,
+                           .out_lent = true});
+  });
+  write_all(input.theirs.get(), "for the node");
+  shutdown(stream.theirs.get(), SHUT_WR);  // the peer has ended; the input goes on
+  EXPECT_EQ(result.wait_for(std::chrono::milliseconds{50}), std::future_status::timeout);
+  stream.theirs.reset();
+  const CopyResult copied = result.get();
+  EXPECT_EQ(copied.broken, "");
+  EXPECT_EQ(copied.sent, 0u);
+  input.theirs.reset();
+  EXPECT_EQ(read_all(input.ours.get()), "for the node");
+}
+
+TEST_F(Copy, OneEndIsLentAndTheOtherCopied) {
+  result = std::async(std::launch::async, [this] {
+    return copy_both_ways({.in = input.ours.get(),
+                           .out = output.theirs.get(),
+                           .stream = stream.ours.get(),
+                           .out_lent = true});
+  });
+  write_all(input.theirs.get(), "question");
+  input.theirs.reset();
+  EXPECT_EQ(read_all(stream.theirs.get()), "question");
+  stream.theirs.reset();
+  EXPECT_EQ(result.get().sent, 8u);
+}
+
+TEST_F(Copy, TheNodeTellsThatNobodyReadsWhatItWrites) {
+  result = std::async(std::launch::async, [this] {
+    return copy_both_ways({.in = input.ours.get(),
+                           .out = output.theirs.get(),
+                           .stream = stream.ours.get(),
+                           .in_lent = true,
+                           .out_lent = true});
+  });
+  write_all(stream.theirs.get(), "x");
+  const CopyResult copied = result.get();
+  EXPECT_TRUE(copied.our_fault);
+  EXPECT_TRUE(copied.told);
+  EXPECT_THAT(copied.broken, HasSubstr("nobody reads standard output"));
 }
 
 TEST_F(Copy, AnInterruptEndsTheWait) {

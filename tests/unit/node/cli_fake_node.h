@@ -15,7 +15,7 @@
 #include <thread>
 #include <vector>
 
-#include "node/cli/unique_fd.h"
+#include "node/unique_fd.h"
 #include "node/control_codec.h"
 
 namespace byway::cli {

@@ -22,8 +22,8 @@ const std::vector<ControlRequest>& requests() {
       ContactList{},
       ContactRemove{"bob"},
       Listen{"in", {"ana", "bob"}},
-      Accept{1ull << 60},
-      Pipe{"bob", "in"},
+      Accept{1ull << 60, true},
+      Pipe{"bob", "in", true},
       Bench{"bob", 7, true, 100},
       Stop{},
       control::Outcome{17},
@@ -47,8 +47,9 @@ TEST(ControlCodec, EveryRequestArrivesAsItWasSent) {
 }
 
 TEST(ControlCodec, EveryReplyArrivesAsItWasSent) {
-  for (const ControlReply& reply : {ControlReply{Line{R"({"id":"x"})"}}, ControlReply{Failed{"no"}},
-                                    ControlReply{Done{}}, ControlReply{Raw{99}}}) {
+  for (const ControlReply& reply :
+       {ControlReply{Line{R"({"id":"x"})"}}, ControlReply{Failed{"no"}}, ControlReply{Done{}},
+        ControlReply{Raw{99}}, ControlReply{Raw{98, true}}}) {
     const auto decoded = decode_reply(without_length(encode(reply)));
     ASSERT_TRUE(decoded);
     EXPECT_EQ(*decoded, reply);

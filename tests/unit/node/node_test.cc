@@ -2,16 +2,20 @@
 // thread, with real sockets, real QUIC and their own state directories.
 #include "node/node.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/socket.h>
 
+#include <array>
 #include <atomic>
 #include <boost/asio/local/connect_pair.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/json.hpp>
 
+#include "node/lent_ends.h"
 #include "node/log.h"
 #include "node/runtime.h"
 #include "tests/unit/node/temporary_dir.h"
@@ -39,8 +43,9 @@ class Answers final : public Replies {
     is_done = true;
     end();
   }
-  void raw(std::uint64_t its_token, std::function<void(Socket)> take) override {
+  void raw(std::uint64_t its_token, bool borrows, std::function<void(Socket)> take) override {
     token = its_token;
+    EXPECT_EQ(borrows, lends_ends);
     Socket theirs(io_);
     stream.emplace(io_);
     boost::asio::local::connect_pair(theirs, *stream);
@@ -62,6 +67,7 @@ class Answers final : public Replies {
   bool is_done = false;
   std::uint64_t token = 0;
   std::optional<Socket> stream;
+  bool lends_ends = false;
   bool says_nothing = false;  // its standard input is at its end from the beginning
 
  private:
@@ -135,13 +141,19 @@ class Neighbourhood : public testing::Test {
   }
 
   // A stream of service "in" between ana and bob, taken at both ends.
-  void connect_pipe() {
+  void connect_pipe(bool lent = false) {
     listening_ = ask(*bob_, control::Listen{"in", {}});
-    ana_end_ = ask(*ana_, control::Pipe{"bob", "in"});
+    for (auto* end : {&ana_end_, &bob_end_}) {
+      *end = std::make_shared<Answers>(io_);
+      (*end)->lends_ends = lent;
+    }
+    ana_->handle(control::Pipe{"bob", "in", lent}, ana_end_);
+    ana_->settle();
     ASSERT_TRUE(until([&] { return listening_->lines.size() == 2; }));
     const auto token = json::value_to<std::uint64_t>(listening_->lines[1].at("accept"));
-    bob_end_ = answer(*bob_, control::Accept{token});
-    ASSERT_TRUE(until([&] { return ana_end_->over(); }));
+    bob_->handle(control::Accept{token, lent}, bob_end_);
+    bob_->settle();
+    ASSERT_TRUE(until([&] { return ana_end_->over() && bob_end_->over(); }));
     ASSERT_TRUE(ana_end_->stream) << ana_end_->failed;
     ASSERT_TRUE(bob_end_->stream) << bob_end_->failed;
     ana_end_->stream->non_blocking(true);
@@ -426,6 +438,131 @@ TEST_F(Neighbourhood, APipeCarriesBothWaysAndEachHalfEndsByItself) {
   EXPECT_EQ(read, 500u);
   EXPECT_TRUE(answer(*ana_, control::Outcome{ana_end_->token})->is_done);
   EXPECT_TRUE(answer(*bob_, control::Outcome{bob_end_->token})->is_done);
+}
+
+// The commands' ends of a stream, lent to their nodes.
+class LendingNeighbourhood : public Neighbourhood {
+ protected:
+  LendingNeighbourhood() { ::signal(SIGPIPE, SIG_IGN); }  // as a node's program does
+  struct PipePair {
+    PipePair() {
+      std::array<int, 2> fds{};
+      EXPECT_EQ(::pipe2(fds.data(), O_CLOEXEC | O_NONBLOCK), 0);
+      reads = UniqueFd{fds[0]};
+      writes = UniqueFd{fds[1]};
+    }
+    UniqueFd reads, writes;
+  };
+  static void lend_to(Answers& end, int in, int out) {
+    ASSERT_TRUE(lend(end.stream->native_handle(), lendable(in, out)));
+  }
+  // Writes until all of it is taken, and reads what has come meanwhile.
+  void carry(UniqueFd& to, const std::string& bytes, int from, std::string& arrived) {
+    std::size_t done = 0;
+    ASSERT_TRUE(until([&] {
+      const ssize_t n = ::write(to.get(), bytes.data() + done, bytes.size() - done);
+      if (n > 0) done += static_cast<std::size_t>(n);
+      if (done == bytes.size()) to.reset();
+      std::string piece(65'536, 0);
+      const ssize_t got = ::read(from, piece.data(), piece.size());
+      if (got > 0) arrived.append(piece, 0, static_cast<std::size_t>(got));
+      return done == bytes.size() && got == 0;
+    }));
+  }
+
+  PipePair ana_in_, ana_out_, bob_in_, bob_out_;
+};
+
+TEST_F(LendingNeighbourhood, LentPipesCarryBothWaysAndTheNodesTellHowMuch) {
+  ana_and_bob_know_each_other();
+  ASSERT_NO_FATAL_FAILURE(connect_pipe(true));
+  lend_to(*ana_end_, ana_in_.reads.get(), ana_out_.writes.get());
+  lend_to(*bob_end_, bob_in_.reads.get(), bob_out_.writes.get());
+  for (PipePair* pair : {&ana_in_, &bob_in_}) pair->reads.reset();
+  for (PipePair* pair : {&ana_out_, &bob_out_}) pair->writes.reset();
+
+  std::string film(3'000'000, 0), arrived, answered;
+  for (std::size_t i = 0; i < film.size(); ++i) film[i] = static_cast<char>(i * 31 + i / 251);
+  carry(ana_in_.writes, film, bob_out_.reads.get(), arrived);
+  EXPECT_TRUE(arrived == film) << arrived.size();
+  carry(bob_in_.writes, "thanks", ana_out_.reads.get(), answered);
+  EXPECT_EQ(answered, "thanks");
+
+  ASSERT_TRUE(until([&] { return !read_some(*ana_end_) && !read_some(*bob_end_); }));
+  const auto ended = answer(*ana_, control::Outcome{ana_end_->token});
+  EXPECT_TRUE(ended->is_done) << ended->failed;
+  ASSERT_EQ(ended->lines.size(), 1u);
+  EXPECT_EQ(json::value_to<std::size_t>(ended->lines[0].at("sent")), film.size());
+  EXPECT_EQ(json::value_to<std::size_t>(ended->lines[0].at("received")), 6u);
+  EXPECT_TRUE(answer(*bob_, control::Outcome{bob_end_->token})->is_done);
+}
+
+TEST_F(LendingNeighbourhood, OneEndMayBeLentAndTheOtherGoByTheSocket) {
+  ana_and_bob_know_each_other();
+  ASSERT_NO_FATAL_FAILURE(connect_pipe(true));
+  lend_to(*ana_end_, ana_in_.reads.get(), -1);
+  lend_to(*bob_end_, -1, bob_out_.writes.get());
+  ana_in_.reads.reset();
+  bob_out_.writes.reset();
+  std::string arrived;
+  carry(ana_in_.writes, "question", bob_out_.reads.get(), arrived);
+  EXPECT_EQ(arrived, "question");
+  EXPECT_EQ(write_some(*bob_end_, 500), 500u);
+  bob_end_->stream->shutdown(Replies::Socket::shutdown_send);
+  std::size_t read = 0;
+  ASSERT_TRUE(until([&] {
+    const auto bytes = read_some(*ana_end_);
+    if (bytes) read += bytes->size();
+    return !bytes.has_value();
+  }));
+  EXPECT_EQ(read, 500u);
+  EXPECT_TRUE(answer(*ana_, control::Outcome{ana_end_->token})->is_done);
+  EXPECT_TRUE(answer(*bob_, control::Outcome{bob_end_->token})->is_done);
+}
+
+TEST_F(LendingNeighbourhood, ThatNobodyReadsALentPipeIsToldByAByte) {
+  ana_and_bob_know_each_other();
+  ASSERT_NO_FATAL_FAILURE(connect_pipe(true));
+  lend_to(*ana_end_, ana_in_.reads.get(), -1);
+  lend_to(*bob_end_, -1, bob_out_.writes.get());
+  bob_out_.writes.reset();
+  ASSERT_TRUE(until([&] { return ::write(ana_in_.writes.get(), "x", 1) == 1; }));
+  ASSERT_TRUE(until([&] {
+    char byte;
+    return ::read(bob_out_.reads.get(), &byte, 1) == 1;
+  }));
+  bob_out_.reads.reset();
+  ASSERT_EQ(::write(ana_in_.writes.get(), "y", 1), 1);
+  ASSERT_TRUE(until([&] {
+    const auto bytes = read_some(*bob_end_);
+    return bytes && bytes->size() == 1;
+  }));
+  const auto ended = answer(*bob_, control::Outcome{bob_end_->token});
+  EXPECT_THAT(ended->failed, HasSubstr("nobody reads"));
+  ASSERT_EQ(ended->lines.size(), 1u);
+  EXPECT_EQ(json::value_to<std::size_t>(ended->lines[0].at("received")), 1u);
+}
+
+TEST_F(LendingNeighbourhood, ACommandThatIsKilledEndsTheStreamThoughItsPipesGoOn) {
+  ana_and_bob_know_each_other();
+  ASSERT_NO_FATAL_FAILURE(connect_pipe(true));
+  lend_to(*ana_end_, ana_in_.reads.get(), ana_out_.writes.get());
+  lend_to(*bob_end_, -1, bob_out_.writes.get());
+  bob_out_.writes.reset();
+  ASSERT_EQ(::write(ana_in_.writes.get(), "half", 4), 4);
+  std::string arrived;
+  const auto read_more = [&] {
+    std::string piece(100, 0);
+    const ssize_t got = ::read(bob_out_.reads.get(), piece.data(), piece.size());
+    if (got > 0) arrived.append(piece, 0, static_cast<std::size_t>(got));
+    return got;
+  };
+  ASSERT_TRUE(until([&] { return read_more() == 4; }));
+  ana_end_->stream->close();  // somebody still has ana_in_ open for writing
+  ASSERT_TRUE(until([&] { return read_more() == 0; })) << "bob's end is told";
+  EXPECT_EQ(arrived, "half");
+  ana_in_.reads.reset();
+  EXPECT_EQ(::write(ana_in_.writes.get(), "x", 1), -1) << "and the node lets go of the pipe";
 }
 
 TEST_F(Neighbourhood, APipeEndsWellThoughItsListenerHadNothingToSay) {

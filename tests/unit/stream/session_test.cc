@@ -317,6 +317,30 @@ TEST(Session, PacketsAreMadeInMemoryThatWasGivenBack) {
   EXPECT_LE(places.size(), 5u);  // four spare ones and its own
 }
 
+TEST(Session, SixtyStreamsAreReadFromTheSameMemoryAgainAndAgain) {
+  Pair pair;
+  ASSERT_TRUE(pair.meet());
+  pair.bo.reads = false;  // so that all sixty have something at once
+  std::vector<QuicStreamId> ids;
+  for (int i = 0; i < 60; ++i) ids.push_back(*pair.ana.session->open_stream());
+  std::set<const std::uint8_t*> places;
+  for (int round = 0; round < 20; ++round) {
+    for (const auto id : ids) pair.ana.say(id, noise(20'000, 1));
+    pair.run_for(200ms);
+    std::vector<Bytes> pieces;
+    for (const auto id : ids) {
+      Bytes piece = pair.bo.session->read(id, 100'000).bytes;
+      ASSERT_EQ(piece.size(), 20'000u) << round;
+      if (round >= 10) places.insert(piece.data());
+      pieces.push_back(std::move(piece));
+    }
+    // Reading on ends a stream's turn, and gives back what was read.
+    for (std::size_t i = 0; i < ids.size(); ++i)
+      EXPECT_TRUE(pair.bo.session->read(ids[i], 100'000, std::move(pieces[i])).bytes.empty());
+  }
+  EXPECT_EQ(places.size(), 60u);
+}
+
 TEST(Session, FinishingOneDirectionLeavesTheOtherOpen) {
   Pair pair;
   ASSERT_TRUE(pair.meet());

@@ -5,7 +5,7 @@
 
 #include <utility>
 
-namespace byway::cli {
+namespace byway {
 
 class UniqueFd {
  public:
@@ -22,6 +22,7 @@ class UniqueFd {
 
   int get() const { return fd_; }
   bool is_open() const { return fd_ >= 0; }
+  int release() { return std::exchange(fd_, -1); }
   void reset() {
     if (fd_ >= 0) close(std::exchange(fd_, -1));
   }
@@ -30,4 +31,4 @@ class UniqueFd {
   int fd_ = -1;
 };
 
-}  // namespace byway::cli
+}  // namespace byway
