@@ -142,10 +142,8 @@ PortMapper::Report PortMapper::round(RouterControl*& chosen,
                                      std::uint16_t port, const Times& times,
                                      const RouterControl::Cancelled& cancelled) {
   Report report;
-  const auto try_one = [&](RouterControl& control, int finds) {
-    bool found = false;
-    for (int i = 0; i < finds && !found && !cancelled(); ++i) found = control.find(cancelled);
-    if (!found || cancelled()) return false;
+  const auto try_one = [&](RouterControl& control) {
+    if (cancelled() || !control.find(cancelled)) return false;
     for (const Proto proto : {Proto::udp, Proto::tcp}) {
       if (cancelled()) break;
       auto mapping = control.map(proto, port, port, times.lease, cancelled);
@@ -167,11 +165,10 @@ PortMapper::Report PortMapper::round(RouterControl*& chosen,
     for (PortMapping& mapping : report.mappings) mapping.by = control.name();
     return !report.mappings.empty();
   };
-  // Whoever did it before does it again; another protocol would make a second mapping. A router
-  // that is just being started anew may need longer than one question waits.
-  if (chosen && try_one(*chosen, 2)) return report;
+  // Whoever did it before does it again; another protocol would make a second mapping.
+  if (chosen && try_one(*chosen)) return report;
   for (const auto& control : controls)
-    if (control.get() != chosen && try_one(*control, 1)) {
+    if (control.get() != chosen && try_one(*control)) {
       chosen = control.get();
       return report;
     }
@@ -192,8 +189,7 @@ void PortMapper::on_report(const Report& report) {
   slow_.cancel();
   if (report.stopped) return finish();
   if (done_) return;  // leaving: nothing new is told
-  if (!report.restarted_by.empty())
-    log_info("event=router-restarted by=" + report.restarted_by);
+  if (!report.restarted_by.empty()) log_info("event=router-restarted by=" + report.restarted_by);
   complain(report.problems);
   std::map<Proto, Endpoint> now;
   for (const PortMapping& mapping : report.mappings) {

@@ -66,7 +66,7 @@ class NatPmp final : public RouterControl {
     natpmpresp_t answer{};
     if (exchange.wait(answer, cancelled) != 0 || answer.type != NATPMP_RESPTYPE_PUBLICADDRESS)
       return false;
-    on_epoch(answer);
+    on_epoch(exchange, answer);
     ByteArray<4> octets;
     std::memcpy(octets.data(), &answer.pnu.publicaddress.addr, octets.size());
     outside_ = IpAddress::v4(octets);
@@ -81,7 +81,7 @@ class NatPmp final : public RouterControl {
       return Problem{"no request could be sent to the router"};
     natpmpresp_t answer{};
     if (const int code = exchange.wait(answer, cancelled)) return Problem{nat_pmp_problem(code)};
-    on_epoch(answer);
+    on_epoch(exchange, answer);
     const auto& got = answer.pnu.newportmapping;
     if (answer.type != number_of(proto) || got.privateport != inside)
       return Problem{"the router answered something else"};
@@ -101,9 +101,6 @@ class NatPmp final : public RouterControl {
   bool take_restart() override { return std::exchange(restarted_, false); }
 
  private:
-  void on_epoch(const natpmpresp_t& answer) {
-    if (epoch_.on_answer(monotonic_now(), answer.epoch)) restarted_ = true;
-  }
   static int number_of(Proto proto) {
     return proto == Proto::udp ? NATPMP_PROTOCOL_UDP : NATPMP_PROTOCOL_TCP;
   }
@@ -145,7 +142,14 @@ class NatPmp final : public RouterControl {
     bool opened = false;
   };
 
+  // Another router counts its own seconds.
+  void on_epoch(const Exchange& exchange, const natpmpresp_t& answer) {
+    if (std::exchange(gateway_, exchange.natpmp.gateway) != exchange.natpmp.gateway) epoch_ = {};
+    if (epoch_.on_answer(monotonic_now(), answer.epoch)) restarted_ = true;
+  }
+
   IpAddress outside_;
+  in_addr_t gateway_ = 0;
   RouterEpoch epoch_;
   bool restarted_ = false;
 };

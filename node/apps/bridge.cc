@@ -81,7 +81,7 @@ void Bridge::watch_command() {
   });
 }
 
-// stream ──► socket
+// stream ──► command
 void Bridge::pump_in() {
   if (!started_ || in_writing_ || in_done_) return;
   if (command_gone_) {
@@ -143,7 +143,8 @@ ssize_t Bridge::send_pieces() {
   if (lent_out_) {
     const ssize_t n = ::writev(lent_out_->native_handle(), pieces.data(), static_cast<int>(count));
     if (n > 0) ended_.to_command += static_cast<std::uint64_t>(n);
-    if (n < 0 && errno == EPIPE) tell_reader_gone();
+    const bool failed = n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR;
+    if (failed) tell_reader_gone();
     return n;
   }
   msghdr header{};
@@ -174,7 +175,7 @@ void Bridge::tell_reader_gone() {
   errno = EPIPE;
 }
 
-// socket ──► stream
+// command ──► stream
 void Bridge::pump_out() {
   if (!socket_ || out_waiting_ || out_done_ || stream_closed_) return;
   while (!first_out_.empty()) {

@@ -79,8 +79,8 @@ class Bridge final : public StreamUser, public std::enable_shared_from_this<Brid
   bool command_gone_ = false;
 
   Bytes first_out_;
-  bool out_waiting_ = false;  // until the socket is readable
-  bool out_empty_ = false;    // the socket has no more at present
+  bool out_waiting_ = false;  // until the command has something
+  bool out_empty_ = false;    // it has no more at present
   bool out_broken_ = false;   // the command is gone
   bool out_end_ = false;      // the command finished
   bool out_done_ = false;     // and the stream has it all

@@ -11,8 +11,8 @@
 #include <optional>
 #include <string>
 
-#include "node/unique_fd.h"
 #include "node/control_codec.h"
+#include "node/unique_fd.h"
 
 namespace byway::cli {
 

@@ -61,13 +61,13 @@ class Copy : public testing::Test {
  protected:
   Copy() { signal(SIGPIPE, SIG_IGN); }
 
-  void start(int stop = -1) {
-    result = std::async(std::launch::async, [this, stop] {
-      return copy_both_ways({.in = input.ours.get(),
-                             .out = output.theirs.get(),
-                             .stream = stream.ours.get(),
-                             .stop = stop});
-    });
+  void start(int stop = -1) { start_with({.stop = stop}); }
+  // `how`: all but the descriptors.
+  void start_with(CopyEnds how) {
+    how.in = input.ours.get();
+    how.out = output.theirs.get();
+    how.stream = stream.ours.get();
+    result = std::async(std::launch::async, [how] { return copy_both_ways(how); });
   }
 
   Pair input = pipe_pair();
@@ -130,12 +130,7 @@ TEST_F(Copy, APeerThatIsDoneBothWaysIsNotKeptWaitingForOurKeyboard) {
 }
 
 TEST_F(Copy, SomebodyAtAKeyboardIsLetGoWhenThePeerHasEnded) {
-  result = std::async(std::launch::async, [this] {
-    return copy_both_ways({.in = input.ours.get(),
-                           .out = output.theirs.get(),
-                           .stream = stream.ours.get(),
-                           .until_peers_end = true});
-  });
+  start_with({.until_peers_end = true});
   write_all(stream.theirs.get(), "that is all");
   shutdown(stream.theirs.get(), SHUT_WR);  // it would still listen
   EXPECT_EQ(result.get().received, 11u);
@@ -205,13 +200,7 @@ TEST_F(Copy, InputThatWasNeverOpenIsJustAnEarlyEnd) {
 }
 
 TEST_F(Copy, WhatTheNodeWasLentIsLeftAloneUntilItHangsUp) {
-  result = std::async(std::launch::async, [this] {
-    return copy_both_ways({.in = input.ours.get(),
-                           .out = output.theirs.get(),
-                           .stream = stream.ours.get(),
-                           .in_lent = true,
-                           .out_lent = true});
-  });
+  start_with({.in_lent = true, .out_lent = true});
   write_all(input.theirs.get(), "for the node");
   shutdown(stream.theirs.get(), SHUT_WR);  // the peer has ended; the input goes on
   EXPECT_EQ(result.wait_for(std::chrono::milliseconds{50}), std::future_status::timeout);
@@ -224,12 +213,7 @@ TEST_F(Copy, WhatTheNodeWasLentIsLeftAloneUntilItHangsUp) {
 }
 
 TEST_F(Copy, OneEndIsLentAndTheOtherCopied) {
-  result = std::async(std::launch::async, [this] {
-    return copy_both_ways({.in = input.ours.get(),
-                           .out = output.theirs.get(),
-                           .stream = stream.ours.get(),
-                           .out_lent = true});
-  });
+  start_with({.out_lent = true});
   write_all(input.theirs.get(), "question");
   input.theirs.reset();
   EXPECT_EQ(read_all(stream.theirs.get()), "question");
@@ -238,13 +222,7 @@ TEST_F(Copy, OneEndIsLentAndTheOtherCopied) {
 }
 
 TEST_F(Copy, TheNodeTellsThatNobodyReadsWhatItWrites) {
-  result = std::async(std::launch::async, [this] {
-    return copy_both_ways({.in = input.ours.get(),
-                           .out = output.theirs.get(),
-                           .stream = stream.ours.get(),
-                           .in_lent = true,
-                           .out_lent = true});
-  });
+  start_with({.in_lent = true, .out_lent = true});
   write_all(stream.theirs.get(), "x");
   const CopyResult copied = result.get();
   EXPECT_TRUE(copied.our_fault);

@@ -15,8 +15,8 @@
 #include <thread>
 #include <vector>
 
-#include "node/unique_fd.h"
 #include "node/control_codec.h"
+#include "node/unique_fd.h"
 
 namespace byway::cli {
 

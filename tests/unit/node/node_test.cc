@@ -173,6 +173,17 @@ class Neighbourhood : public testing::Test {
     return bytes;
   }
 
+  // How much came until its end.
+  std::size_t read_to_end(Answers& end) {
+    std::size_t read = 0;
+    EXPECT_TRUE(until([&] {
+      const auto bytes = read_some(end);
+      if (bytes) read += bytes->size();
+      return !bytes.has_value();
+    }));
+    return read;
+  }
+
   TemporaryDir dir_;
   boost::asio::io_context io_{1};
   std::size_t threads_;
@@ -418,24 +429,11 @@ TEST_F(Neighbourhood, APipeCarriesBothWaysAndEachHalfEndsByItself) {
   EXPECT_EQ(write_some(*ana_end_, 1000), 1000u);
   ana_end_->stream->shutdown(Replies::Socket::shutdown_send);
 
-  std::size_t read = 0;
-  bool end = false;
-  ASSERT_TRUE(until([&] {
-    const auto bytes = read_some(*bob_end_);
-    if (bytes) read += bytes->size();
-    return end = !bytes.has_value();
-  }));
-  EXPECT_EQ(read, 1000u);
+  EXPECT_EQ(read_to_end(*bob_end_), 1000u);
 
   EXPECT_EQ(write_some(*bob_end_, 500), 500u);  // the other half is still open
   bob_end_->stream->shutdown(Replies::Socket::shutdown_send);
-  read = 0;
-  ASSERT_TRUE(until([&] {
-    const auto bytes = read_some(*ana_end_);
-    if (bytes) read += bytes->size();
-    return !bytes.has_value();
-  }));
-  EXPECT_EQ(read, 500u);
+  EXPECT_EQ(read_to_end(*ana_end_), 500u);
   EXPECT_TRUE(answer(*ana_, control::Outcome{ana_end_->token})->is_done);
   EXPECT_TRUE(answer(*bob_, control::Outcome{bob_end_->token})->is_done);
 }
@@ -509,13 +507,7 @@ TEST_F(LendingNeighbourhood, OneEndMayBeLentAndTheOtherGoByTheSocket) {
   EXPECT_EQ(arrived, "question");
   EXPECT_EQ(write_some(*bob_end_, 500), 500u);
   bob_end_->stream->shutdown(Replies::Socket::shutdown_send);
-  std::size_t read = 0;
-  ASSERT_TRUE(until([&] {
-    const auto bytes = read_some(*ana_end_);
-    if (bytes) read += bytes->size();
-    return !bytes.has_value();
-  }));
-  EXPECT_EQ(read, 500u);
+  EXPECT_EQ(read_to_end(*ana_end_), 500u);
   EXPECT_TRUE(answer(*ana_, control::Outcome{ana_end_->token})->is_done);
   EXPECT_TRUE(answer(*bob_, control::Outcome{bob_end_->token})->is_done);
 }
@@ -604,13 +596,7 @@ TEST_F(Neighbourhood, APipeWhoseReaderRestsHoldsTheWriterBack) {
 
   // Then he reads, and gets all of it.
   ana_end_->stream->shutdown(Replies::Socket::shutdown_send);
-  std::size_t read = 0;
-  ASSERT_TRUE(until([&] {
-    const auto bytes = read_some(*bob_end_);
-    if (bytes) read += bytes->size();
-    return !bytes.has_value();
-  }));
-  EXPECT_EQ(read, written);
+  EXPECT_EQ(read_to_end(*bob_end_), written);
 }
 
 TEST_F(Neighbourhood, APipeToAServiceThatIsNotOfferedFailsWithASentence) {

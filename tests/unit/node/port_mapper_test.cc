@@ -24,7 +24,6 @@ struct Router {
   bool refuses = false;
   Duration takes{};
   int rounds = 0;
-  int silent = 0;  // so many questions more get no answer
   bool restarted = false;
   std::vector<std::string> unmapped;
 
@@ -48,7 +47,6 @@ class FakeControl final : public RouterControl {
     router_->set([&](Router& r) { takes = r.takes, ++r.rounds; });
     std::this_thread::sleep_for(takes);
     const std::lock_guard lock(router_->mutex);
-    if (router_->silent > 0) return --router_->silent, false;
     return router_->there;
   }
   Outcome<PortMapping> map(Proto proto, std::uint16_t inside, std::uint16_t outside, Duration lease,
@@ -218,21 +216,6 @@ TEST_F(PortMapperStory, ARouterThatWasStartedAnewMeanwhileIsAskedAgainSoon) {
   start();
   ASSERT_TRUE(until([&] { return rounds() >= 2; }));
   EXPECT_THAT(told, ElementsAre("udp 203.0.113.5:7000", "tcp 203.0.113.5:7000"));
-}
-
-TEST_F(PortMapperStory, ARouterThatIsSilentOnceIsAskedAgainBeforeAnotherProtocol) {
-  times.renew = 1h;
-  second->there = true;
-  start();
-  ASSERT_TRUE(until([&] { return told.size() == 2; }));
-  router->set([](Router& r) { r.silent = 1; });
-  mapper->refresh();
-  ASSERT_TRUE(until([&] { return rounds() >= 3; }));
-  router->set([](Router& r) { r.silent = 1, r.outside = IpAddress::v4({198, 51, 100, 9}); });
-  mapper->refresh();
-  ASSERT_TRUE(until([&] { return told.size() == 4; }));
-  const std::lock_guard lock(second->mutex);
-  EXPECT_EQ(second->rounds, 0);
 }
 
 TEST_F(PortMapperStory, ARestartIsTakenFromWhoeverNoticedItAlsoWhereAnotherMapsNow) {
