@@ -241,6 +241,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_message(TimePoint now, Peer& 
   if (const auto* refusal = std::get_if<Refusal>(&message)) return on_refusal(now, peer, *refusal);
   if (const auto* registration = std::get_if<Registration>(&message))
     return on_new_record(now, peer, *registration);
+  if (std::holds_alternative<Registered>(message)) return on_record_taken(peer);
   return Drop::unexpected;
 }
 
@@ -338,6 +339,7 @@ void Overlay::Conductor::on_timeout(TimePoint now) {
   pump_roles(now);
   pump_book(now);
   pump_connections(now);
+  repeat_announcement(now);
   if (is_supernode()) {
     membership_.on_timeout(now);
     pump_mesh(now);
@@ -357,6 +359,7 @@ std::optional<TimePoint> Overlay::Conductor::next_timeout() const {
   if (!is_supernode() && !leaving_) {
     next = earlier(next, homes_.next_timeout());
     next = earlier(next, distance_probe_.next_timeout());
+    next = earlier(next, announce_at_);
     if (const auto hungry = homes_.hungry_at(); hungry && book_.size() > 0)
       next = earlier(next, std::max(*hungry, ask_book_at_));
   }
@@ -372,6 +375,7 @@ std::optional<TimePoint> Overlay::Conductor::next_timeout() const {
   if (is_supernode()) {
     next = earlier(next, membership_.next_timeout());
     next = earlier(next, rejoin_at_);
+    if (!warnings_.empty()) next = earlier(next, warnings_[0].at);
     next = earlier(next, keeper_.next_timeout());
     next = earlier(next, lookup_.next_timeout());
     next = earlier(next, store_.next_timeout());

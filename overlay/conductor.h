@@ -212,6 +212,9 @@ class Overlay::Conductor {
   void lose_home(TimePoint now, Peer& peer, const std::string& why);
   void lose_leaf(TimePoint now, Peer& peer);
   void announce_record(TimePoint now);
+  void announce_to(const NodeId& home_id);
+  void repeat_announcement(TimePoint now);
+  Outcome on_record_taken(const Peer& home);
   void announce_again(TimePoint now, Peer& home);
   void keep_record(TimePoint now, const RecordPtr& record);
   Outcome on_new_record(TimePoint now, Peer& leaf, const Registration& registration);
@@ -224,7 +227,9 @@ class Overlay::Conductor {
   void turned_away(TimePoint now, const NodeId& by, const Refusal& refusal);
   Outcome on_refusal(TimePoint now, Peer& peer, const Refusal& refusal);
   Outcome on_home_gone(TimePoint now, const Peer& by, const HomeGone& gone);
-  void warn_leaves_of(const NodeId& gone);
+  void warn_leaves_of(TimePoint now, const NodeId& gone);
+  std::size_t warn_leaves_of(const NodeId& gone);
+  void warn_again(TimePoint now);
 
   // --- conductor_network.cc ---
   void doubt_everything(TimePoint now);
@@ -523,7 +528,12 @@ class Overlay::Conductor {
   std::shared_ptr<Archive> archive_;
   Membership membership_;
   std::optional<TimePoint> rejoin_at_;
-  TimePoint assess_at_{};  // what the mesh needs: with whatever wakes us then
+  struct Warning {
+    TimePoint at;
+    NodeId gone;
+  };
+  Fifo<Warning> warnings_;  // to be repeated
+  TimePoint assess_at_{};   // what the mesh needs: with whatever wakes us then
   TimePoint relief_sought_{};
   double relief_due_ = 0;  // leaves to be asked to move
   PeerBook book_;
@@ -608,6 +618,9 @@ class Overlay::Conductor {
   std::uint64_t record_sequence_ = 0;
   Registration announced_;  // to our homes, last
   TimePoint announced_at_{};
+  std::map<NodeId, int> unanswered_;  // how often they have been told and have not answered
+  std::optional<TimePoint> announce_at_;
+  int announcements_left_ = 0;
   bool ready_ = false;
   bool leaving_ = false;
   Counters counters_;

@@ -65,14 +65,45 @@ void Overlay::Conductor::on_registered(TimePoint now, Peer& peer, const Route& r
   step(peer.id, "registered; it sees us at " + observed.to_string());
 }
 
-// Our homes have changed: each of them gets the record that says so, and places it.
+// Our homes have changed: each of them gets the record that says so, places it and answers that it
+// has it. Who does not answer gets it again.
 void Overlay::Conductor::announce_record(TimePoint now) {
   const auto homes = homes_.ids();
   if (homes.empty() || leaving_ || config_.visitor) return;
   announced_ = registration(now, homes.front());
   announced_at_ = now;
-  for (const NodeId& home_id : homes)
-    if (Peer* home = find(home_id)) send(*home, announced_);
+  std::erase_if(unanswered_, [&](const auto& home) { return !homes_.is_home(home.first); });
+  for (const NodeId& home_id : homes) announce_to(home_id);
+  announcements_left_ = limits::announced_again;
+  announce_at_ = now + limits::announce_patience;
+}
+
+void Overlay::Conductor::announce_to(const NodeId& home_id) {
+  Peer* home = find(home_id);
+  if (!home) return;
+  send(*home, announced_);
+  ++unanswered_[home_id];
+}
+
+void Overlay::Conductor::repeat_announcement(TimePoint now) {
+  if (!announce_at_ || now < *announce_at_) return;
+  announce_at_.reset();
+  if (leaving_ || announcements_left_-- == 0) return unanswered_.clear();
+  std::erase_if(unanswered_,
+                [&](const auto& home) { return home.second == 0 || !homes_.is_home(home.first); });
+  if (unanswered_.empty()) return;
+  for (auto& [home_id, answers] : unanswered_) {
+    answers = 0;
+    announce_to(home_id);
+  }
+  announce_at_ = now + limits::announce_patience;
+}
+
+Overlay::Conductor::Outcome Overlay::Conductor::on_record_taken(const Peer& home) {
+  const auto asked = unanswered_.find(home.id);
+  if (asked == unanswered_.end() || asked->second == 0) return Drop::unexpected;
+  --asked->second;
+  return used;
 }
 
 // It takes us for a leaf that lacks homes: what we announced last did not get there.
@@ -159,6 +190,7 @@ void Overlay::Conductor::dismiss_home(TimePoint now, Peer& peer) {
   homes_.on_surplus(now, peer.id);
   self_.forget(peer.id);
   on_unseen_by(now, peer.id);
+  on_vantage_lost(peer.id);
   for (auto& [id, other] : peers_)
     if (other.talk) other.talk->call.on_home_lost(peer.id);
   touch(peer);
@@ -266,20 +298,33 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_new_record(TimePoint now, Pee
   keep_record(now, *record);
   introduce_those_waiting(now, leaf.id);
   look_after_leaf(now, leaf);
+  send(leaf, Registered{static_cast<std::uint32_t>(limits::lease / 1s)});
   return used;
 }
 
 // Their own keepalives would tell them too, a minute later. Where they are very many some wait for
 // that.
-void Overlay::Conductor::warn_leaves_of(const NodeId& gone) {
+void Overlay::Conductor::warn_leaves_of(TimePoint now, const NodeId& gone) {
+  if (warn_leaves_of(gone) > 0 && warnings_.size() < limits::warnings_repeated)
+    warnings_.push({now + limits::warned_again, gone});
+}
+
+// A warning may be lost; whoever has heard it says no more that the gone one is its home.
+void Overlay::Conductor::warn_again(TimePoint now) {
+  while (!warnings_.empty() && warnings_.front().at <= now) warn_leaves_of(warnings_.pop().gone);
+}
+
+// How many were warned.
+std::size_t Overlay::Conductor::warn_leaves_of(const NodeId& gone) {
   std::size_t warned = 0;
   for (std::size_t place = 0; place < registrar_.size(); ++place) {
     const auto& homes = registrar_.record_at(place)->record().homes;
     if (std::find(homes.begin(), homes.end(), gone) == homes.end()) continue;
     Peer* leaf = find(registrar_.at(place));
     if (leaf) send(*leaf, HomeGone{gone});
-    if (++warned == limits::warned_at_once) return;
+    if (++warned == limits::warned_at_once) break;
   }
+  return warned;
 }
 
 // Holders take a record only from a home that it names. The one in a registration was signed before

@@ -154,6 +154,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_mesh(TimePoint now, Peer& fro
 }
 
 void Overlay::Conductor::pump_mesh(TimePoint now) {
+  warn_again(now);
   if (rejoin_at_ && now >= *rejoin_at_) return join_mesh(now);
   for (;;) {
     if (const auto message = membership_.poll_message()) {
@@ -193,7 +194,7 @@ void Overlay::Conductor::on_mesh_event(TimePoint now, const MeshEvent& event) {
                    if (placement_.remove(*dropped.record)) keeper_.on_left(now, *dropped.record);
                    lookup_.on_left(dropped.record->record().id);
                    if (dropped.why == Departure::gone || dropped.why == Departure::left)
-                     warn_leaves_of(dropped.record->record().id);
+                     warn_leaves_of(now, dropped.record->record().id);
                  },
                  [&](const Joined& joined) {
                    step({}, "joined the mesh of " + std::to_string(joined.members) + " supernodes");

@@ -29,6 +29,10 @@ struct Gossip {
   root @0 :UInt64;         # of the sender's hash tree
   load @1 :UInt8;          # 0 idle … 7 full
   news @2 :List(News);
+  # What changed at the sender a while ago, so that whoever missed it can ask: positions on the
+  # ring, and what each stands for now, as in Bucket; 0: departed.
+  positions @3 :List(UInt64);
+  digests @4 :List(UInt64);
 }
 
 struct Compare {           # where do we differ?

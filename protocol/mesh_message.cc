@@ -30,11 +30,22 @@ void put(capnp::List<wire::News>::Builder to, const std::vector<News>& news) {
   for (unsigned i = 0; i < to.size(); ++i) put(to[i], news[i]);
 }
 
+using Numbers = capnp::List<std::uint64_t>;
+void put(Numbers::Builder positions, Numbers::Builder digests,
+         const std::vector<BucketItem>& items) {
+  for (unsigned i = 0; i < positions.size(); ++i) {
+    positions.set(i, items[i].position);
+    digests.set(i, items[i].digest);
+  }
+}
 void put(wire::MeshMessage::Builder to, const Gossip& gossip) {
   auto out = to.initGossip();
   out.setRoot(gossip.root);
   out.setLoad(gossip.load);
   if (!gossip.news.empty()) put(out.initNews(count(gossip.news)), gossip.news);
+  if (!gossip.recent.empty())
+    put(out.initPositions(count(gossip.recent)), out.initDigests(count(gossip.recent)),
+        gossip.recent);
 }
 void put(wire::MeshMessage::Builder to, const Compare& compare) {
   auto out = to.initCompare();
@@ -51,12 +62,8 @@ void put(wire::MeshMessage::Builder to, const Compare& compare) {
   for (unsigned i = 0; i < buckets.size(); ++i) {
     const Bucket& from = compare.buckets[i];
     buckets[i].setPrefix(from.prefix);
-    auto positions = buckets[i].initPositions(count(from.items));
-    auto digests = buckets[i].initDigests(count(from.items));
-    for (unsigned k = 0; k < positions.size(); ++k) {
-      positions.set(k, from.items[k].position);
-      digests.set(k, from.items[k].digest);
-    }
+    put(buckets[i].initPositions(count(from.items)), buckets[i].initDigests(count(from.items)),
+        from.items);
   }
 }
 void put(wire::MeshMessage::Builder to, const Want& want) {
@@ -112,9 +119,18 @@ std::vector<News> get(capnp::List<wire::News>::Reader from) {
   return all;
 }
 
+std::vector<BucketItem> get(Numbers::Reader positions, Numbers::Reader digests) {
+  require(positions.size() <= max_listed && digests.size() == positions.size());
+  std::vector<BucketItem> items;
+  items.reserve(positions.size());
+  for (unsigned i = 0; i < positions.size(); ++i) items.push_back({positions[i], digests[i]});
+  return items;
+}
+
 MeshMessage get(wire::Gossip::Reader from) {
   require(from.getLoad() <= max_load);
-  return Gossip{from.getRoot(), from.getLoad(), get(from.getNews())};
+  return Gossip{from.getRoot(), from.getLoad(), get(from.getNews()),
+                get(from.getPositions(), from.getDigests())};
 }
 
 Sums get(wire::Sums::Reader from) {
@@ -126,15 +142,9 @@ Sums get(wire::Sums::Reader from) {
   return sums;
 }
 Bucket get(wire::Bucket::Reader from) {
-  Bucket bucket{from.getPrefix(), {}};
-  const auto positions = from.getPositions();
-  const auto digests = from.getDigests();
+  Bucket bucket{from.getPrefix(), get(from.getPositions(), from.getDigests())};
   require(bucket.prefix >> 12 == 0);
-  require(positions.size() <= max_listed && digests.size() == positions.size());
-  for (unsigned i = 0; i < positions.size(); ++i) {
-    require(positions[i] >> 52 == bucket.prefix);
-    bucket.items.push_back({positions[i], digests[i]});
-  }
+  for (const BucketItem& item : bucket.items) require(item.position >> 52 == bucket.prefix);
   return bucket;
 }
 MeshMessage get(wire::Compare::Reader from) {

@@ -2,8 +2,8 @@
 // each is in mesh.capnp. Every message fits one datagram (1,150 bytes encoded); who builds one
 // counts with the bounds below.
 //
-//   Gossip      the heartbeat between partners: the root of the sender's hash tree, its load, and
-//               news that are spreading
+//   Gossip      the heartbeat between partners: the root of the sender's hash tree, its load, news
+//               that are spreading, and the names of what it heard a while ago
 //   Compare     finds the difference of two hash trees, a level at a time (hash_tree.h)
 //
 //   Want, Page  asks for and tells of those that differ
@@ -41,10 +41,17 @@ struct News {
   bool operator==(const News&) const = default;
 };
 
+struct BucketItem {
+  std::uint64_t position = 0;
+  std::uint64_t digest = 0;
+  bool operator==(const BucketItem&) const = default;
+};
+
 struct Gossip {
   std::uint64_t root = 0;
   std::uint8_t load = 0;
   std::vector<News> news;
+  std::vector<BucketItem> recent;  // changed a while ago; digest 0: departed
   bool operator==(const Gossip&) const = default;
 };
 
@@ -53,11 +60,6 @@ struct Sums {
   std::uint16_t prefix = 0;
   std::array<std::uint64_t, 16> parts{};
   bool operator==(const Sums&) const = default;
-};
-struct BucketItem {
-  std::uint64_t position = 0;
-  std::uint64_t digest = 0;
-  bool operator==(const BucketItem&) const = default;
 };
 struct Bucket {
   std::uint16_t prefix = 0;
@@ -117,6 +119,9 @@ inline constexpr std::size_t packed_bound(std::size_t raw) {
   return raw + raw / 16 + 12;
 }
 inline constexpr std::size_t sums_bound = packed_bound(16 * 8) + 24;
+inline constexpr std::size_t recent_bound(std::size_t items) {
+  return items == 0 ? 0 : 2 * packed_bound(8 * items);
+}
 inline constexpr std::size_t bucket_bound(std::size_t items) {
   return 28 + 2 * packed_bound(8 * items);
 }

@@ -148,11 +148,19 @@ inline constexpr Duration home_watch = 5s;
 // A leaf not heard of for this long is forgotten: the longest keepalive, jitter included, and half
 // as long again.
 inline constexpr Duration lease = 150s;
+// A home that does not say that it has our newest record gets it again, a few times. (An older one
+// never says so.)
+inline constexpr Duration announce_patience = 3s;
+inline constexpr int announced_again = 3;
 // A home whose death another one tells of is asked within this, and no more often than that: a home
 // may have thousands of leaves in common with the dead, and must not have us knock at anybody.
 inline constexpr Duration home_gone_spread = 2s;
 inline constexpr Duration home_gone_pause = 5s;
 inline constexpr std::size_t warned_at_once = 4096;
+// And told once more, where it still names that home: the first word may have been lost. By then
+// whoever heard it has asked, and waited for an answer.
+inline constexpr Duration warned_again = 8s;
+inline constexpr std::size_t warnings_repeated = 64;
 inline constexpr Duration home_retry_first = 1s;
 inline constexpr Duration home_retry_last = 5min;
 // Without any sound home one more is dialled every home_stagger, to so many at once.

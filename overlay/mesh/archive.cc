@@ -75,7 +75,8 @@ DossierPtr Archive::dossier(RecordPtr record, std::vector<VoucherPtr> vouchers) 
   const Position position = position_of(record->record().id);
   keep_nearest(position, vouchers, vouchers.size());
   // A record's first 64 bytes are its signature, which stands for the rest of it.
-  Bytes content = to_bytes(record->exact_bytes().first(sizeof(Signature)));
+  const ByteView signature = record->exact_bytes().first(sizeof(Signature));
+  Bytes content = to_bytes(signature);
   for (const VoucherPtr& voucher : vouchers) append(content, voucher->signature);
   const Key name = crypto_.hash(content);
   if (const auto known = dossiers_.find(name); known != dossiers_.end())
@@ -83,7 +84,7 @@ DossierPtr Archive::dossier(RecordPtr record, std::vector<VoucherPtr> vouchers) 
 
   DossierPtr dossier = std::make_shared<const Dossier>(
       Dossier{record->record().id, record->record().endpoints.front().address, record,
-              std::move(vouchers), position, load_be<std::uint64_t>(name)});
+              std::move(vouchers), position, load_be<std::uint64_t>(crypto_.hash(signature))});
   tidy(dossiers_, tidy_dossiers_);
   dossiers_[name] = dossier;
   return dossier;

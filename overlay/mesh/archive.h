@@ -31,7 +31,7 @@ struct Dossier {
   RecordPtr record;
   std::vector<VoucherPtr> vouchers;  // the nearest to the subject first
   Position position = 0;
-  std::uint64_t digest = 0;  // of all the above: equal dossiers, equal digests
+  std::uint64_t digest = 0;  // of the record: not all nodes need hold the same vouchers
 
   const NodeId& id() const { return subject; }
   std::uint64_t sequence() const { return record->record().sequence; }

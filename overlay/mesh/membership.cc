@@ -5,6 +5,13 @@
 #include <cmath>
 
 namespace byway {
+namespace {
+
+bool contains(const std::vector<NodeId>& ids, const NodeId& id) {
+  return std::find(ids.begin(), ids.end(), id) != ids.end();
+}
+
+}  // namespace
 
 std::string_view to_string(Departure why) {
   switch (why) {
@@ -80,7 +87,7 @@ void Membership::on_own_record(TimePoint now, RecordPtr record) {
     view_.remove(self_);
     view_.put(archive_.dossier(record, {}), wall(now), false);
   }
-  rumours_.add({self_, Rumours::Kind::record, {}}, times());
+  rumour(now, self_, Rumours::Kind::record);
   for (const NodeId& accuser : accusers_) tell(accuser, {whole_news(*view_.find(self_)->dossier)});
   accusers_.clear();
   after_changes(now);
@@ -101,7 +108,7 @@ void Membership::leave(TimePoint now, RecordPtr farewell) {
   after_changes(now);
   const News news{self_, to_bytes(farewell->exact_bytes()), {}, {}};
   std::set<NodeId> told(partners_.begin(), partners_.end());
-  for (const auto& [guest, _] : guests_) told.insert(guest);
+  for (const Guest& guest : guests_) told.insert(guest.id);
   for (const NodeId& id : told) tell(id, {news});
   leaving_ = true;
 }
@@ -117,24 +124,25 @@ void Membership::adopt(TimePoint now, const View& view) {
 
 void Membership::on_message(TimePoint now, const NodeId& from, const MeshMessage& message) {
   if (!own_ || leaving_ || from == self_) return;
-  on_alive(now, from);
   const View::Member* member = view_.find(from);
+  on_alive(now, from, member != nullptr);
+  if (!member) member = view_.find(from);  // it may be back
   const bool heartbeat = member && std::holds_alternative<Gossip>(message);
   if (!heartbeat && !std::holds_alternative<Page>(message) && !requests_.take(now, from)) return;
 
   if (const auto* gossip = std::get_if<Gossip>(&message)) {
     if (member) {
       if (member->load != gossip->load) view_.set_load(from, gossip->load);
-      if (std::find(partners_.begin(), partners_.end(), from) == partners_.end() &&
-          (guests_.size() < limits::guests || guests_.contains(from)))
-        guests_[from] = now + limits::guest_lifetime;
+      receive_guest(now, from);
     }
     foresee(gossip->news);
     for (const News& news : gossip->news) hear(now, from, news);
-    if (member)
+    if (member) {
+      consider_recent(now, from, gossip->recent);
       consider_sync(now, from, gossip->root);
-    else
+    } else {
       on_stranger(from, *gossip);
+    }
   } else if (const auto* compare = std::get_if<Compare>(&message)) {
     on_compare(now, from, *compare);
   } else if (const auto* want = std::get_if<Want>(&message)) {
@@ -258,7 +266,7 @@ void Membership::after_changes(TimePoint now) {
   report_changes(now, Departure::crowded_out);
   consider_maturity(now);
   while (std::exchange(judge_again_, false)) {
-    judge_candidates();
+    judge_candidates(now);
     report_changes(now, Departure::crowded_out);
     consider_maturity(now);
   }
@@ -283,11 +291,6 @@ void Membership::consider_ourselves() {
       ourselves && !ourselves->dossier->vouchers.empty() && (ourselves->strong || !mature_);
 }
 
-int Membership::times() const {
-  const double doublings = std::log2(static_cast<double>(view_.size()) + 1);
-  return static_cast<int>(std::ceil(limits::sends_per_doubling * doublings)) + 1;
-}
-
 // --- partners ------------------------------------------------------------------------------------
 
 void Membership::refresh_partners(TimePoint now) {
@@ -306,8 +309,9 @@ void Membership::refresh_partners(TimePoint now) {
   partners_ = neighbours;
   partners_.insert(partners_.end(), wanderers_.begin(), wanderers_.end());
   detector_.set_partners(now, partners_);
-  std::erase_if(guests_, [&](const auto& guest) { return guest.second <= now; });
-  for (const NodeId& id : partners_) guests_.erase(id);
+  std::erase_if(guests_, [&](const Guest& guest) {
+    return guest.until <= now || contains(partners_, guest.id);
+  });
   if (!wander_at_ && !wanderers_.empty()) wander_at_ = now + random_.jittered(limits::wander);
 
   for (const NodeId& id : neighbours) consider_duty(now, id);
@@ -323,6 +327,16 @@ void Membership::wander() {
   refresh_at_ = TimePoint::min();
 }
 
+void Membership::receive_guest(TimePoint now, const NodeId& id) {
+  if (contains(partners_, id)) return;
+  const auto known = std::find_if(guests_.begin(), guests_.end(),
+                                  [&](const Guest& guest) { return guest.id == id; });
+  if (known != guests_.end())
+    known->until = now + limits::guest_lifetime;
+  else if (guests_.size() < limits::guests)
+    guests_.push_back({id, now + limits::guest_lifetime});
+}
+
 void Membership::send(const NodeId& to, MeshMessage message) {
   if (to != self_) messages_.push_back({{to}, std::move(message)});
 }
@@ -333,28 +347,44 @@ void Membership::tell(const NodeId& to, std::vector<News> news) {
 
 void Membership::tell(const std::vector<NodeId>& to, std::vector<News> news) {
   for (std::vector<News>& some : in_datagrams(std::move(news)))
-    messages_.push_back({to, Gossip{view_.tree().root(), load_, std::move(some)}});
+    messages_.push_back({to, Gossip{view_.tree().root(), load_, std::move(some), {}}});
 }
 
-void Membership::heartbeat(const NodeId& to) {
-  tell(to, gather(1));
+// Who tells news all the time has told its root and load by that.
+void Membership::heartbeat(TimePoint now, const NodeId& to) {
+  if (!pushed_at_ || now >= *pushed_at_ + limits::probe_period) gossip(now, {to}, true);
 }
 
-// The same news to three at once: fresh news is not to wait for a heartbeat.
+// Whether anything was said: without news only `at_any_rate`.
+bool Membership::gossip(TimePoint now, std::vector<NodeId> to, bool at_any_rate) {
+  constexpr std::size_t most = max_mesh_message - empty_mesh_message;
+  Gossip gossip{view_.tree().root(), load_, {}, settled_changes(now)};
+  gossip.news = gather(to.size(), most - recent_bound(gossip.recent.size()));
+  if (gossip.news.empty() && rumours_.size() > 0) {  // a long record
+    gossip.recent.clear();
+    gossip.news = gather(to.size(), most);
+  }
+  if (gossip.news.empty() && !at_any_rate) return false;
+  messages_.push_back({std::move(to), std::move(gossip)});
+  return true;
+}
+
+// Fresh news is not to wait for a heartbeat. Half of those told are somewhere else on the ring: our
+// neighbours are one another's neighbours too, and tell it among themselves.
 void Membership::push(TimePoint now) {
   next_push_ = now + limits::push_pause;
-  std::vector<NodeId> targets = partners_;
-  for (const auto& [guest, until] : guests_)
-    if (until > now) targets.push_back(guest);
-  if (targets.empty()) return;
-  for (std::size_t i = 0; i < std::min(limits::fresh_pushes, targets.size()); ++i)
-    std::swap(targets[i], targets[i + random_.below(targets.size() - i)]);
-  targets.resize(std::min(limits::fresh_pushes, targets.size()));
-
-  std::vector<News> news = gather(targets.size());
-  if (!news.empty()) tell(targets, std::move(news));
-  // More than one datagram takes: the rest is not to queue up.
-  if (rumours_.has_fresh()) next_push_ = now + limits::push_spread;
+  std::vector<NodeId> far = wanderers_;
+  for (const Guest& guest : guests_)
+    if (guest.until > now) far.push_back(guest.id);
+  std::vector<NodeId> near = partners_;
+  std::vector<NodeId> targets;
+  while (targets.size() < limits::pushed_to && !(near.empty() && far.empty())) {
+    std::vector<NodeId>& from = near.empty() || (!far.empty() && random_.chance(0.5)) ? far : near;
+    const auto one = from.begin() + static_cast<std::ptrdiff_t>(random_.below(from.size()));
+    if (!contains(targets, *one)) targets.push_back(*one);
+    from.erase(one);
+  }
+  if (!targets.empty() && gossip(now, targets, false)) pushed_at_ = now;
 }
 
 // Says that we are here, until somebody vouched for us.
@@ -447,12 +477,38 @@ void Membership::on_examined(TimePoint now, const NodeId& id, bool ok) {
   back_offs_.erase(address);
   on_alive(now, id);
   if (first_hand_.erase(id) > 0) {
-    if (candidates_.contains(id)) take_in(id, true, wall(now), true);
+    if (candidates_.contains(id)) take_in(now, id, true, true);
     return after_changes(now);
   }
-  const View::Member* member = view_.find(id);
-  hear_voucher(now, id, Voucher::sign(identity_, id, address, member ? member->since : wall(now)));
+  const Voucher voucher = Voucher::sign(identity_, id, address, since_when(now, id));
+  hear_voucher(now, id, voucher);
+  tell_examiners(id, voucher);
   after_changes(now);
+}
+
+// What a voucher of ours says. The first one counts, also for those who vouch after it: so nearly
+// all say the same.
+WallTime Membership::since_when(TimePoint now, const NodeId& subject) const {
+  if (const View::Member* member = view_.find(subject)) return member->since;
+  WallTime since = wall(now);
+  const auto candidate = candidates_.find(subject);
+  if (candidate == candidates_.end()) return since;
+  const WallTime earliest =
+      since - std::chrono::duration_cast<WallTime::duration>(limits::examine_patience);
+  for (const VoucherPtr& voucher : candidate->second.vouchers)
+    if (view_.find(voucher->by) && voucher->since >= earliest)
+      since = std::min(since, voucher->since);
+  return since;
+}
+
+// Those who are to examine it too need not, where two have.
+void Membership::tell_examiners(const NodeId& subject, const Voucher& voucher) {
+  const RecordPtr record = record_of(subject);
+  if (!record) return;
+  const std::vector<News> news{{subject, to_bytes(record->exact_bytes()), {voucher}, {}}};
+  tell(view_.beside(position_of(subject), limits::neighbours_each_side,
+                    [&](const NodeId& id) { return id == self_; }),
+       news);
 }
 
 void Membership::look_ourselves(TimePoint now) {

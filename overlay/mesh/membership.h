@@ -9,16 +9,20 @@
 // Coming. A newcomer tells a sponsor, who passes it on to the eight supernodes nearest on the ring.
 // Those speak with it themselves (`Examine`), and sign a voucher. Vouchers spread, and who holds
 // two by members of different netgroups takes the newcomer into its view. Nobody has to be
-// believed alone, and a record that nobody vouched for does not spread at all. The newcomer pulls
-// everybody from its sponsor, whom it has to believe once: what it was told wrongly there, probes
-// and later comparisons with others mend. Below four netgroups one voucher will do, and as long as
-// nobody is vouched for at all anybody may vouch: so a network of one is its own member, of two is
-// two that vouch for each other, and from the fifth netgroup on it takes two. Where all begin at
-// once it may happen that others vouch in a circle that does not touch our view: such a candidate
-// we examine ourselves after a while, and what we have seen with our own eyes needs no voucher.
+// believed alone, and a record that nobody vouched for does not spread at all. A voucher is for the
+// day on which it was given: it stays when whoever gave it leaves, and nobody is examined again for
+// that. The newcomer pulls everybody from its sponsor, whom it has to believe once: what it was
+// told wrongly there, probes and later comparisons with others mend. Below four netgroups one
+// voucher will do, and as long as nobody is vouched for at all anybody may vouch: so a network of
+// one is its own member, of two is two that vouch for each other, and from the fifth netgroup on it
+// takes two. Where all begin at once it may happen that others vouch in a circle that does not
+// touch our view: such a candidate we examine ourselves after a while, and what we have seen with
+// our own eyes needs no voucher.
 //
-// Spreading. News is told at once to three partners and then rides on the heartbeats (rumours.h);
-// what was lost on the way is found by comparing hash trees (hash_tree.h), one datagram a step.
+// Spreading. News is told once, to four partners, which reaches nine of ten (rumours.h). With every
+// gossip goes the name of what changed a little earlier, 16 bytes for each node, and whoever has
+// missed it asks. What is missed for longer than that is found by comparing hash trees
+// (hash_tree.h), one datagram a step.
 //
 // Staying. Neighbours on the ring watch one another (failure_detector.h). Who suspects somebody
 // tells it and the four nearest to it, and those probe it at once; two of them, of different
@@ -178,10 +182,6 @@ class Membership {
     Departure why = Departure::left;
     std::vector<Gone> gones;
   };
-  struct Standing {  // what vouchers amount to
-    std::size_t netgroups = 0;
-    WallTime since{};
-  };
   struct Pulling {
     NodeId from;
     Position cursor = 0;
@@ -191,6 +191,10 @@ class Membership {
     int tries = 0;
     TimePoint deadline;
     bool adopt = false;  // joining: what it says is believed
+  };
+  struct Guest {  // whose partner we are
+    NodeId id;
+    TimePoint until;
   };
   struct BackOff {
     TimePoint until;
@@ -210,14 +214,17 @@ class Membership {
   void refresh_partners(TimePoint now);
   void wander();
   void push(TimePoint now);
-  void heartbeat(const NodeId& to);
+  void receive_guest(TimePoint now, const NodeId& id);
+  void heartbeat(TimePoint now, const NodeId& to);
+  bool gossip(TimePoint now, std::vector<NodeId> to, bool at_any_rate);
   void announce(TimePoint now);
-  int times() const;
   bool is_near(const NodeId& subject, std::size_t each_side) const;
   void consider_duty(TimePoint now, const NodeId& subject);
   void do_duty(TimePoint now, const NodeId& subject);
   bool lacks_vouchers(const NodeId& subject) const;
   bool may_vouch() const;
+  WallTime since_when(TimePoint now, const NodeId& subject) const;
+  void tell_examiners(const NodeId& subject, const Voucher& voucher);
   void look_ourselves(TimePoint now);
   void forget_candidate(const NodeId& id);
 
@@ -233,21 +240,26 @@ class Membership {
   void hear_of_ourselves(TimePoint now, const NodeId& from, const News& news);
   void hear_vouchers(TimePoint now, const News& news);
   void hear_voucher(TimePoint now, const NodeId& subject, const Voucher& voucher);
-  Standing standing(const std::vector<VoucherPtr>& vouchers) const;
+  std::size_t netgroups_of(const std::vector<VoucherPtr>& vouchers) const;
+  WallTime since_of(const std::vector<VoucherPtr>& vouchers) const;
   std::size_t vouchers_needed() const { return mature_ ? 2 : 1; }
-  void judge(const NodeId& subject);
-  void judge_candidates();
-  void take_in(const NodeId& subject, bool first_hand, WallTime since, bool strong);
-  void drop_vouchers_by(TimePoint now, const NodeId& id);
+  void judge(TimePoint now, const NodeId& subject);
+  void judge_candidates(TimePoint now);
+  void take_in(TimePoint now, const NodeId& subject, bool first_hand, bool strong);
   void consider_maturity(TimePoint now);
-  void spread(const Dossier& dossier);
-  std::vector<News> gather(std::size_t listeners);
+  void rumour(TimePoint now, const NodeId& subject, Rumours::Kind kind, const NodeId& by = {});
+  void note_change(TimePoint now, Position position);
+  void spread(TimePoint now, const Dossier& dossier);
+  std::vector<News> gather(std::size_t listeners, std::size_t room);
   std::optional<News> news_about(const NodeId& id) const;
   News whole_news(const Dossier& dossier) const;
   static std::size_t bound_of(const News& news);
   static std::vector<std::vector<News>> in_datagrams(std::vector<News> news);
 
   // --- membership_sync.cc ---
+  std::vector<BucketItem> settled_changes(TimePoint now);
+  bool was_missed(Position position) const;
+  void consider_recent(TimePoint now, const NodeId& from, const std::vector<BucketItem>& recent);
   void consider_sync(TimePoint now, const NodeId& with, std::uint64_t root);
   void on_compare(TimePoint now, const NodeId& from, const Compare& compare);
   void on_want(const NodeId& from, const Want& want);
@@ -262,6 +274,7 @@ class Membership {
 
   // --- membership_watch.cc ---
   void on_alive(TimePoint now, const NodeId& id);
+  void on_alive(TimePoint now, const NodeId& id, bool member);
   void answer_askers(const NodeId& target, bool alive);
   void run_detector(TimePoint now);
   void ask_helpers(const NodeId& target);
@@ -318,10 +331,19 @@ class Membership {
 
   std::vector<NodeId> partners_;
   std::vector<NodeId> wanderers_;
-  std::map<NodeId, TimePoint> guests_;
+  std::vector<Guest> guests_;
   Rumours rumours_;
+  struct Change {
+    Position position;
+    std::uint64_t digest;  // 0: departed
+    TimePoint at;
+  };
+  std::deque<Change> changes_;  // what is to be named, the newest last
+  std::deque<Change> missed_;   // what we asked for, and when
+  bool late_ = false;           // most others know already what we hear now
   std::optional<TimePoint> push_at_;
   TimePoint next_push_{};
+  std::optional<TimePoint> pushed_at_;
   std::optional<TimePoint> refresh_at_;
   std::optional<TimePoint> wander_at_;
   std::optional<TimePoint> announce_at_;

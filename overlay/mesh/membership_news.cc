@@ -35,7 +35,11 @@ void Membership::hear(TimePoint now, const NodeId& from, const News& news) {
       if (!record || (*record)->record().id != news.subject) return;
       hear_record(now, from, *record);
     } else if (from == news.subject) {
-      if (lacks_vouchers(news.subject)) introduce(now, news.subject, member->dossier->record);
+      if (lacks_vouchers(news.subject))
+        introduce(now, news.subject, member->dossier->record);
+      else if (news.vouchers.size() < member->dossier->vouchers.size() &&
+               announcers_.take(now, from))
+        tell(from, {whole_news(*member->dossier)});  // it has not heard of them
     } else {
       rumours_.heard_again({news.subject, Rumours::Kind::record, {}});
     }
@@ -73,7 +77,7 @@ void Membership::hear_as_member(TimePoint now, const NodeId& from, const RecordP
   if (address_of(record) == member.dossier->address()) {
     const bool admitted = member.admitted;
     view_.put(archive_.dossier(record, member.dossier->vouchers), member.since, member.strong);
-    rumours_.add({id, Rumours::Kind::record, {}}, times());
+    rumour(now, id, Rumours::Kind::record);
     if (admitted) events_.push_back(MemberUpdated{record});
     return;
   }
@@ -81,7 +85,6 @@ void Membership::hear_as_member(TimePoint now, const NodeId& from, const RecordP
   rumours_.forget(id);
   view_.remove(id);
   report_changes(now, Departure::moved);
-  drop_vouchers_by(now, id);
   hear_as_candidate(now, from, record);
 }
 
@@ -103,11 +106,9 @@ void Membership::hear_as_departed(TimePoint now, const NodeId& from, const Recor
   forget_departed(id);
   if (address_of(record) != before.dossier->address()) return hear_as_candidate(now, from, record);
 
-  std::vector<VoucherPtr> vouchers = before.dossier->vouchers;
-  std::erase_if(vouchers, [&](const VoucherPtr& v) { return !view_.find(v->by); });
-  const DossierPtr dossier = archive_.dossier(record, std::move(vouchers));
+  const DossierPtr dossier = archive_.dossier(record, before.dossier->vouchers);
   view_.put(dossier, before.since, before.strong);
-  spread(*dossier);
+  spread(now, *dossier);
 }
 
 void Membership::hear_as_candidate(TimePoint now, const NodeId& from, const RecordPtr& record) {
@@ -235,10 +236,12 @@ void Membership::hear_voucher(TimePoint now, const NodeId& subject, const Vouche
     std::vector<VoucherPtr> vouchers = dossier.vouchers;
     vouchers.push_back(shared);
     keep_nearest(dossier.position, vouchers, limits::vouchers_kept);
-    const Standing standing = this->standing(vouchers);
-    view_.put(archive_.dossier(dossier.record, std::move(vouchers)), standing.since,
-              member->strong || standing.netgroups >= 2);
-    rumours_.add({subject, Rumours::Kind::voucher, voucher.by}, times());
+    const WallTime since = since_of(vouchers);
+    const bool strong = member->strong;
+    view_.put(archive_.dossier(dossier.record, vouchers), since,
+              strong || netgroups_of(vouchers) >= 2);
+    // Nobody needs more than two.
+    if (!strong) rumour(now, subject, Rumours::Kind::voucher, voucher.by);
     judge_again_ = true;
     return;
   }
@@ -263,72 +266,72 @@ void Membership::hear_voucher(TimePoint now, const NodeId& subject, const Vouche
   candidate.vouchers.push_back(shared);
   if (of_member) {
     // From its first voucher on a newcomer is worth talking of.
-    if (candidate.told++ == 0) rumours_.add({subject, Rumours::Kind::record, {}}, times());
-    rumours_.add({subject, Rumours::Kind::voucher, voucher.by}, times());
+    if (candidate.told++ == 0) rumour(now, subject, Rumours::Kind::record);
+    rumour(now, subject, Rumours::Kind::voucher, voucher.by);
   }
   consider_duty(now, subject);
-  judge(subject);
+  judge(now, subject);
 }
 
-// Members' vouchers by netgroup: how many, and since when two of them (or the one) say so.
-Membership::Standing Membership::standing(const std::vector<VoucherPtr>& vouchers) const {
+// Of how many netgroups members vouch for somebody.
+std::size_t Membership::netgroups_of(const std::vector<VoucherPtr>& vouchers) const {
+  std::set<IpAddress> netgroups;
+  for (const VoucherPtr& voucher : vouchers)
+    if (const View::Member* by = view_.find(voucher->by))
+      netgroups.insert(view_.netgroup_of(by->dossier->address()));
+  return netgroups.size();
+}
+
+// Since when two netgroups (or the one) vouch for somebody, those of the departed among them. Whose
+// netgroup we never knew counts for himself.
+WallTime Membership::since_of(const std::vector<VoucherPtr>& vouchers) const {
   std::map<IpAddress, WallTime> oldest;
+  std::vector<WallTime> stamps;
   for (const VoucherPtr& voucher : vouchers) {
-    const View::Member* by = view_.find(voucher->by);
-    if (!by) continue;
-    const auto [entry, is_new] =
-        oldest.emplace(view_.netgroup_of(by->dossier->address()), voucher->since);
+    const RecordPtr by = record_of(voucher->by);
+    if (!by || by->record().endpoints.empty()) {
+      stamps.push_back(voucher->since);
+      continue;
+    }
+    const auto [entry, is_new] = oldest.emplace(view_.netgroup_of(address_of(by)), voucher->since);
     if (!is_new) entry->second = std::min(entry->second, voucher->since);
   }
-  if (oldest.empty()) return {};
-  std::vector<WallTime> stamps;
   for (const auto& [_, since] : oldest) stamps.push_back(since);
-  return {stamps.size(), agreed(stamps)};
+  return agreed(std::move(stamps));
 }
 
-void Membership::judge(const NodeId& subject) {
+void Membership::judge(TimePoint now, const NodeId& subject) {
   const auto found = candidates_.find(subject);
   if (found == candidates_.end()) return;
-  const Standing standing = this->standing(found->second.vouchers);
-  if (standing.netgroups < vouchers_needed()) return;
-
-  take_in(subject, false, standing.since, standing.netgroups >= 2);
+  const std::size_t netgroups = netgroups_of(found->second.vouchers);
+  if (netgroups >= vouchers_needed()) take_in(now, subject, false, netgroups >= 2);
 }
 
 // A candidate becomes a member. Who was seen with our own eyes keeps the vouchers of people we do
 // not know (yet): others know them, and everybody's dossiers are to be the same.
-void Membership::take_in(const NodeId& subject, bool first_hand, WallTime since, bool strong) {
+void Membership::take_in(TimePoint now, const NodeId& subject, bool first_hand, bool strong) {
   const Candidate& candidate = candidates_.at(subject);
   std::vector<VoucherPtr> vouchers = candidate.vouchers;
-  if (!first_hand) std::erase_if(vouchers, [&](const VoucherPtr& v) { return !view_.find(v->by); });
+  if (!first_hand)
+    std::erase_if(vouchers, [&](const VoucherPtr& v) {
+      return !view_.find(v->by) && !departed_.contains(v->by);
+    });
   keep_nearest(position_of(subject), vouchers, limits::vouchers_kept);
+  const WallTime since = first_hand ? wall(now) : since_of(vouchers);
   const DossierPtr dossier = archive_.dossier(candidate.record, std::move(vouchers));
   const bool told = candidate.told >= dossier->vouchers.size();
   forget_candidate(subject);
   view_.put(dossier, since, strong);
-  if (!told) spread(*dossier);
+  if (!told) spread(now, *dossier);
+  note_change(now, dossier->position);
   judge_again_ = true;
 }
 
-void Membership::judge_candidates() {
+void Membership::judge_candidates(TimePoint now) {
   std::vector<NodeId> vouched;
   for (const auto& [id, candidate] : candidates_)
     if (!candidate.vouchers.empty()) vouched.push_back(id);
-  for (const NodeId& id : vouched) judge(id);
-}
-
-// The departed vouch for nobody; whom they brought in stays, and is vouched for anew.
-void Membership::drop_vouchers_by(TimePoint now, const NodeId& id) {
-  for (const NodeId& subject : view_.around(position_of(id), 4 * limits::neighbours_each_side)) {
-    const View::Member& member = *view_.find(subject);
-    if (!member.dossier->voucher_by(id)) continue;
-    std::vector<VoucherPtr> vouchers = member.dossier->vouchers;
-    std::erase_if(vouchers, [&](const VoucherPtr& v) { return v->by == id; });
-    const Standing standing = this->standing(vouchers);
-    view_.put(archive_.dossier(member.dossier->record, std::move(vouchers)),
-              standing.netgroups > 0 ? standing.since : member.since, member.strong);
-    consider_duty(now, subject);
-  }
+  for (const NodeId& id : vouched) judge(now, id);
 }
 
 // Grown up or grown small again: whether one voucher is enough.
@@ -358,10 +361,17 @@ void Membership::consider_maturity(TimePoint now) {
 
 // --- telling -------------------------------------------------------------------------------------
 
-void Membership::spread(const Dossier& dossier) {
-  rumours_.add({dossier.id(), Rumours::Kind::record, {}}, times());
+// What came late rides on what is told anyway.
+void Membership::rumour(TimePoint now, const NodeId& subject, Rumours::Kind kind,
+                        const NodeId& by) {
+  rumours_.add({subject, kind, by}, late_ ? 1 : limits::pushed_to, !late_);
+  note_change(now, position_of(subject));
+}
+
+void Membership::spread(TimePoint now, const Dossier& dossier) {
+  rumour(now, dossier.id(), Rumours::Kind::record);
   for (const VoucherPtr& voucher : dossier.vouchers)
-    rumours_.add({dossier.id(), Rumours::Kind::voucher, voucher->by}, times());
+    rumour(now, dossier.id(), Rumours::Kind::voucher, voucher->by);
 }
 
 News Membership::whole_news(const Dossier& dossier) const {
@@ -410,8 +420,7 @@ std::optional<News> Membership::news_about(const NodeId& id) const {
 }
 
 // What is spreading, as much as fits into one datagram, to be told to so many.
-std::vector<News> Membership::gather(std::size_t listeners) {
-  std::size_t room = max_mesh_message - empty_mesh_message;
+std::vector<News> Membership::gather(std::size_t listeners, std::size_t room) {
   std::vector<News> all;
   using Kind = Rumours::Kind;
   using Taken = Rumours::Taken;

@@ -74,11 +74,13 @@ void Membership::on_page(TimePoint now, const NodeId& from, const Page& page) {
   const bool stranger = !pulled && !view_.find(from);
   for (const News& news : page.news) {
     if (stranger && news.subject != from) continue;
+    late_ = was_missed(position_of(news.subject));
     if (pulled && pulling_->adopt)
       adopt_news(now, from, news);
     else
       hear(now, from, news);
   }
+  late_ = false;
   if (!pulled || page.from < pulling_->cursor) return;
 
   if (pulling_->ahead.size() < 2 * limits::pages_per_pull)
@@ -134,6 +136,55 @@ void Membership::on_pull(const NodeId& from, const Pull& pull) {
   send(from, page);
 }
 
+// --- what was missed -----------------------------------------------------------------------------
+
+void Membership::note_change(TimePoint now, Position position) {
+  const View::Member* member = view_.at_position(position);
+  if (!member && !departed_at_.contains(position)) return;
+  std::erase_if(changes_, [&](const Change& change) { return change.position == position; });
+  if (changes_.size() >= limits::changes_named) changes_.pop_front();
+  changes_.push_back({position, member ? member->dossier->digest : 0, now});
+}
+
+// What changed a while ago, by name: whoever has not heard of it by now was missed by the rumour.
+std::vector<BucketItem> Membership::settled_changes(TimePoint now) {
+  while (!changes_.empty() && changes_.front().at + limits::change_named_for < now)
+    changes_.pop_front();
+  std::vector<BucketItem> settled;
+  for (const Change& change : changes_) {
+    if (change.at + limits::change_settled > now) break;
+    settled.push_back({change.position, change.digest});
+  }
+  return settled;
+}
+
+bool Membership::was_missed(Position position) const {
+  return std::any_of(missed_.begin(), missed_.end(),
+                     [&](const Change& one) { return one.position == position; });
+}
+
+void Membership::consider_recent(TimePoint now, const NodeId& from,
+                                 const std::vector<BucketItem>& recent) {
+  while (!missed_.empty() && missed_.front().at + limits::missed_again < now) missed_.pop_front();
+  // Most of it has changed here too.
+  const auto knows = [&](const BucketItem& item) {
+    for (const Change& change : changes_)
+      if (change.position == item.position)
+        return change.digest == item.digest || change.at + limits::change_settled > now;
+    if (const View::Member* member = view_.at_position(item.position))
+      return member->dossier->digest == item.digest;
+    return item.digest == 0 || departed_at_.contains(item.position);
+  };
+  Want want;
+  for (const BucketItem& item : recent) {
+    if (knows(item) || was_missed(item.position)) continue;
+    if (missed_.size() >= limits::changes_named) break;
+    missed_.push_back({item.position, item.digest, now});
+    want.positions.push_back(item.position);
+  }
+  if (!want.positions.empty()) send(from, std::move(want));
+}
+
 // --- comparing -----------------------------------------------------------------------------------
 
 // A partner's root: nothing is done about it while news is still coming in.
@@ -143,7 +194,8 @@ void Membership::consider_sync(TimePoint now, const NodeId& with, std::uint64_t 
     return;
   }
   if (!differ_since_) differ_since_ = now;
-  const bool still = now >= still_since_ + limits::sync_quiet;
+  // Perhaps it is only what we have just asked for.
+  const bool still = now >= still_since_ + limits::sync_quiet && missed_.empty();
   const bool late = now >= *differ_since_ + limits::sync_latest;
   if (pulling_ || (!still && !late) || now < next_sync_) return;
   // Where comparing changes nothing it becomes rare: somebody may want us to compare for ever.
@@ -233,11 +285,14 @@ void Membership::on_compare(TimePoint now, const NodeId& from, const Compare& co
 
 void Membership::on_want(const NodeId& from, const Want& want) {
   std::vector<News> news;
-  for (const Position position : want.positions)
+  for (const Position position : want.positions) {
     view_.each(position, position, [&](const View::Member& member) {
       news.push_back(whole_news(*member.dossier));
       return true;
     });
+    if (const auto departed = departed_at_.find(position); departed != departed_at_.end())
+      if (auto how = news_about(departed->second)) news.push_back(std::move(*how));
+  }
   std::size_t pages = 0;
   for (std::vector<News>& some : in_datagrams(std::move(news))) {
     if (some.empty() || ++pages > limits::pages_per_pull) return;

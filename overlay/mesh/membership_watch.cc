@@ -12,7 +12,10 @@ constexpr Duration helper_patience = limits::ask_patience * 7 / 10;
 }  // namespace
 
 void Membership::on_alive(TimePoint now, const NodeId& id) {
-  const bool member = view_.find(id) != nullptr;
+  on_alive(now, id, view_.find(id) != nullptr);
+}
+
+void Membership::on_alive(TimePoint now, const NodeId& id, bool member) {
   if (member) {
     heard_any_ = now;
     detector_.on_alive(now, id);
@@ -39,7 +42,7 @@ void Membership::run_detector(TimePoint now) {
   while (const auto action = detector_.poll_action()) {
     switch (action->kind) {
       case Action::round:
-        heartbeat(action->id);
+        heartbeat(now, action->id);
         events_.push_back(Probe{action->id});
         break;
       case Action::ping:
@@ -152,7 +155,7 @@ void Membership::hear_gone(TimePoint now, const NodeId& subject, const Gone& gon
   if (std::find(believed.begin(), believed.end(), gone.by) == believed.end()) return;
   if (!archive_.is_true(subject, gone)) return;
   accusations_[subject].push_back(gone);
-  rumours_.add({subject, Rumours::Kind::gone, gone.by}, times());
+  rumour(now, subject, Rumours::Kind::gone, gone.by);
 
   const std::vector<Gone> gones = accusations_[subject];
   // Its neighbours let it know, in case it is still there.
@@ -188,12 +191,11 @@ void Membership::depart(TimePoint now, const NodeId& id, Departure why, RecordPt
   accusations_.erase(id);
   view_.remove(id);
   report_changes(now, why);
-  drop_vouchers_by(now, id);
   departed_[id] = departed;
   departed_at_[departed.dossier->position] = id;
   departed_ends_.set(id, now + limits::departed_remembered);
-  if (why == Departure::left) rumours_.add({id, Rumours::Kind::record, {}}, times());
-  for (const Gone& gone : gones) rumours_.add({id, Rumours::Kind::gone, gone.by}, times());
+  if (why == Departure::left) rumour(now, id, Rumours::Kind::record);
+  for (const Gone& gone : gones) rumour(now, id, Rumours::Kind::gone, gone.by);
   if (!feel_at_) feel_at_ = now + random_.jittered(limits::feeler);
 }
 

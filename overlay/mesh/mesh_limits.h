@@ -20,15 +20,16 @@ inline constexpr std::size_t netgroup_fraction = 50;
 // two; before that one will do. Below four netgroups whoever owns two of them could vouch for
 // anybody anyway, and a network's second and third node must get in.
 inline constexpr std::size_t mature_netgroups = 4;
-// The eight nearest (four on each side of the ring) examine a newcomer: the inner four within 750
-// ms, the outer ones a while later where that has not been enough. Vouchers are most of what is
-// told in the mesh, and told to everybody: so a member has three or four, and gets new ones when
-// only two are left of those that were needed.
+// The eight nearest (four on each side of the ring) examine a newcomer, each at a time of its own:
+// the inner four within 1.5 s, the outer ones a while later where that has not been enough.
+// Vouchers are most of what is told in the mesh, and told to everybody: so whoever gives one tells
+// the other seven at once, and whoever has not begun by the second voucher need not. More come
+// where two were given at the same time; four are kept.
 inline constexpr std::size_t neighbours_each_side = 4;
-inline constexpr std::size_t vouchers_wanted = 3;
+inline constexpr std::size_t vouchers_wanted = 2;
 inline constexpr std::size_t vouchers_kept = 4;
-inline constexpr Duration examine_spread = 750ms;
-inline constexpr Duration examine_turn = 1500ms;
+inline constexpr Duration examine_spread = 1500ms;
+inline constexpr Duration examine_turn = 2000ms;
 inline constexpr Duration examine_patience = 15s;
 inline constexpr Duration examine_recheck = 2s;  // may not vouch yet: not a member itself
 // Whom others vouched for, but nobody whom we know, we look at ourselves after a while; one at a
@@ -57,16 +58,19 @@ inline constexpr std::size_t wandering_partners = 4;
 inline constexpr Duration wander = 60s;
 inline constexpr std::size_t guests = 8;  // whose partner we are, without them being ours
 inline constexpr Duration guest_lifetime = 60s;
-// Fresh news goes to three partners at once, gathered for up to 150 ms (the vouchers of one
-// newcomer come together); then it rides on the heartbeats, log2(n) times in all and once less for
-// every time it is heard again. Told more often it would be late news that crowds out the new, and
-// might bring back whom others have buried.
-inline constexpr std::size_t fresh_pushes = 3;
+// Fresh news goes to four partners, once, gathered for up to 150 ms (the vouchers of one newcomer
+// come together) and in a large network, where there is always news, for a second: then more of it
+// travels in one datagram. So nine of ten hear of it within seconds.
+inline constexpr std::size_t pushed_to = 4;
 inline constexpr Duration push_spread = 150ms;
-// In a large network there is always news: then more of it travels in one datagram. A newcomer is
-// known to a thousand in a few seconds all the same.
-inline constexpr Duration push_pause = 500ms;
-inline constexpr double sends_per_doubling = 1;
+inline constexpr Duration push_pause = 1s;
+// The others find it named in what they are told next, and ask: what changed two seconds ago has
+// reached whomever it reaches as a rumour, and after eight everybody has been told its name a few
+// times. A name is 16 bytes, and a piece of news 120 to 300.
+inline constexpr Duration change_settled = 2s;
+inline constexpr Duration change_named_for = 8s;
+inline constexpr Duration missed_again = 1s;
+inline constexpr std::size_t changes_named = 32;
 inline constexpr std::size_t rumours = 1024;  // what falls out, anti-entropy brings
 // A newcomer that nobody vouched for says again that it is here.
 inline constexpr Duration announce_every = 3s;
@@ -81,7 +85,7 @@ inline constexpr double announcements_per_node_burst = 2;
 // Roots that differ are looked into once the tree has been still for 3 s, or at the latest after
 // 20 s: while news spreads roots differ all the time, and that is none of anti-entropy's business.
 inline constexpr Duration sync_quiet = 3s;
-inline constexpr Duration sync_latest = 20s;
+inline constexpr Duration sync_latest = 40s;
 inline constexpr Duration sync_pause = 1s;
 // A newcomer pulls everybody, in answers of 32 datagrams with one or two members each: 10,000
 // supernodes in about two minutes where every twentieth datagram is lost.

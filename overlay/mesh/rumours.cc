@@ -12,13 +12,14 @@ std::size_t Rumours::Hash::operator()(const Topic& topic) const noexcept {
   return hash(topic.subject) + 31 * hash(topic.by) + static_cast<std::size_t>(topic.kind);
 }
 
-void Rumours::add(const Topic& topic, int times) {
+void Rumours::add(const Topic& topic, std::size_t times, bool fresh) {
   if (const auto known = places_.find(topic); known != places_.end()) erase(known->second);
   if (size() >= limits::rumours) make_room();
   const Place place = put(topic);
-  rumours_[place].times = static_cast<std::size_t>(std::max(1, times));
+  rumours_[place].times = std::max<std::size_t>(1, times);
+  rumours_[place].fresh = fresh;
   link(place);
-  ++fresh_;
+  fresh_ += fresh ? 1 : 0;
 }
 
 // Once less to be told, but what we have not told at all is told to somebody.

@@ -1,10 +1,10 @@
 // What is still to be told, and how often.
 //
-// Whoever hears a piece of news for the first time tells it to log2(n) others, to three of them at
-// once, and to one less for every time it hears it again: what everybody tells us is known. (Demers
-// et al., "Epidemic Algorithms for Replicated Database Maintenance", 1987: rumours with feedback
-// and a counter.) What has been told least goes first. There is room for so many, and what falls
-// out is left to anti-entropy.
+// Whoever hears a piece of news for the first time tells it to so many others, and to one less for
+// every time it hears it again: what everybody tells us is known. (Demers et al., "Epidemic
+// Algorithms for Replicated Database Maintenance", 1987: rumours with feedback and a counter.) What
+// has been told least goes first. There is room for so many, and what falls out is left to those
+// who ask for it.
 #pragma once
 
 #include <boost/unordered/unordered_flat_map.hpp>
@@ -28,8 +28,8 @@ class Rumours {
   };
   enum class Taken { yes, no_room, nothing_left };  // nothing_left: the topic is void
 
-  // Told anew, even where it was told before.
-  void add(const Topic& topic, int times);
+  // Told anew, even where it was told before. What is not `fresh` waits for an occasion.
+  void add(const Topic& topic, std::size_t times, bool fresh = true);
   // Somebody told us, who knew it already: once less to be told, but once at least.
   void heard_again(const Topic& topic);
   void forget(const NodeId& subject);

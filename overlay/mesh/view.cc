@@ -73,6 +73,11 @@ const View::Member* View::find(const NodeId& id) const {
   return index ? &slots_[ring_[*index]] : nullptr;
 }
 
+const View::Member* View::at_position(Position position) const {
+  const std::size_t index = lower(position);
+  return index < ring_.size() && places_[index] == position ? &slots_[ring_[index]] : nullptr;
+}
+
 bool View::is_admitted(const NodeId& id) const {
   const Member* member = find(id);
   return member && member->admitted;

@@ -57,6 +57,8 @@ class View {
   std::optional<Change> poll_change();
 
   const Member* find(const NodeId& id) const;
+  // Whoever stands there, the first of several.
+  const Member* at_position(Position position) const;
   // Whoever stands there will be looked for: asks for what that takes (core/foresight.h), in each
   // round for what the rounds before have led to.
   static constexpr int rounds_of_foresight = 4;

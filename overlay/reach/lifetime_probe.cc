@@ -113,8 +113,7 @@ void LifetimeProbe::on_timeout(TimePoint now) {
       return;
     case Phase::calling:
       if (sent_ < nat::lifetime_sends) return;
-      // One that was sent may have been lost; two hardly.
-      if (confirmed_ >= 2) return judge(now, false);
+      if (confirmed_ >= nat::lifetime_confirmed) return judge(now, false);
       return rest(now, nat::lifetime_retry);
   }
 }

@@ -64,7 +64,11 @@ inline constexpr Duration lifetime_least = 5s;
 // Beyond this it makes no difference: keepalives are as rare as they become.
 inline constexpr Duration lifetime_most = 180s;
 inline constexpr Duration lifetime_resend = 700ms;
-inline constexpr int lifetime_sends = 3;
+inline constexpr int lifetime_sends = 5;
+// So many late datagrams must have been sent and not have come before the binding counts as gone:
+// where every twentieth is lost, two are too few for one leaf in a hundred, which would ask its
+// homes up to four times as often as it has to, for ever.
+inline constexpr int lifetime_confirmed = 3;
 inline constexpr Duration lifetime_retry = 60s;  // after a test that told nothing
 // Keepalives at this part of the lifetime, and within these bounds. No NAT is known to forget in
 // less than 10 s, and at 120 s (what RFC 4787 asks for) three homes cost a leaf 0.75 MB a day. That

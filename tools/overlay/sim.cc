@@ -1,6 +1,7 @@
 #include "tools/overlay/sim.h"
 
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <boost/json.hpp>
 #include <boost/program_options.hpp>
@@ -11,6 +12,7 @@
 #include <ostream>
 #include <vector>
 
+#include "node/cli/terminal.h"
 #include "tools/sim/disasters.h"
 
 namespace byway::tools {
@@ -167,9 +169,18 @@ int overlay_sim(std::span<const std::string> words, std::ostream& out, std::ostr
 
   wishes->play.last = true;
   const auto begun = std::chrono::steady_clock::now();
+  const auto seconds = [&] {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+  };
+  const bool watched = cli::is_terminal(STDERR_FILENO);
+  if (watched)
+    wishes->play.on_minute = [&](std::chrono::minutes played) {
+      err << '\r' << played.count() << " min of the network's time, "
+          << static_cast<long>(seconds()) << " s of ours" << std::flush;
+    };
   sim::Figures figures = sim::play(wishes->play);
-  const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - begun;
-  add_cost(figures, wall.count());
+  if (watched) err << "\r\x1b[K" << std::flush;
+  add_cost(figures, seconds());
 
   const bool good = sim::all_hold(figures);
   if (wishes->json) {

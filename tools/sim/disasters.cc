@@ -313,6 +313,26 @@ void take_apart(Swarm* world) {
 
 }  // namespace
 
+// Tells of each minute; what happens in it stays the same.
+class Clock {
+ public:
+  Clock(Swarm& swarm, const Play& play) : swarm_(swarm), play_(play) {
+    if (play_.on_minute) wait();
+  }
+
+ private:
+  void wait() {
+    swarm_.later(1min, [this] {
+      play_.on_minute(++minutes_);
+      wait();
+    });
+  }
+
+  Swarm& swarm_;
+  const Play& play_;
+  std::chrono::minutes minutes_{};
+};
+
 Figures play(const Play& play) {
   SwarmOptions world = play.world;
   if (play.disaster == "lose-30" && !play.without_rule)
@@ -324,6 +344,7 @@ Figures play(const Play& play) {
   const std::unique_ptr<Swarm, void (*)(Swarm*)> owned(new Swarm(world),
                                                        play.last ? leave_behind : take_apart);
   Swarm& swarm = *owned;
+  const Clock clock(swarm, play);
   const bool watched_throughout = play.disaster.empty() || play.disaster == "liars";
   Watch watch(swarm, watched_throughout ? play.lookups : 0);
   Figures figures;

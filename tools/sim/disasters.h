@@ -4,6 +4,7 @@
 // saves us and not luck.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <string_view>
 
@@ -27,6 +28,7 @@ struct Play {
   std::string disaster;   // empty: only the weather of `world`
   bool without_rule = false;
   bool last = false;  // the process ends after it, so nobody takes the world to pieces
+  std::function<void(std::chrono::minutes)> on_minute;  // so many have been played
 };
 // Plays it from beginning to end.
 Figures play(const Play& play);

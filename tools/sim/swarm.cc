@@ -406,8 +406,9 @@ void Swarm::send(HostId id, Transmit transmit) {
     free_packets_.pop_back();
   }
   Endpoint from = host.endpoint;
-  for (const auto& [spare, socket] : host.spare)
-    if (transmit.socket != main_socket && socket == transmit.socket) from.port = spare;
+  if (transmit.socket != main_socket)
+    for (const auto& [spare, socket] : host.spare)
+      if (socket == transmit.socket) from.port = spare;
   packets_[place] = {from, transmit.to, std::move(transmit.bytes), id};
   agenda_.push({at, order_++, target->second.host, place});
 }

@@ -113,6 +113,9 @@ Figures figures_of(const Swarm& swarm, const Watch& watch) {
       if (bytes < 0.05) continue;
       const std::string name(to_string(static_cast<Traffic>(kind)));
       add("supernode_" + name + "_bytes_s", bytes, "B/s", "  of a supernode's: " + name);
+      add("supernode_" + name + "_datagrams_s",
+          bytes * count(traffic.supernodes.datagrams[kind]) / count(traffic.supernodes.bytes[kind]),
+          "/s", "    in datagrams");
     }
     for (std::size_t kind = 0; kind < traffic_kinds; ++kind) {
       const double bytes = static_cast<double>(traffic.leaves.bytes[kind]) / traffic.seconds /

@@ -273,6 +273,7 @@ void Watch::ask(HostId asker, const NodeId& target, std::optional<HostId> host, 
                                  .host = host,
                                  .host_life = host ? swarm_.host(*host).life : 0,
                                  .there = there,
+                                 .homes = there ? swarm_.host(*host).homes : std::vector<NodeId>{},
                                  .asked = swarm_.now()};
   swarm_.look_up(asker, target);
 }
@@ -289,7 +290,11 @@ void Watch::on_answer(const Question& question, const LookedUp& answer) {
   const auto home = answer.home.is_nobody() ? std::nullopt : swarm_.find(answer.home);
   const bool has_it = home && swarm_.host(*home).is_running() &&
                       swarm_.host(*home).overlay->has_registered(question.target);
-  const bool right = question.there ? has_it : answer.home.is_nobody();
+  // It may have moved while the answer was on its way.
+  const bool had_it =
+      home && swarm_.host(*home).is_running() &&
+      std::find(question.homes.begin(), question.homes.end(), answer.home) != question.homes.end();
+  const bool right = question.there ? has_it || had_it : answer.home.is_nobody();
   ++(right ? lookups_.right : lookups_.wrong);
   if (right) return;
   if (!question.there)

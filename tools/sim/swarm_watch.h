@@ -114,6 +114,7 @@ class Watch {
     std::optional<HostId> host;  // none: nobody has this id
     std::uint32_t host_life = 0;
     bool there = false;
+    std::vector<NodeId> homes;  // of the host, when it was asked
     TimePoint asked;
   };
   using Tracks = std::map<NodeId, Track>;

@@ -163,6 +163,52 @@ TEST(Membership, VouchersOfPeopleNobodyVouchedForCountNothing) {
   for (const Identity& ghost : ghosts) EXPECT_FALSE(cluster.mesh(0).view().find(ghost.id()));
 }
 
+// Which positions node `i` asks `of` for from now on.
+std::shared_ptr<std::vector<Position>> listen_for_wants(MeshCluster& cluster, std::size_t i,
+                                                        const NodeId& of) {
+  auto positions = std::make_shared<std::vector<Position>>();
+  cluster.on_sent = [=](std::size_t from, const NodeId& to, const MeshMessage& message) {
+    const auto* want = std::get_if<Want>(&message);
+    if (want && from == i && to == of)
+      positions->insert(positions->end(), want->positions.begin(), want->positions.end());
+  };
+  return positions;
+}
+
+TEST(Membership, WhoIsNamedAndNotKnownAsOneSaysIsAskedFor) {
+  SettledNetwork cluster(6);
+  const Ghost ghost(7);
+  const auto member = [&](std::size_t i) { return cluster.mesh(0).view().find(cluster.id(i)); };
+  const auto position = [&](std::size_t i) { return position_of(cluster.id(i)); };
+  const std::uint64_t root = cluster.mesh(0).view().tree().root();
+  const auto asked = listen_for_wants(cluster, 0, cluster.id(1));
+  cluster.deliver(0, cluster.id(1),
+                  Gossip{root,
+                         0,
+                         {},
+                         {{position(2), member(2)->dossier->digest},      // as we know it
+                          {position(3), member(3)->dossier->digest + 1},  // otherwise
+                          {position(4), 0},                     // departed, and we know it not
+                          {position_of(ghost.id()), 5},         // never heard of
+                          {position_of(ghost.id()) + 1, 0}}});  // nor of that: it is gone
+  EXPECT_THAT(*asked, testing::ElementsAre(position(3), position(4), position_of(ghost.id())));
+
+  // What was asked for is waited for, and then another may know.
+  cluster.deliver(0, cluster.id(1), Gossip{root, 0, {}, {{position(4), 0}}});
+  EXPECT_EQ(asked->size(), 3u);
+  cluster.run_for(2 * limits::missed_again);
+  cluster.deliver(0, cluster.id(1), Gossip{root, 0, {}, {{position(4), 0}}});
+  EXPECT_EQ(asked->size(), 4u);
+}
+
+TEST(Membership, StrangersNameNobody) {
+  SettledNetwork cluster(6);
+  const Ghost stranger(7);
+  const auto asked = listen_for_wants(cluster, 0, stranger.id());
+  cluster.deliver(0, stranger.id(), Gossip{0, 0, {}, {{position_of(cluster.id(3)), 5}}});
+  EXPECT_THAT(*asked, testing::Not(Contains(position_of(cluster.id(3)))));
+}
+
 TEST(Membership, AFarewellIsHeardByAllAndKeepsOldRecordsOut) {
   SmallNetwork cluster(8);
   ASSERT_TRUE(cluster.run_until([&] { return cluster.agrees(); }, 60s));

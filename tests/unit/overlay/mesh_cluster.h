@@ -192,6 +192,8 @@ class MeshCluster {
     return wall_noon + std::chrono::duration_cast<WallTime::duration>(now_ - noon);
   }
   Weather& weather() { return weather_; }
+  // Sees every message that is sent.
+  std::function<void(std::size_t from, const NodeId& to, const MeshMessage&)> on_sent;
   // Every message is encoded, decoded and compared, and its size counted.
   void on_the_wire() { wire_ = true; }
   std::size_t largest() const { return largest_; }
@@ -232,6 +234,7 @@ class MeshCluster {
     Node& sender = node(from);
     sender.spoken_with.insert(target);
     ++sender.messages;
+    if (on_sent) on_sent(from, target, message);
     if (wire_) {
       const Bytes bytes = encode(message);
       largest_ = std::max(largest_, bytes.size());

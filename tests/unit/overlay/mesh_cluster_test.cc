@@ -106,6 +106,62 @@ TEST(MeshOfAHundred, GrowsOutOfOneNodeInTheRain) {
   EXPECT_LE(cluster.largest(), max_mesh_message);
 }
 
+TEST(MeshOfAHundred, WhoWasMissedByARumourHearsOfItByName) {
+  MeshCluster cluster(11);
+  cluster.add_old_network(100);
+  cluster.run_for(30s);
+  std::size_t compared = 0;
+  cluster.on_sent = [&](std::size_t from, const NodeId&, const MeshMessage& message) {
+    if (from == 40 && std::holds_alternative<Compare>(message)) ++compared;
+  };
+  // Node 40 hears nothing until everybody else knows that 7 has left.
+  cluster.node(40).side = 1;
+  cluster.leave(7);
+  ASSERT_TRUE(cluster.run_until([&] { return cluster.seen_by(7) == 1; }, 10s));
+  ASSERT_TRUE(cluster.sees(40, 7));
+  cluster.node(40).side = 0;
+  EXPECT_TRUE(cluster.run_until([&] { return !cluster.sees(40, 7); }, 8s));
+  EXPECT_EQ(compared, 0u) << "not by anti-entropy";
+}
+
+TEST(MeshOfAHundred, AVoucherStaysWhenWhoeverGaveItLeaves) {
+  MeshCluster cluster(12);
+  cluster.add_old_network(100);
+  cluster.run_for(10s);
+  const std::vector<VoucherPtr> vouchers =
+      cluster.mesh(0).view().find(cluster.id(50))->dossier->vouchers;
+  ASSERT_EQ(vouchers.size(), limits::vouchers_kept);
+  for (std::size_t i = 0; i < cluster.size(); ++i)
+    for (const VoucherPtr& voucher : vouchers)
+      if (cluster.id(i) == voucher->by) cluster.leave(i);
+  cluster.run_for(30s);
+  for (std::size_t i = 0; i < cluster.size(); ++i)
+    EXPECT_EQ(cluster.told<Examine>(i), 0u) << "nobody is examined again for that";
+
+  const std::size_t newcomer = cluster.add();
+  cluster.join(newcomer, 50);
+  EXPECT_TRUE(cluster.run_until([&] { return cluster.agrees(); }, 60s));
+  const View::Member* member = cluster.mesh(newcomer).view().find(cluster.id(50));
+  ASSERT_TRUE(member);
+  EXPECT_TRUE(member->strong);
+}
+
+TEST(MeshOfAHundred, WhoeverIsVouchedForTwiceIsExaminedByFewMore) {
+  MeshCluster cluster(13);
+  cluster.add_old_network(100);
+  std::size_t vouchers = 0;
+  for (int i = 0; i < 20; ++i) {
+    const std::size_t newcomer = cluster.add();
+    cluster.join(newcomer, 3);
+    ASSERT_TRUE(
+        cluster.run_until([&] { return cluster.seen_by(newcomer) + 1 == cluster.living(); }, 30s));
+    cluster.run_for(5s);
+    vouchers += cluster.mesh(3).view().find(cluster.id(newcomer))->dossier->vouchers.size();
+  }
+  EXPECT_GE(vouchers, 40u);
+  EXPECT_LE(vouchers, 60u) << "80 where nobody told the other examiners";
+}
+
 TEST(MeshOfAHundred, AMessageLostToAllIsBroughtByAntiEntropy) {
   MeshCluster cluster(8);
   cluster.add_old_network(100);

@@ -77,6 +77,16 @@ TEST(Rumours, HoweverOftenItIsHeardWeTellItOnce) {
   EXPECT_THAT(told(rumours, 9), IsEmpty());
 }
 
+TEST(Rumours, WhatIsNotFreshWaitsForAnOccasion) {
+  Rumours rumours;
+  rumours.add(record_of(1), 1, false);
+  EXPECT_FALSE(rumours.has_fresh());
+  EXPECT_EQ(rumours.size(), 1u);
+  EXPECT_THAT(told(rumours, 9), ElementsAre(node(1)));
+  EXPECT_FALSE(rumours.has_fresh());
+  EXPECT_EQ(rumours.size(), 0u);
+}
+
 TEST(Rumours, WhatIsVoidOrForgottenIsNotOfferedAgain) {
   Rumours rumours;
   rumours.add(record_of(1), 3);

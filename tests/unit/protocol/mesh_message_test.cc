@@ -32,6 +32,7 @@ std::vector<MeshMessage> one_of_each() {
   compare.buckets[0].items = {{0xabc0000000000001, 7}, {0xabcfffffffffffff, 8}};
   return {Gossip{random.u64(), 7, {some_news(random, 300, 1, 0), some_news(random, 0, 0, 2)}},
           Gossip{},
+          Gossip{1, 0, {}, {{random.u64(), random.u64()}, {~std::uint64_t{0}, 0}}},
           compare,
           Want{{1, 2, ~std::uint64_t{0}}},
           Pull{random.u64(), random.u64()},
@@ -76,6 +77,7 @@ TEST(MeshMessage, MoreThanTheBoundsAllowIsRefused) {
   EXPECT_FALSE(decode_mesh(encode(Gossip{0, 0, {some_news(random, 0, max_news_vouchers + 1, 0)}})));
   EXPECT_FALSE(decode_mesh(encode(Gossip{0, 0, {some_news(random, 0, 0, max_news_gones + 1)}})));
   EXPECT_FALSE(decode_mesh(encode(Gossip{0, 0, std::vector<News>(max_news + 1)})));
+  EXPECT_FALSE(decode_mesh(encode(Gossip{0, 0, {}, std::vector<BucketItem>(max_listed + 1)})));
   EXPECT_FALSE(decode_mesh(encode(Want{std::vector<std::uint64_t>(max_listed + 1)})));
   EXPECT_FALSE(decode_mesh(encode(Compare{0, {Sums{3, 0, {}}}, {}})));
   EXPECT_FALSE(decode_mesh(encode(Compare{0, {Sums{1, 16, {}}}, {}})));
@@ -97,7 +99,9 @@ TEST(MeshMessage, TheBoundsOfSizesAreNeverTooLow) {
       gossip.news.push_back(some_news(random, record, vouchers, gones));
       bound += news_bound(record, vouchers, gones);
     }
-    EXPECT_LE(encode(gossip).size(), bound);
+    const auto named = random.below(max_listed + 1);
+    for (std::uint64_t k = 0; k < named; ++k) gossip.recent.push_back({random.u64(), random.u64()});
+    EXPECT_LE(encode(gossip).size(), bound + recent_bound(named));
   }
   for (std::size_t items = 0; items <= max_listed; ++items) {
     Compare compare{~0u, {}, {Bucket{0, {}}}};
