@@ -100,9 +100,9 @@ void Overlay::Conductor::repeat_announcement(TimePoint now) {
 }
 
 Overlay::Conductor::Outcome Overlay::Conductor::on_record_taken(const Peer& home) {
+  if (!homes_.is_home(home.id)) return Drop::unexpected;
   const auto asked = unanswered_.find(home.id);
-  if (asked == unanswered_.end() || asked->second == 0) return Drop::unexpected;
-  --asked->second;
+  if (asked != unanswered_.end() && asked->second > 0) --asked->second;
   return used;
 }
 
@@ -111,7 +111,7 @@ void Overlay::Conductor::announce_again(TimePoint now, Peer& home) {
   if (!homes_.is_home(home.id) || homes_.sound() < limits::homes_per_leaf) return;
   if (announced_.record.empty() || now - announced_at_ < limits::samples_soon / 2) return;
   announced_at_ = now;
-  send(home, announced_);
+  announce_to(home.id);
 }
 
 void Overlay::Conductor::turned_away(TimePoint now, const NodeId& by, const Refusal& refusal) {

@@ -125,6 +125,9 @@ bool Overlay::admits(const NodeId& supernode) const {
 bool Overlay::has_registered(const NodeId& leaf) const {
   return conductor_->registrar().has(leaf);
 }
+RecordPtr Overlay::registered_record(const NodeId& leaf) const {
+  return conductor_->registrar().record_of(leaf);
+}
 std::size_t Overlay::leaves() const {
   return conductor_->registrar().size();
 }

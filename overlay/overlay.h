@@ -216,10 +216,11 @@ class Overlay {
   // a round for all of them at a time; `whom` is kept from round to round, and is nobody at first.
   static constexpr int rounds_of_foresight = 3;
   void foresee(int round, ByteView datagram, const Peer*& whom) const;
-  RecordPtr own_record() const;                   // as a supernode with an address
-  bool admits(const NodeId& supernode) const;     // to its view
-  bool has_registered(const NodeId& leaf) const;  // here
-  std::size_t leaves() const;                     // registered here
+  RecordPtr own_record() const;                           // as a supernode with an address
+  bool admits(const NodeId& supernode) const;             // to its view
+  bool has_registered(const NodeId& leaf) const;          // here
+  RecordPtr registered_record(const NodeId& leaf) const;  // none of who is not registered
+  std::size_t leaves() const;                             // registered here
   const View& view() const;
 
   // --- what to do ---

@@ -4,10 +4,11 @@
 // supernodes in it, so of each /24 (IPv6: /48) only the two that have been members longest count,
 // and of each netgroup at most eight or a fiftieth of all, the oldest again; ties by position. (Of
 // all: where no netgroup counts for more than eight, or whoever has many keys in a few netgroups
-// would raise his own limit with them.) That is a pure function of who is vouched for: in whatever
-// order the news came, two nodes that hold the same dossiers admit the same, and that they hold the
-// same is what the hash tree's root says. A newcomer never displaces anybody older; where one falls
-// out, the next oldest moves up.
+// would raise his own limit with them.) That is a pure function of who is vouched for and since
+// when: in whatever order the news came, two nodes that hold the same admit the same. That they
+// hold the same records is what the hash tree's root says; the times agree but for moments (whoever
+// vouches second says what the first said). A newcomer never displaces anybody older; where one
+// falls out, the next oldest moves up.
 //
 // Sizes: an entry is 40 bytes and stands in two orders (round the ring with its position, 12 bytes,
 // and by netgroup and age, 4 bytes). Finding is O(log n); a change also shifts up to 4 n bytes, 1

@@ -61,6 +61,23 @@ TEST(SwarmOfHundreds, AHomeThatDiesIsNoticedLongBeforeItsNextKeepalive) {
     EXPECT_EQ(swarm.host(id).homes.size(), limits::homes_per_leaf) << "replaced";
 }
 
+// Its record is told to each of them, and told again where it was lost.
+TEST(SwarmOfHundreds, EveryHomeOfALeafKnowsTheOthers) {
+  Swarm swarm({.seed = 2, .supernodes = 30, .leaves = 200, .loss = 0.2});
+  swarm.run_for(5min);
+  std::size_t records = 0;
+  for (const Swarm::HostId id : swarm.leaves()) {
+    const Swarm::Host& leaf = swarm.host(id);
+    for (const NodeId& home : leaf.homes) {
+      const RecordPtr record = swarm.host(*swarm.find(home)).overlay->registered_record(leaf.id());
+      ASSERT_TRUE(record);
+      EXPECT_THAT(record->record().homes, testing::UnorderedElementsAreArray(leaf.homes));
+      ++records;
+    }
+  }
+  EXPECT_GE(records, 595u);
+}
+
 TEST(SwarmOfHundreds, AnIdleLeafCostsLessThanAMegabyteADay) {
   Swarm swarm({.seed = 1, .supernodes = 10, .leaves = 20, .loss = 0.05});
   Watch watch(swarm, 0);

@@ -267,15 +267,25 @@ void Watch::ask() {
 }
 
 void Watch::ask(HostId asker, const NodeId& target, std::optional<HostId> host, bool there) {
+  std::vector<NodeId> homes;
+  if (there)
+    for (const NodeId& id : swarm_.host(*host).homes)
+      if (has_registered(id, target)) homes.push_back(id);
   questions_[{asker, target}] = {.asker = asker,
                                  .asker_life = swarm_.host(asker).life,
                                  .target = target,
                                  .host = host,
                                  .host_life = host ? swarm_.host(*host).life : 0,
                                  .there = there,
-                                 .homes = there ? swarm_.host(*host).homes : std::vector<NodeId>{},
+                                 .homes = std::move(homes),
                                  .asked = swarm_.now()};
   swarm_.look_up(asker, target);
+}
+
+bool Watch::has_registered(const NodeId& home, const NodeId& leaf) const {
+  const auto host = home.is_nobody() ? std::nullopt : swarm_.find(home);
+  return host && swarm_.host(*host).is_running() &&
+         swarm_.host(*host).overlay->has_registered(leaf);
 }
 
 void Watch::on_answer(const Question& question, const LookedUp& answer) {
@@ -287,14 +297,13 @@ void Watch::on_answer(const Question& question, const LookedUp& answer) {
       return;
     }
   }
+  const auto& homes = question.homes;
+  // Whoever moves while the answer is on its way was there when it was given.
   const auto home = answer.home.is_nobody() ? std::nullopt : swarm_.find(answer.home);
-  const bool has_it = home && swarm_.host(*home).is_running() &&
-                      swarm_.host(*home).overlay->has_registered(question.target);
-  // It may have moved while the answer was on its way.
-  const bool had_it =
-      home && swarm_.host(*home).is_running() &&
-      std::find(question.homes.begin(), question.homes.end(), answer.home) != question.homes.end();
-  const bool right = question.there ? has_it || had_it : answer.home.is_nobody();
+  const bool had_it = home && swarm_.host(*home).is_running() &&
+                      std::find(homes.begin(), homes.end(), answer.home) != homes.end();
+  const bool right = question.there ? had_it || has_registered(answer.home, question.target)
+                                    : answer.home.is_nobody();
   ++(right ? lookups_.right : lookups_.wrong);
   if (right) return;
   if (!question.there)

@@ -127,6 +127,7 @@ class Watch {
   std::optional<HostId> some_asker();
   void ask();
   void ask(HostId asker, const NodeId& target, std::optional<HostId> host, bool there);
+  bool has_registered(const NodeId& home, const NodeId& leaf) const;
   void on_answer(const Question& question, const LookedUp& answer);
   bool is_there(HostId leaf) const;
   bool is_old(HostId supernode, Duration age) const;
