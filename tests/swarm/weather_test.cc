@@ -63,7 +63,7 @@ TEST(SwarmOfHundreds, AHomeThatDiesIsNoticedLongBeforeItsNextKeepalive) {
 
 // Its record is told to each of them, and told again where it was lost.
 TEST(SwarmOfHundreds, EveryHomeOfALeafKnowsTheOthers) {
-  Swarm swarm({.seed = 2, .supernodes = 30, .leaves = 200, .loss = 0.2});
+  Swarm swarm({.seed = 2, .supernodes = 30, .leaves = 200, .loss = 0.1});
   swarm.run_for(5min);
   std::size_t records = 0;
   for (const Swarm::HostId id : swarm.leaves()) {
