@@ -65,6 +65,8 @@ TEST(SwarmOfHundreds, AHomeThatDiesIsNoticedLongBeforeItsNextKeepalive) {
 TEST(SwarmOfHundreds, EveryHomeOfALeafKnowsTheOthers) {
   Swarm swarm({.seed = 2, .supernodes = 30, .leaves = 200, .loss = 0.1});
   swarm.run_for(5min);
+  for (std::size_t i = 0; i < 5; ++i) swarm.crash(swarm.supernodes()[i]);
+  swarm.run_for(3min);
   std::size_t records = 0;
   for (const Swarm::HostId id : swarm.leaves()) {
     const Swarm::Host& leaf = swarm.host(id);
