@@ -339,8 +339,10 @@ void Overlay::Conductor::on_timeout(TimePoint now) {
   pump_roles(now);
   pump_book(now);
   pump_connections(now);
-  repeat_announcement(now);
+  announcement_.on_timeout(now);
+  pump_announcement();
   if (is_supernode()) {
+    warn_again(now);
     membership_.on_timeout(now);
     pump_mesh(now);
     keeper_.on_timeout(now);
@@ -359,7 +361,7 @@ std::optional<TimePoint> Overlay::Conductor::next_timeout() const {
   if (!is_supernode() && !leaving_) {
     next = earlier(next, homes_.next_timeout());
     next = earlier(next, distance_probe_.next_timeout());
-    next = earlier(next, announce_at_);
+    next = earlier(next, announcement_.next_timeout());
     if (const auto hungry = homes_.hungry_at(); hungry && book_.size() > 0)
       next = earlier(next, std::max(*hungry, ask_book_at_));
   }

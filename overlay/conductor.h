@@ -52,6 +52,7 @@
 #include "overlay/mesh/promotion.h"
 #include "overlay/overlay.h"
 #include "overlay/peer.h"
+#include "overlay/reach/announcement.h"
 #include "overlay/reach/dialback.h"
 #include "overlay/reach/distance_probe.h"
 #include "overlay/reach/homes.h"
@@ -212,10 +213,8 @@ class Overlay::Conductor {
   void lose_home(TimePoint now, Peer& peer, const std::string& why);
   void lose_leaf(TimePoint now, Peer& peer);
   void announce_record(TimePoint now);
-  void announce_to(const NodeId& home_id);
-  void repeat_announcement(TimePoint now);
+  void pump_announcement();
   Outcome on_record_taken(const Peer& home);
-  void announce_again(TimePoint now, Peer& home);
   void keep_record(TimePoint now, const RecordPtr& record);
   Outcome on_new_record(TimePoint now, Peer& leaf, const Registration& registration);
   Outcome on_introduce(TimePoint now, Peer& caller, const Introduce& introduce);
@@ -228,7 +227,7 @@ class Overlay::Conductor {
   Outcome on_refusal(TimePoint now, Peer& peer, const Refusal& refusal);
   Outcome on_home_gone(TimePoint now, const Peer& by, const HomeGone& gone);
   void warn_leaves_of(TimePoint now, const NodeId& gone);
-  std::size_t warn_leaves_of(const NodeId& gone);
+  std::size_t tell_home_gone(const NodeId& gone);
   void warn_again(TimePoint now);
 
   // --- conductor_network.cc ---
@@ -616,11 +615,7 @@ class Overlay::Conductor {
 
   std::size_t talks_ = 0;
   std::uint64_t record_sequence_ = 0;
-  Registration announced_;  // to our homes, last
-  TimePoint announced_at_{};
-  std::map<NodeId, int> unanswered_;  // how often they have been told and have not answered
-  std::optional<TimePoint> announce_at_;
-  int announcements_left_ = 0;
+  Announcement announcement_;  // of our record, to our homes
   bool ready_ = false;
   bool leaving_ = false;
   Counters counters_;

@@ -65,53 +65,27 @@ void Overlay::Conductor::on_registered(TimePoint now, Peer& peer, const Route& r
   step(peer.id, "registered; it sees us at " + observed.to_string());
 }
 
-// Our homes have changed: each of them gets the record that says so, places it and answers that it
-// has it. Who does not answer gets it again.
+// Our homes have changed: each of them gets the record that says so, and places it.
 void Overlay::Conductor::announce_record(TimePoint now) {
   const auto homes = homes_.ids();
   if (homes.empty() || leaving_ || config_.visitor) return;
-  announced_ = registration(now, homes.front());
-  announced_at_ = now;
-  std::erase_if(unanswered_, [&](const auto& home) { return !homes_.is_home(home.first); });
-  for (const NodeId& home_id : homes) announce_to(home_id);
-  announcements_left_ = limits::announced_again;
-  announce_at_ = now + limits::announce_patience;
+  announcement_.tell(now, registration(now, homes.front()), homes);
+  pump_announcement();
 }
 
-void Overlay::Conductor::announce_to(const NodeId& home_id) {
-  Peer* home = find(home_id);
-  if (!home) return;
-  send(*home, announced_);
-  ++unanswered_[home_id];
-}
-
-void Overlay::Conductor::repeat_announcement(TimePoint now) {
-  if (!announce_at_ || now < *announce_at_) return;
-  announce_at_.reset();
-  if (leaving_ || announcements_left_-- == 0) return unanswered_.clear();
-  std::erase_if(unanswered_,
-                [&](const auto& home) { return home.second == 0 || !homes_.is_home(home.first); });
-  if (unanswered_.empty()) return;
-  for (auto& [home_id, answers] : unanswered_) {
-    answers = 0;
-    announce_to(home_id);
+void Overlay::Conductor::pump_announcement() {
+  while (const auto telling = announcement_.poll()) {
+    Peer* home = homes_.is_home(telling->home) && !leaving_ ? find(telling->home) : nullptr;
+    if (!home) continue;
+    if (telling->again) step(home->id, "has not said that it has our newest record: told again");
+    send(*home, announcement_.registration());
   }
-  announce_at_ = now + limits::announce_patience;
 }
 
 Overlay::Conductor::Outcome Overlay::Conductor::on_record_taken(const Peer& home) {
   if (!homes_.is_home(home.id)) return Drop::unexpected;
-  const auto asked = unanswered_.find(home.id);
-  if (asked != unanswered_.end() && asked->second > 0) --asked->second;
+  announcement_.on_taken(home.id);
   return used;
-}
-
-// It takes us for a leaf that lacks homes: what we announced last did not get there.
-void Overlay::Conductor::announce_again(TimePoint now, Peer& home) {
-  if (!homes_.is_home(home.id) || homes_.sound() < limits::homes_per_leaf) return;
-  if (announced_.record.empty() || now - announced_at_ < limits::samples_soon / 2) return;
-  announced_at_ = now;
-  announce_to(home.id);
 }
 
 void Overlay::Conductor::turned_away(TimePoint now, const NodeId& by, const Refusal& refusal) {
@@ -305,17 +279,17 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_new_record(TimePoint now, Pee
 // Their own keepalives would tell them too, a minute later. Where they are very many some wait for
 // that.
 void Overlay::Conductor::warn_leaves_of(TimePoint now, const NodeId& gone) {
-  if (warn_leaves_of(gone) > 0 && warnings_.size() < limits::warnings_repeated)
+  if (tell_home_gone(gone) > 0 && warnings_.size() < limits::warnings_repeated)
     warnings_.push({now + limits::warned_again, gone});
 }
 
 // A warning may be lost; whoever has heard it says no more that the gone one is its home.
 void Overlay::Conductor::warn_again(TimePoint now) {
-  while (!warnings_.empty() && warnings_.front().at <= now) warn_leaves_of(warnings_.pop().gone);
+  while (!warnings_.empty() && warnings_.front().at <= now) tell_home_gone(warnings_.pop().gone);
 }
 
-// How many were warned.
-std::size_t Overlay::Conductor::warn_leaves_of(const NodeId& gone) {
+// To how many of our leaves.
+std::size_t Overlay::Conductor::tell_home_gone(const NodeId& gone) {
   std::size_t warned = 0;
   for (std::size_t place = 0; place < registrar_.size(); ++place) {
     const auto& homes = registrar_.record_at(place)->record().homes;

@@ -154,7 +154,6 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_mesh(TimePoint now, Peer& fro
 }
 
 void Overlay::Conductor::pump_mesh(TimePoint now) {
-  warn_again(now);
   if (rejoin_at_ && now >= *rejoin_at_) return join_mesh(now);
   for (;;) {
     if (const auto message = membership_.poll_message()) {
@@ -360,7 +359,6 @@ void Overlay::Conductor::send_samples(TimePoint now, Peer& leaf) {
 void Overlay::Conductor::on_samples(TimePoint now, Peer& from, const Samples& samples) {
   if (!homes_.is_home(from.id) && !homes_.is_dialing(from.id)) return;
   if (config_.visitor) return;
-  if (!samples.relief) announce_again(now, from);
   std::vector<NodeId> named;
   const Path* path = from.paths.best();
   for (std::size_t place = 0; place < samples.records.size(); ++place) {

@@ -41,23 +41,24 @@ class Alarms {
     if (place == AlarmPlace::none) {
       heap_.push_back({*deadline, &thing});
       place = static_cast<std::uint32_t>(heap_.size() - 1);
-      up(place);
-    } else {
-      if (heap_[place].at == *deadline) return;
-      heap_[place].at = *deadline;
-      settle(place);
+      return up(place);
     }
-    next_ = heap_.front().at;
+    if (heap_[place].at == *deadline) return;
+    heap_[place].at = *deadline;
+    settle(place);
   }
 
-  std::optional<TimePoint> next() const { return next_; }
+  std::optional<TimePoint> next() const {
+    if (heap_.empty()) return std::nullopt;
+    return heap_.front().at;
+  }
 
   // Whose deadline comes first; none where there is no deadline.
   const Thing* first() const { return heap_.empty() ? nullptr : heap_.front().thing; }
 
   // One whose deadline has come; its deadline is removed.
   Thing* pop_due(TimePoint now) {
-    if (!next_ || *next_ > now) return nullptr;
+    if (heap_.empty() || heap_.front().at > now) return nullptr;
     Thing* due = heap_.front().thing;
     erase(*due);
     return due;
@@ -84,12 +85,9 @@ class Alarms {
     const std::size_t place = std::exchange(thing.alarm.at_, AlarmPlace::none);
     const Entry last = heap_.back();
     heap_.pop_back();
-    if (place != heap_.size()) {
-      put(place, last);
-      settle(place);
-    }
-    next_.reset();
-    if (!heap_.empty()) next_ = heap_.front().at;
+    if (place == heap_.size()) return;
+    put(place, last);
+    settle(place);
   }
   void put(std::size_t place, const Entry& entry) {
     heap_[place] = entry;
@@ -120,7 +118,6 @@ class Alarms {
   }
 
   std::vector<Entry> heap_;
-  std::optional<TimePoint> next_;  // asked for with every datagram, and so kept near
 };
 
 }  // namespace byway

@@ -148,10 +148,10 @@ inline constexpr Duration home_watch = 5s;
 // A leaf not heard of for this long is forgotten: the longest keepalive, jitter included, and half
 // as long again.
 inline constexpr Duration lease = 150s;
-// A home that does not say that it has our newest record gets it again, a few times. (An older one
-// never says so.)
-inline constexpr Duration announce_patience = 3s;
-inline constexpr int announced_again = 3;
+// A home that does not say that it has our newest record gets it again, after a pause that doubles,
+// three minutes long: where a third of all packets is lost, not one in a thousand lacks it by then.
+inline constexpr Duration announce_pause = 3s;
+inline constexpr int announce_repeats = 6;
 // A home whose death another one tells of is asked within this, and no more often than that: a home
 // may have thousands of leaves in common with the dead, and must not have us knock at anybody.
 inline constexpr Duration home_gone_spread = 2s;

@@ -71,13 +71,13 @@ Found Store::on_find(TimePoint now, const NodeId& from, const Find& question) {
 }
 
 void Store::on_timeout(TimePoint now) {
-  while (oldest_ && *oldest_ + limits::record_lifetime <= now)
+  while (!ages_.empty() && ages_.begin()->first + limits::record_lifetime <= now)
     erase(entries_.find(ages_.begin()->second));
 }
 
 std::optional<TimePoint> Store::next_timeout() const {
-  if (!oldest_) return {};
-  return *oldest_ + limits::record_lifetime;
+  if (ages_.empty()) return {};
+  return ages_.begin()->first + limits::record_lifetime;
 }
 
 RecordPtr Store::find(const NodeId& target) const {
@@ -93,7 +93,6 @@ std::size_t Store::charged_to(const IpAddress& netgroup) const {
 void Store::charge(const NodeId& target, const Entry& entry) {
   bytes_ += entry.record->exact_bytes().size();
   ages_.emplace(entry.received, target);
-  oldest_ = ages_.begin()->first;
   ByAge& burden = netgroups_[entry.netgroup];
   burdens_.erase({burden.size(), entry.netgroup});
   burden.emplace(entry.received, target);
@@ -105,8 +104,6 @@ void Store::charge(const NodeId& target, const Entry& entry) {
 void Store::discharge(const NodeId& target, const Entry& entry) {
   bytes_ -= entry.record->exact_bytes().size();
   ages_.erase({entry.received, target});
-  oldest_.reset();
-  if (!ages_.empty()) oldest_ = ages_.begin()->first;
   const auto burden = netgroups_.find(entry.netgroup);
   burdens_.erase({burden->second.size(), entry.netgroup});
   burden->second.erase({entry.received, target});

@@ -79,7 +79,6 @@ class Store {
   Entries entries_;
   std::size_t bytes_ = 0;
   ByAge ages_;                                           // of all, the oldest first
-  std::optional<TimePoint> oldest_;                      // the first of them
   std::map<IpAddress, ByAge> netgroups_;                 // who is charged with what
   std::set<std::pair<std::size_t, IpAddress>> burdens_;  // how much, the least first
   std::map<NodeId, std::size_t> per_home_;

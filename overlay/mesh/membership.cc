@@ -2,16 +2,12 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 
 namespace byway {
-namespace {
 
-bool contains(const std::vector<NodeId>& ids, const NodeId& id) {
+bool Membership::contains(const std::vector<NodeId>& ids, const NodeId& id) {
   return std::find(ids.begin(), ids.end(), id) != ids.end();
 }
-
-}  // namespace
 
 std::string_view to_string(Departure why) {
   switch (why) {
@@ -95,8 +91,7 @@ void Membership::on_own_record(TimePoint now, RecordPtr record) {
 
 void Membership::join(TimePoint now, const NodeId& sponsor) {
   if (!own_ || sponsor == self_) return;
-  if (std::find(sponsors_.begin(), sponsors_.end(), sponsor) == sponsors_.end())
-    sponsors_.push_back(sponsor);
+  if (!contains(sponsors_, sponsor)) sponsors_.push_back(sponsor);
   if (sponsors_.size() > limits::neighbours_each_side) sponsors_.erase(sponsors_.begin());
   tell(sponsor, {whole_news(*view_.find(self_)->dossier)});
   if (!pulling_) start_pull(now, sponsor, true);
@@ -255,8 +250,7 @@ void Membership::report_changes(TimePoint now, Departure why) {
     judge_again_ = judge_again_ || change->admitted;
     const bool neighbour =
         view_.steps_between(dossier.position, position_) <= 2 * limits::neighbours_each_side;
-    const bool partner =
-        std::find(partners_.begin(), partners_.end(), dossier.id()) != partners_.end();
+    const bool partner = contains(partners_, dossier.id());
     if ((neighbour || partner) && !refresh_at_)
       refresh_at_ = now + random_.upto(limits::push_spread);
   }
@@ -295,15 +289,13 @@ void Membership::consider_ourselves() {
 
 void Membership::refresh_partners(TimePoint now) {
   const std::vector<NodeId> neighbours = view_.beside(position_, limits::neighbours_each_side);
-  const auto is_neighbour = [&](const NodeId& id) {
-    return std::find(neighbours.begin(), neighbours.end(), id) != neighbours.end();
-  };
+  const auto is_neighbour = [&](const NodeId& id) { return contains(neighbours, id); };
   std::erase_if(wanderers_,
                 [&](const NodeId& id) { return is_neighbour(id) || !view_.is_admitted(id); });
   for (int tries = 0; tries < 8 && wanderers_.size() < limits::wandering_partners; ++tries) {
     const auto id = view_.random_member(random_, self_);
     if (!id || is_neighbour(*id)) continue;
-    if (std::find(wanderers_.begin(), wanderers_.end(), *id) != wanderers_.end()) continue;
+    if (contains(wanderers_, *id)) continue;
     wanderers_.push_back(*id);
   }
   partners_ = neighbours;
@@ -337,69 +329,11 @@ void Membership::receive_guest(TimePoint now, const NodeId& id) {
     guests_.push_back({id, now + limits::guest_lifetime});
 }
 
-void Membership::send(const NodeId& to, MeshMessage message) {
-  if (to != self_) messages_.push_back({{to}, std::move(message)});
-}
-
-void Membership::tell(const NodeId& to, std::vector<News> news) {
-  if (to != self_) tell(std::vector<NodeId>{to}, std::move(news));
-}
-
-void Membership::tell(const std::vector<NodeId>& to, std::vector<News> news) {
-  for (std::vector<News>& some : in_datagrams(std::move(news)))
-    messages_.push_back({to, Gossip{view_.tree().root(), load_, std::move(some), {}}});
-}
-
-// Who tells news all the time has told its root and load by that.
-void Membership::heartbeat(TimePoint now, const NodeId& to) {
-  if (!pushed_at_ || now >= *pushed_at_ + limits::probe_period) gossip(now, {to}, true);
-}
-
-// Whether anything was said: without news only `at_any_rate`.
-bool Membership::gossip(TimePoint now, std::vector<NodeId> to, bool at_any_rate) {
-  constexpr std::size_t most = max_mesh_message - empty_mesh_message;
-  Gossip gossip{view_.tree().root(), load_, {}, settled_changes(now)};
-  gossip.news = gather(to.size(), most - recent_bound(gossip.recent.size()));
-  if (gossip.news.empty() && rumours_.size() > 0) {  // a long record
-    gossip.recent.clear();
-    gossip.news = gather(to.size(), most);
-  }
-  if (gossip.news.empty() && !at_any_rate) return false;
-  messages_.push_back({std::move(to), std::move(gossip)});
-  return true;
-}
-
-// Fresh news is not to wait for a heartbeat. Half of those told are somewhere else on the ring: our
-// neighbours are one another's neighbours too, and tell it among themselves.
-void Membership::push(TimePoint now) {
-  next_push_ = now + limits::push_pause;
-  std::vector<NodeId> far = wanderers_;
-  for (const Guest& guest : guests_)
-    if (guest.until > now) far.push_back(guest.id);
-  std::vector<NodeId> near = partners_;
-  std::vector<NodeId> targets;
-  while (targets.size() < limits::pushed_to && !(near.empty() && far.empty())) {
-    std::vector<NodeId>& from = near.empty() || (!far.empty() && random_.chance(0.5)) ? far : near;
-    const auto one = from.begin() + static_cast<std::ptrdiff_t>(random_.below(from.size()));
-    if (!contains(targets, *one)) targets.push_back(*one);
-    from.erase(one);
-  }
-  if (!targets.empty() && gossip(now, targets, false)) pushed_at_ = now;
-}
-
-// Says that we are here, until somebody vouched for us.
-void Membership::announce(TimePoint) {
-  if (established_) return;
-  const std::vector<News> news{whole_news(*view_.find(self_)->dossier)};
-  for (const NodeId& id : view_.beside(position_, limits::neighbours_each_side)) tell(id, news);
-  if (pulling_) tell(pulling_->from, news);
-}
-
 // --- examining newcomers -------------------------------------------------------------------------
 
 bool Membership::is_near(const NodeId& subject, std::size_t each_side) const {
   const auto near = view_.beside(position_of(subject), each_side);
-  return std::find(near.begin(), near.end(), self_) != near.end();
+  return contains(near, self_);
 }
 
 bool Membership::may_vouch() const {
@@ -499,16 +433,6 @@ WallTime Membership::since_when(TimePoint now, const NodeId& subject) const {
     if (view_.find(voucher->by) && voucher->since >= earliest)
       since = std::min(since, voucher->since);
   return since;
-}
-
-// Those who are to examine it too need not, where two have.
-void Membership::tell_examiners(const NodeId& subject, const Voucher& voucher) {
-  const RecordPtr record = record_of(subject);
-  if (!record) return;
-  const std::vector<News> news{{subject, to_bytes(record->exact_bytes()), {voucher}, {}}};
-  tell(view_.beside(position_of(subject), limits::neighbours_each_side,
-                    [&](const NodeId& id) { return id == self_; }),
-       news);
 }
 
 void Membership::look_ourselves(TimePoint now) {

@@ -37,8 +37,9 @@
 // Load travels with the heartbeats as a class 0…7 and is known of partners only: it changes all the
 // time, and records change when something about a node does.
 //
-// Files: membership.cc (facts, partners, time), membership_news.cc (what is heard),
-// membership_sync.cc (anti-entropy), membership_watch.cc (suspicion and the gone).
+// Files: membership.cc (facts, partners, examining, time), membership_news.cc (what is heard),
+// membership_telling.cc (what is told), membership_sync.cc (pages, what was missed, anti-entropy),
+// membership_watch.cc (suspicion and the gone).
 #pragma once
 
 #include <boost/unordered/unordered_map.hpp>
@@ -202,10 +203,8 @@ class Membership {
   };
 
   // --- membership.cc ---
+  static bool contains(const std::vector<NodeId>& ids, const NodeId& id);
   WallTime wall(TimePoint now) const;
-  void send(const NodeId& to, MeshMessage message);
-  void tell(const NodeId& to, std::vector<News> news);
-  void tell(const std::vector<NodeId>& to, std::vector<News> news);
   void on_stranger(const NodeId& from, const Gossip& gossip);
   void foresee(const std::vector<News>& news) const;
   void after_changes(TimePoint now);
@@ -213,18 +212,13 @@ class Membership {
   void report_changes(TimePoint now, Departure why);
   void refresh_partners(TimePoint now);
   void wander();
-  void push(TimePoint now);
   void receive_guest(TimePoint now, const NodeId& id);
-  void heartbeat(TimePoint now, const NodeId& to);
-  bool gossip(TimePoint now, std::vector<NodeId> to, bool at_any_rate);
-  void announce(TimePoint now);
   bool is_near(const NodeId& subject, std::size_t each_side) const;
   void consider_duty(TimePoint now, const NodeId& subject);
   void do_duty(TimePoint now, const NodeId& subject);
   bool lacks_vouchers(const NodeId& subject) const;
   bool may_vouch() const;
   WallTime since_when(TimePoint now, const NodeId& subject) const;
-  void tell_examiners(const NodeId& subject, const Voucher& voucher);
   void look_ourselves(TimePoint now);
   void forget_candidate(const NodeId& id);
 
@@ -247,9 +241,20 @@ class Membership {
   void judge_candidates(TimePoint now);
   void take_in(TimePoint now, const NodeId& subject, bool first_hand, bool strong);
   void consider_maturity(TimePoint now);
+
+  // --- membership_telling.cc ---
+  void send(const NodeId& to, MeshMessage message);
+  void tell(const NodeId& to, std::vector<News> news);
+  void tell(const std::vector<NodeId>& to, std::vector<News> news);
+  void announce(TimePoint now);
+  void tell_examiners(const NodeId& subject, const Voucher& voucher);
   void rumour(TimePoint now, const NodeId& subject, Rumours::Kind kind, const NodeId& by = {});
-  void note_change(TimePoint now, Position position);
   void spread(TimePoint now, const Dossier& dossier);
+  void heartbeat(TimePoint now, const NodeId& to);
+  bool gossip(TimePoint now, std::vector<NodeId> to, bool at_any_rate);
+  void push(TimePoint now);
+  void note_change(TimePoint now, Position position);
+  std::vector<BucketItem> settled_changes(TimePoint now);
   std::vector<News> gather(std::size_t listeners, std::size_t room);
   std::optional<News> news_about(const NodeId& id) const;
   News whole_news(const Dossier& dossier) const;
@@ -257,7 +262,6 @@ class Membership {
   static std::vector<std::vector<News>> in_datagrams(std::vector<News> news);
 
   // --- membership_sync.cc ---
-  std::vector<BucketItem> settled_changes(TimePoint now);
   bool was_missed(Position position) const;
   void consider_recent(TimePoint now, const NodeId& from, const std::vector<BucketItem>& recent);
   void consider_sync(TimePoint now, const NodeId& with, std::uint64_t root);
@@ -338,8 +342,13 @@ class Membership {
     std::uint64_t digest;  // 0: departed
     TimePoint at;
   };
+  struct Missed {
+    Position position;
+    NodeId asked;
+    TimePoint at;
+  };
   std::deque<Change> changes_;  // what is to be named, the newest last
-  std::deque<Change> missed_;   // what we asked for, and when
+  std::deque<Missed> missed_;   // what we have asked for, the newest last
   bool late_ = false;           // most others know already what we hear now
   std::optional<TimePoint> push_at_;
   TimePoint next_push_{};

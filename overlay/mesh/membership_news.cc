@@ -196,9 +196,7 @@ void Membership::hear_of_ourselves(TimePoint now, const NodeId& from, const News
   if (accusations.empty()) accusations_.erase(self_);
   if (above == 0) return;
 
-  if (accusers_.size() < max_news_gones &&
-      std::find(accusers_.begin(), accusers_.end(), from) == accusers_.end())
-    accusers_.push_back(from);
+  if (accusers_.size() < max_news_gones && !contains(accusers_, from)) accusers_.push_back(from);
   if (renewed_at_ && now < *renewed_at_ + limits::renew_pause) return;
   renewed_at_ = now;
   events_.push_back(Renew{above});
@@ -283,7 +281,7 @@ std::size_t Membership::netgroups_of(const std::vector<VoucherPtr>& vouchers) co
 }
 
 // Since when two netgroups (or the one) vouch for somebody, those of the departed among them. Whose
-// netgroup we never knew counts for himself.
+// netgroup we never knew counts for himself. Not empty.
 WallTime Membership::since_of(const std::vector<VoucherPtr>& vouchers) const {
   std::map<IpAddress, WallTime> oldest;
   std::vector<WallTime> stamps;
@@ -308,7 +306,7 @@ void Membership::judge(TimePoint now, const NodeId& subject) {
 }
 
 // A candidate becomes a member. Who was seen with our own eyes keeps the vouchers of people we do
-// not know (yet): others know them, and everybody's dossiers are to be the same.
+// not know (yet): others know them, and may ask us.
 void Membership::take_in(TimePoint now, const NodeId& subject, bool first_hand, bool strong) {
   const Candidate& candidate = candidates_.at(subject);
   std::vector<VoucherPtr> vouchers = candidate.vouchers;
@@ -322,8 +320,10 @@ void Membership::take_in(TimePoint now, const NodeId& subject, bool first_hand, 
   const bool told = candidate.told >= dossier->vouchers.size();
   forget_candidate(subject);
   view_.put(dossier, since, strong);
-  if (!told) spread(now, *dossier);
-  note_change(now, dossier->position);
+  if (told)
+    note_change(now, dossier->position);
+  else
+    spread(now, *dossier);
   judge_again_ = true;
 }
 
@@ -357,122 +357,6 @@ void Membership::consider_maturity(TimePoint now) {
       candidate->second.vouchers = dossier->vouchers;
     consider_duty(now, dossier->id());
   }
-}
-
-// --- telling -------------------------------------------------------------------------------------
-
-// What came late rides on what is told anyway.
-void Membership::rumour(TimePoint now, const NodeId& subject, Rumours::Kind kind,
-                        const NodeId& by) {
-  rumours_.add({subject, kind, by}, late_ ? 1 : limits::pushed_to, !late_);
-  note_change(now, position_of(subject));
-}
-
-void Membership::spread(TimePoint now, const Dossier& dossier) {
-  rumour(now, dossier.id(), Rumours::Kind::record);
-  for (const VoucherPtr& voucher : dossier.vouchers)
-    rumour(now, dossier.id(), Rumours::Kind::voucher, voucher->by);
-}
-
-News Membership::whole_news(const Dossier& dossier) const {
-  News news{dossier.id(), to_bytes(dossier.record->exact_bytes()), {}, {}};
-  for (const VoucherPtr& voucher : dossier.vouchers) news.vouchers.push_back(*voucher);
-  return news;
-}
-
-std::size_t Membership::bound_of(const News& news) {
-  return news_bound(news.record.size(), news.vouchers.size(), news.gones.size());
-}
-
-// One list for each datagram, and one (empty) at least. What is told of a node with an unusually
-// long record takes two.
-std::vector<std::vector<News>> Membership::in_datagrams(std::vector<News> news) {
-  constexpr std::size_t most = max_mesh_message - empty_mesh_message;
-  std::vector<std::vector<News>> datagrams(1);
-  std::size_t room = most;
-  const auto place = [&](News piece) {
-    const std::size_t size = bound_of(piece);
-    if (size > room || datagrams.back().size() == max_news) {
-      if (!datagrams.back().empty()) datagrams.emplace_back();
-      room = most;
-    }
-    room -= std::min(room, size);
-    datagrams.back().push_back(std::move(piece));
-  };
-  for (News& one : news) {
-    if (bound_of(one) > most && !one.record.empty()) {
-      place(News{one.subject, std::exchange(one.record, {}), {}, {}});
-    }
-    place(std::move(one));
-  }
-  return datagrams;
-}
-
-// All we know of somebody; of the departed, how they went.
-std::optional<News> Membership::news_about(const NodeId& id) const {
-  if (const View::Member* member = view_.find(id)) return whole_news(*member->dossier);
-  const auto departed = departed_.find(id);
-  if (departed == departed_.end()) return std::nullopt;
-  if (departed->second.why == Departure::left)
-    return News{id, to_bytes(departed->second.record->exact_bytes()), {}, {}};
-  if (departed->second.gones.empty()) return std::nullopt;
-  return News{id, {}, {}, departed->second.gones};
-}
-
-// What is spreading, as much as fits into one datagram, to be told to so many.
-std::vector<News> Membership::gather(std::size_t listeners, std::size_t room) {
-  std::vector<News> all;
-  using Kind = Rumours::Kind;
-  using Taken = Rumours::Taken;
-  const auto gones_of = [&](const NodeId& id) -> const std::vector<Gone>* {
-    if (const auto open = accusations_.find(id); open != accusations_.end()) return &open->second;
-    if (const auto closed = departed_.find(id); closed != departed_.end())
-      return &closed->second.gones;
-    return nullptr;
-  };
-  rumours_.offer(listeners, [&](const Rumours::Topic& topic) {
-    auto news = std::find_if(all.begin(), all.end(),
-                             [&](const News& n) { return n.subject == topic.subject; });
-    const bool is_new = news == all.end();
-    if (is_new && all.size() >= max_news) return Taken::no_room;
-    News piece{topic.subject, {}, {}, {}};
-    if (topic.kind == Kind::record) {
-      const auto departed = departed_.find(topic.subject);
-      const RecordPtr record =
-          departed != departed_.end() ? departed->second.record : record_of(topic.subject);
-      if (!record) return Taken::nothing_left;
-      piece.record = to_bytes(record->exact_bytes());
-      if (piece.record.size() > max_mesh_record) return Taken::nothing_left;
-    } else if (topic.kind == Kind::voucher) {
-      const Voucher* voucher = nullptr;
-      if (const View::Member* member = view_.find(topic.subject))
-        voucher = member->dossier->voucher_by(topic.by);
-      else if (const auto c = candidates_.find(topic.subject); c != candidates_.end())
-        for (const VoucherPtr& v : c->second.vouchers)
-          if (v->by == topic.by) voucher = v.get();
-      if (!voucher) return Taken::nothing_left;
-      piece.vouchers.push_back(*voucher);
-    } else {
-      const std::vector<Gone>* gones = gones_of(topic.subject);
-      if (!gones) return Taken::nothing_left;
-      for (const Gone& gone : *gones)
-        if (gone.by == topic.by) piece.gones.push_back(gone);
-      if (piece.gones.empty()) return Taken::nothing_left;
-    }
-    // What is said about one subject shares its name.
-    const std::size_t size = bound_of(piece) - (is_new ? 0 : news_bound(0, 0, 0));
-    if (size > room) return Taken::no_room;
-    room -= size;
-    if (is_new) {
-      all.push_back(std::move(piece));
-      return Taken::yes;
-    }
-    if (!piece.record.empty()) news->record = std::move(piece.record);
-    news->vouchers.insert(news->vouchers.end(), piece.vouchers.begin(), piece.vouchers.end());
-    news->gones.insert(news->gones.end(), piece.gones.begin(), piece.gones.end());
-    return Taken::yes;
-  });
-  return all;
 }
 
 }  // namespace byway

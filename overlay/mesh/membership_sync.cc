@@ -1,4 +1,5 @@
-// Anti-entropy: a newcomer takes in everybody; members find where they differ and mend it.
+// A newcomer takes in everybody; members ask for what they have missed; and anti-entropy: members
+// find where they differ and mend it.
 //
 //   A                               B
 //   Compare{the whole's 16 sums} ->
@@ -138,31 +139,13 @@ void Membership::on_pull(const NodeId& from, const Pull& pull) {
 
 // --- what was missed -----------------------------------------------------------------------------
 
-void Membership::note_change(TimePoint now, Position position) {
-  const View::Member* member = view_.at_position(position);
-  if (!member && !departed_at_.contains(position)) return;
-  std::erase_if(changes_, [&](const Change& change) { return change.position == position; });
-  if (changes_.size() >= limits::changes_named) changes_.pop_front();
-  changes_.push_back({position, member ? member->dossier->digest : 0, now});
-}
-
-// What changed a while ago, by name: whoever has not heard of it by now was missed by the rumour.
-std::vector<BucketItem> Membership::settled_changes(TimePoint now) {
-  while (!changes_.empty() && changes_.front().at + limits::change_named_for < now)
-    changes_.pop_front();
-  std::vector<BucketItem> settled;
-  for (const Change& change : changes_) {
-    if (change.at + limits::change_settled > now) break;
-    settled.push_back({change.position, change.digest});
-  }
-  return settled;
-}
-
 bool Membership::was_missed(Position position) const {
   return std::any_of(missed_.begin(), missed_.end(),
-                     [&](const Change& one) { return one.position == position; });
+                     [&](const Missed& one) { return one.position == position; });
 }
 
+// What is named and not known here as its namer knows it is asked for. Nobody keeps us from asking
+// others by naming much.
 void Membership::consider_recent(TimePoint now, const NodeId& from,
                                  const std::vector<BucketItem>& recent) {
   while (!missed_.empty() && missed_.front().at + limits::missed_again < now) missed_.pop_front();
@@ -175,12 +158,15 @@ void Membership::consider_recent(TimePoint now, const NodeId& from,
       return member->dossier->digest == item.digest;
     return item.digest == 0 || departed_at_.contains(item.position);
   };
+  auto asked = static_cast<std::size_t>(std::count_if(
+      missed_.begin(), missed_.end(), [&](const Missed& one) { return one.asked == from; }));
   Want want;
   for (const BucketItem& item : recent) {
+    if (asked >= limits::missed_of_one || missed_.size() >= limits::missed) break;
     if (knows(item) || was_missed(item.position)) continue;
-    if (missed_.size() >= limits::changes_named) break;
-    missed_.push_back({item.position, item.digest, now});
+    missed_.push_back({item.position, from, now});
     want.positions.push_back(item.position);
+    ++asked;
   }
   if (!want.positions.empty()) send(from, std::move(want));
 }

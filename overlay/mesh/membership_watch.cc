@@ -79,9 +79,7 @@ void Membership::on_probe_for(TimePoint now, const NodeId& from, const ProbeFor&
   if (!view_.find(ask.target)) return send(from, ProbeFound{ask.target, false});
   if (!asked_by_.contains(ask.target) && asked_by_.size() >= limits::suspects) return;
   std::vector<NodeId>& askers = asked_by_[ask.target];
-  if (askers.size() >= limits::guests ||
-      std::find(askers.begin(), askers.end(), from) != askers.end())
-    return;
+  if (askers.size() >= limits::guests || contains(askers, from)) return;
   if (askers.empty()) {
     asked_ends_.set(ask.target, now + helper_patience);
     events_.push_back(Probe{ask.target});
@@ -125,7 +123,7 @@ void Membership::on_suspect(TimePoint now, const NodeId& from, const Suspect& su
       view_.beside(member->position, limits::judges_each_side, [&](const NodeId& id) {
         return id == suspect.subject || (id != self_ && detector_.is_suspect(id));
       });
-  if (std::find(judges.begin(), judges.end(), self_) == judges.end()) return;
+  if (!contains(judges, self_)) return;
   detector_.check(now, suspect.subject);
   run_detector(now);
 }
@@ -137,7 +135,7 @@ void Membership::sign_gone(TimePoint now, const NodeId& subject) {
   const auto judges = view_.beside(
       member->position, limits::judges_each_side,
       [&](const NodeId& id) { return id == subject || (id != self_ && detector_.is_suspect(id)); });
-  if (std::find(judges.begin(), judges.end(), self_) == judges.end()) return;
+  if (!contains(judges, self_)) return;
   hear_gone(now, subject, Gone::sign(identity_, subject, member->dossier->sequence()));
 }
 
@@ -152,7 +150,7 @@ void Membership::hear_gone(TimePoint now, const NodeId& subject, const Gone& gon
     if (open->second.size() >= max_news_gones) return;
   }
   const auto believed = view_.beside(member->position, limits::believed_each_side);
-  if (std::find(believed.begin(), believed.end(), gone.by) == believed.end()) return;
+  if (!contains(believed, gone.by)) return;
   if (!archive_.is_true(subject, gone)) return;
   accusations_[subject].push_back(gone);
   rumour(now, subject, Rumours::Kind::gone, gone.by);

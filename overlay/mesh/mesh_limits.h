@@ -69,9 +69,13 @@ inline constexpr Duration push_pause = 1s;
 // times. A name is 16 bytes, and a piece of news 120 to 300.
 inline constexpr Duration change_settled = 2s;
 inline constexpr Duration change_named_for = 8s;
-inline constexpr Duration missed_again = 1s;
 inline constexpr std::size_t changes_named = 32;
-inline constexpr std::size_t rumours = 1024;  // what falls out, anti-entropy brings
+// What we have asked for in the last second is not asked for again: so much of one node, so much in
+// all.
+inline constexpr Duration missed_again = 1s;
+inline constexpr std::size_t missed_of_one = 32;
+inline constexpr std::size_t missed = 256;
+inline constexpr std::size_t rumours = 1024;  // what falls out, those who ask for it bring
 // A newcomer that nobody vouched for says again that it is here.
 inline constexpr Duration announce_every = 3s;
 // What a supernode passes on for strangers who announce themselves: each costs eight datagrams.
@@ -83,7 +87,7 @@ inline constexpr double announcements_per_node_burst = 2;
 // --- anti-entropy ---
 
 // Roots that differ are looked into once the tree has been still for 3 s, or at the latest after
-// 20 s: while news spreads roots differ all the time, and that is none of anti-entropy's business.
+// 40 s: while news spreads roots differ all the time, and that is none of anti-entropy's business.
 inline constexpr Duration sync_quiet = 3s;
 inline constexpr Duration sync_latest = 40s;
 inline constexpr Duration sync_pause = 1s;

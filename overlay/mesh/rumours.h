@@ -1,10 +1,10 @@
 // What is still to be told, and how often.
 //
-// Whoever hears a piece of news for the first time tells it to so many others, and to one less for
-// every time it hears it again: what everybody tells us is known. (Demers et al., "Epidemic
-// Algorithms for Replicated Database Maintenance", 1987: rumours with feedback and a counter.) What
-// has been told least goes first. There is room for so many, and what falls out is left to those
-// who ask for it.
+// A piece of news is to be told so many times. Each time that it is told counts, and each time that
+// it is heard again, for what everybody tells us is known; told at all it is once at least. (Demers
+// et al., "Epidemic Algorithms for Replicated Database Maintenance", 1987: rumours with feedback
+// and a counter.) What counts least goes first. There is room for so many, and what falls out is
+// left to those who ask for it.
 #pragma once
 
 #include <boost/unordered/unordered_flat_map.hpp>

@@ -145,16 +145,6 @@ std::vector<NodeId> View::beside(Position position, std::size_t each_side, const
   return found;
 }
 
-std::vector<NodeId> View::around(Position position, std::size_t each_side) const {
-  std::vector<NodeId> found;
-  const std::size_t n = ring_.size();
-  const std::size_t count = std::min(n, 2 * each_side + 1);
-  const std::size_t start = lower(position) + n - std::min(n, each_side);
-  for (std::size_t step = 0; step < count; ++step)
-    found.push_back(slots_[ring_[(start + step) % n]].id());
-  return found;
-}
-
 std::size_t View::steps_between(Position a, Position b) const {
   const std::size_t from = lower(a);
   const std::size_t to = lower(b);

@@ -84,8 +84,6 @@ class View {
   // the node that stands there and those that `skip` names.
   using Skip = std::function<bool(const NodeId&)>;
   std::vector<NodeId> beside(Position position, std::size_t each_side, const Skip& skip = {}) const;
-  // All members next to a position, admitted or not.
-  std::vector<NodeId> around(Position position, std::size_t each_side) const;
   // How far apart two positions are, in members between them.
   std::size_t steps_between(Position a, Position b) const;
   // Any admitted member but `except`; none where there is no other.

@@ -61,8 +61,8 @@ void Registrar::remove(const NodeId& leaf) {
 }
 
 std::optional<TimePoint> Registrar::next_timeout() const {
-  if (!first_heard_) return {};
-  return *first_heard_ + limits::lease;
+  if (first_ == nowhere) return {};
+  return (*leaves_)[first_].heard + limits::lease;
 }
 
 std::optional<NodeId> Registrar::poll_expired(TimePoint now) {
@@ -77,16 +77,9 @@ std::optional<NodeId> Registrar::poll_expired(TimePoint now) {
 
 void Registrar::hear(TimePoint now, Place place) {
   (*leaves_)[place].heard = now;
-  if (place != last_) {
-    unlink(place);
-    link_last(place);
-  }
-  note_first();
-}
-
-void Registrar::note_first() {
-  first_heard_.reset();
-  if (first_ != nowhere) first_heard_ = (*leaves_)[first_].heard;
+  if (place == last_) return;
+  unlink(place);
+  link_last(place);
 }
 
 void Registrar::link_last(Place place) {
@@ -115,7 +108,6 @@ void Registrar::erase(Place place) {
     (leaf.after == nowhere ? last_ : (*leaves_)[leaf.after].before) = place;
   }
   leaves_->pop_back();
-  note_first();
 }
 
 }  // namespace byway

@@ -75,7 +75,6 @@ class Registrar {
   };
 
   void hear(TimePoint now, Place place);
-  void note_first();
   void link_last(Place place);
   void unlink(Place place);
   void erase(Place place);
@@ -84,7 +83,6 @@ class Registrar {
   std::unique_ptr<Leaves> leaves_ = std::make_unique<Leaves>();  // stays where the index knows it
   boost::unordered_flat_set<Place, Hash, Same> places_{0, Hash{leaves_.get()}, Same{leaves_.get()}};
   Place first_ = nowhere;  // in the row
-  std::optional<TimePoint> first_heard_;
   Place last_ = nowhere;
 };
 

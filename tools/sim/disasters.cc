@@ -311,12 +311,10 @@ void take_apart(Swarm* world) {
   delete world;
 }
 
-}  // namespace
-
 // Tells of each minute; what happens in it stays the same.
-class Clock {
+class MinuteTeller {
  public:
-  Clock(Swarm& swarm, const Play& play) : swarm_(swarm), play_(play) {
+  MinuteTeller(Swarm& swarm, const Play& play) : swarm_(swarm), play_(play) {
     if (play_.on_minute) wait();
   }
 
@@ -333,6 +331,8 @@ class Clock {
   std::chrono::minutes minutes_{};
 };
 
+}  // namespace
+
 Figures play(const Play& play) {
   SwarmOptions world = play.world;
   if (play.disaster == "lose-30" && !play.without_rule)
@@ -344,7 +344,7 @@ Figures play(const Play& play) {
   const std::unique_ptr<Swarm, void (*)(Swarm*)> owned(new Swarm(world),
                                                        play.last ? leave_behind : take_apart);
   Swarm& swarm = *owned;
-  const Clock clock(swarm, play);
+  MinuteTeller minutes(swarm, play);
   const bool watched_throughout = play.disaster.empty() || play.disaster == "liars";
   Watch watch(swarm, watched_throughout ? play.lookups : 0);
   Figures figures;

@@ -4,6 +4,7 @@
 // saves us and not luck.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <span>
 #include <string_view>

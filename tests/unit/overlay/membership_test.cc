@@ -201,6 +201,39 @@ TEST(Membership, WhoIsNamedAndNotKnownAsOneSaysIsAskedFor) {
   EXPECT_EQ(asked->size(), 4u);
 }
 
+TEST(Membership, WhoNamesMuchThatIsNotSoKeepsNobodyElseFromBeingAsked) {
+  SettledNetwork cluster(6);
+  const Ghost ghost(7);
+  const std::uint64_t root = cluster.mesh(0).view().tree().root();
+  const auto liar = listen_for_wants(cluster, 0, cluster.id(1));
+  for (Position lie = 1; lie <= 20 * max_listed; lie += max_listed) {
+    std::vector<BucketItem> named;
+    for (Position k = 0; k < max_listed; ++k) named.push_back({lie + k, 5});
+    cluster.deliver(0, cluster.id(1), Gossip{root, 0, {}, named});
+  }
+  EXPECT_EQ(liar->size(), limits::missed_of_one);
+
+  const auto honest = listen_for_wants(cluster, 0, cluster.id(2));
+  cluster.deliver(0, cluster.id(2), Gossip{root, 0, {}, {{position_of(ghost.id()), 5}}});
+  EXPECT_THAT(*honest, testing::ElementsAre(position_of(ghost.id())));
+}
+
+TEST(Membership, WhoAnnouncesItselfWithFewerVouchersThanItHasIsToldThem) {
+  SettledNetwork cluster(6);
+  const auto vouchers = cluster.mesh(0).view().find(cluster.id(3))->dossier->vouchers.size();
+  ASSERT_GE(vouchers, 2u);
+  std::vector<News> told;
+  cluster.on_sent = [&](std::size_t from, const NodeId& to, const MeshMessage& message) {
+    const auto* gossip = std::get_if<Gossip>(&message);
+    if (gossip && from == 0 && to == cluster.id(3)) told = gossip->news;
+  };
+  const Bytes record = to_bytes(cluster.record(3)->exact_bytes());
+  cluster.deliver(0, cluster.id(3), Gossip{0, 0, {News{cluster.id(3), record, {}, {}}}});
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_EQ(told[0].subject, cluster.id(3));
+  EXPECT_EQ(told[0].vouchers.size(), vouchers);
+}
+
 TEST(Membership, StrangersNameNobody) {
   SettledNetwork cluster(6);
   const Ghost stranger(7);

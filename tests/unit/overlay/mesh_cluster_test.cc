@@ -159,7 +159,7 @@ TEST(MeshOfAHundred, WhoeverIsVouchedForTwiceIsExaminedByFewMore) {
     vouchers += cluster.mesh(3).view().find(cluster.id(newcomer))->dossier->vouchers.size();
   }
   EXPECT_GE(vouchers, 40u);
-  EXPECT_LE(vouchers, 60u) << "80 where nobody told the other examiners";
+  EXPECT_LE(vouchers, 60u) << "71 where nobody tells the other examiners";
 }
 
 TEST(MeshOfAHundred, AMessageLostToAllIsBroughtByAntiEntropy) {
