@@ -65,13 +65,14 @@ Overlay::Conductor::Conductor(OverlayConfig config, const Identity& identity, co
                    limits::tracked_strangers),
       stun_rate_(limits::stun_per_prefix, limits::stun_per_prefix, limits::tracked_strangers),
       archive_(config_.archive ? config_.archive : std::make_shared<Archive>(crypto)),
-      membership_({config_.netgroup_bits_v4, config_.netgroup_bits_v6}, identity_, *archive_,
-                  random_.fork(), now, wall),
+      membership_(mesh_deadline_,
+                  MembershipConfig{config_.netgroup_bits_v4, config_.netgroup_bits_v6}, identity_,
+                  *archive_, random_.fork(), now, wall),
       book_(open_book(config_, crypto, random_)),
       placement_(crypto, config_.netgroup_bits_v4, config_.netgroup_bits_v6),
-      store_(id(), placement_, record_source()),
-      keeper_(id(), placement_, random_.fork()),
-      lookup_(placement_, record_source(), random_.fork()),
+      store_(directory_deadline_, id(), placement_, record_source()),
+      keeper_(directory_deadline_, id(), placement_, random_.fork()),
+      lookup_(directory_deadline_, placement_, record_source(), random_.fork()),
       homes_(random_.fork(), config_.netgroup_bits_v4, config_.netgroup_bits_v6),
       registrar_(config_.max_leaves),
       relay_({.total = config_.relay_rate, .pair = config_.lane_rate, .node = config_.node_rate},
@@ -149,8 +150,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_sealed(TimePoint now, const R
                                                           ByteView bytes) {
   const auto index = receiver_index(bytes);
   if (!index) return Drop::malformed;
-  const NodeId* owner = indices_.owner(*index);
-  Peer* peer = owner ? find(*owner) : nullptr;
+  Peer* peer = indices_.owner(*index);
   if (!peer) return Drop::unknown_session;
   // Nobody's traffic comes in a lane that was opened for somebody else.
   if (route.relayed() && lanes_.at(route.lane).peer != peer->id) return Drop::unknown_lane;
@@ -212,7 +212,7 @@ void Overlay::Conductor::note_direct(const Peer& peer, const Route& route) {
   NodeId& speaks = direct_peers_.try_emplace(route.endpoint, peer.id).first->second;
   if (speaks != peer.id && !find(speaks)) speaks = peer.id;
   if (direct_peers_.size() <= limits::paths_per_peer * peers_.size()) return;
-  std::erase_if(direct_peers_, [&](const auto& direct) {
+  erase_if(direct_peers_, [&](const auto& direct) {
     const Peer* its = find(direct.second);
     const auto leads_there = [&](const Path& path) { return path.route.endpoint == direct.first; };
     return !its || std::none_of(its->paths.all().begin(), its->paths.all().end(), leads_there);
@@ -284,7 +284,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_bye(TimePoint now, Peer& peer
 void Overlay::Conductor::on_wall_clock(TimePoint now, WallTime wall) {
   wall_known_at_ = now;
   wall_known_ = wall;
-  membership_.on_wall_clock(now, wall);
+  membership_.change().on_wall_clock(now, wall);
 }
 
 // A spare socket's facts are for whoever asked for it.
@@ -343,12 +343,16 @@ void Overlay::Conductor::on_timeout(TimePoint now) {
   pump_announcement();
   if (is_supernode()) {
     warn_again(now);
-    membership_.on_timeout(now);
-    pump_mesh(now);
-    keeper_.on_timeout(now);
-    lookup_.on_timeout(now);
-    store_.on_timeout(now);
-    pump_directory(now);
+    if (mesh_deadline_.may_be_due(now) || (rejoin_at_ && now >= *rejoin_at_)) {
+      membership_.change().on_timeout(now);
+      pump_mesh(now);
+    }
+    if (directory_deadline_.may_be_due(now)) {
+      keeper_.change().on_timeout(now);
+      lookup_.change().on_timeout(now);
+      store_.change().on_timeout(now);
+      pump_directory(now);
+    }
   }
   settle(now);
 }
@@ -375,12 +379,13 @@ std::optional<TimePoint> Overlay::Conductor::next_timeout() const {
   next = earlier(next, survey_.next_timeout());
   next = earlier(next, next_nat_timeout());
   if (is_supernode()) {
-    next = earlier(next, membership_.next_timeout());
+    next = earlier(next, mesh_deadline_.next([&] { return membership_->next_timeout(); }));
+    next = earlier(next, directory_deadline_.next([&] {
+      return earlier(earlier(keeper_->next_timeout(), lookup_->next_timeout()),
+                     store_->next_timeout());
+    }));
     next = earlier(next, rejoin_at_);
     if (!warnings_.empty()) next = earlier(next, warnings_[0].at);
-    next = earlier(next, keeper_.next_timeout());
-    next = earlier(next, lookup_.next_timeout());
-    next = earlier(next, store_.next_timeout());
   }
   return next;
 }
@@ -434,17 +439,17 @@ bool Overlay::Conductor::is_needed(const Peer& peer) const {
 }
 
 void Overlay::Conductor::forget(const NodeId& id) {
-  Peer& peer = peers_.at(id);
+  Peer& peer = *find(id);
   for (const SocketId socket : peer.spare) sockets_.close(socket);
   hard_active_.erase(id);
-  std::erase(greeted_, id);
+  if (peer.is_guest) std::erase(greeted_, id);
   connections_.close_all_of(id);
   std::erase_if(lanes_, [&](const auto& lane) { return lane.second.peer == id; });
   for (const Path& path : peer.paths.all()) forget_direct(path.route.endpoint, id);
   timers_.set(peer, std::nullopt);
   sendable_.erase(id);
   peer_index_.erase(&peer);
-  peers_.erase(id);
+  peers_.erase(peer.place);
 }
 
 // Not by going through all of them: a supernode has 100,000.
@@ -464,7 +469,8 @@ const Peer* Overlay::Conductor::find(const NodeId& id) const {
 
 Peer& Overlay::Conductor::ensure_peer(const NodeId& id) {
   if (Peer* known = find(id)) return *known;
-  Peer& peer = peers_.try_emplace(id, crypto_, identity_, id, random_.fork()).first->second;
+  Peer& peer = peers_.emplace_back(crypto_, identity_, id, random_.fork());
+  peer.place = std::prev(peers_.end());
   peer_index_.insert(&peer);
   return peer;
 }
@@ -496,6 +502,7 @@ bool Overlay::Conductor::send(Peer& peer, const Route& route, const Message& mes
 }
 
 bool Overlay::Conductor::send_body(Peer& peer, const Route& route, Area area, ByteView body) {
+  prover_.foresee(route.endpoint.address, route.proto);
   plaintext_.assign(1, static_cast<std::uint8_t>(area));
   append(plaintext_, body);
   auto sealed = peer.link.seal(plaintext_);
@@ -553,9 +560,9 @@ void Overlay::Conductor::leave(TimePoint now) {
     if (peer.talk) end_talk(now, peer, "this node is leaving");
   };
   // Those behind a lane first: whoever carries it closes it when it hears that we go.
-  for (auto& [id, peer] : peers_)
+  for (Peer& peer : peers_)
     if (const Path* path = peer.paths.best(); path && path->route.relayed()) say_goodbye(peer);
-  for (auto& [id, peer] : peers_) say_goodbye(peer);
+  for (Peer& peer : peers_) say_goodbye(peer);
 }
 
 }  // namespace byway

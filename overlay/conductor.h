@@ -22,8 +22,10 @@
 //   conductor_foresight.cc   memory that will be needed, for simulations
 #pragma once
 
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <boost/unordered/unordered_flat_set.hpp>
 #include <deque>
+#include <list>
 #include <map>
 #include <set>
 
@@ -34,6 +36,7 @@
 #include "overlay/core/rate_limiter.h"
 #include "overlay/core/sockets.h"
 #include "overlay/core/spares.h"
+#include "overlay/core/watched.h"
 #include "overlay/directory/keeper.h"
 #include "overlay/directory/lookup.h"
 #include "overlay/directory/store.h"
@@ -103,9 +106,9 @@ class Overlay::Conductor {
   std::optional<SocketOrder> poll_socket();
   void look_up(TimePoint now, const NodeId& target);
   void adopt(TimePoint now, const View& view, const Placement& placement);
-  void foresee(int round, ByteView datagram, const Peer*& whom) const;
-  RecordPtr own_record() const { return membership_.record_of(id()); }
-  const View& view() const { return membership_.view(); }
+  void foresee(int round, TimePoint at, ByteView datagram, const Peer*& whom) const;
+  RecordPtr own_record() const { return membership_->record_of(id()); }
+  const View& view() const { return membership_->view(); }
   const Registrar& registrar() const { return registrar_; }
 
   std::optional<Transmit> poll_transmit(TimePoint now);
@@ -164,6 +167,7 @@ class Overlay::Conductor {
   bool send(Peer& peer, const Message& message);  // over the best path
   bool send_body(Peer& peer, const Route& route, Area area, ByteView body);
   void settle(TimePoint now);  // pumps every peer touched
+  void foresee_ourselves() const;
   void touch(const Peer& peer) { touched_.insert(peer.id); }
   void pump(TimePoint now, Peer& peer);
   void pump_paths(TimePoint now, Peer& peer);
@@ -313,7 +317,7 @@ class Overlay::Conductor {
   std::optional<Endpoint> supernode_endpoint(const NodeId& supernode) const;
   RecordPtr member(const NodeId& supernode) const;
   bool is_member(const NodeId& supernode) const {
-    return membership_.view().is_admitted(supernode);
+    return membership_->view().is_admitted(supernode);
   }
   RecordSource record_source();
   Outcome on_mesh(TimePoint now, Peer& from, ByteView body);
@@ -503,11 +507,19 @@ class Overlay::Conductor {
   WallTime last_stamp_{};
   TimePoint now_{};  // of the last input: for what is only counted
 
-  IndexTable indices_;  // before the peers: their sessions hold indices
-  std::map<NodeId, Peer> peers_;
+  IndexTable indices_;     // before the peers: their sessions hold indices
+  std::list<Peer> peers_;  // in the order in which they came
   boost::unordered_flat_set<Peer*, PeerHash, SamePeer> peer_index_;  // of the same, by id
   Alarms<Peer> timers_;
   Agenda touched_;
+  mutable Deadline mesh_deadline_;  // these two as a supernode
+  mutable Deadline directory_deadline_;
+  std::optional<TimePoint> rejoin_at_;
+  struct Warning {
+    TimePoint at;
+    NodeId gone;
+  };
+  Fifo<Warning> warnings_;  // to be repeated
 
   Stamps stamps_;
   CookieMint cookies_;
@@ -525,14 +537,8 @@ class Overlay::Conductor {
   TokenBucket moves_{limits::moves_per_second, limits::moves_burst};
 
   std::shared_ptr<Archive> archive_;
-  Membership membership_;
-  std::optional<TimePoint> rejoin_at_;
-  struct Warning {
-    TimePoint at;
-    NodeId gone;
-  };
-  Fifo<Warning> warnings_;  // to be repeated
-  TimePoint assess_at_{};   // what the mesh needs: with whatever wakes us then
+  Watched<Membership> membership_;
+  TimePoint assess_at_{};  // what the mesh needs: with whatever wakes us then
   TimePoint relief_sought_{};
   double relief_due_ = 0;  // leaves to be asked to move
   PeerBook book_;
@@ -540,9 +546,9 @@ class Overlay::Conductor {
   std::optional<TimePoint> answered_at_;  // when some supernode last answered a dial
   TimePoint ask_book_at_{};               // not before
   Placement placement_;                   // of the members that the view admits
-  Store store_;
-  Keeper keeper_;
-  Lookup lookup_;
+  Watched<Store> store_;
+  Watched<Keeper> keeper_;
+  Watched<Lookup> lookup_;
   std::map<NodeId, std::vector<Waiting>> waiting_;  // introductions, by target looked up
   std::set<NodeId> commanded_;                      // look-ups by command
 
@@ -590,8 +596,9 @@ class Overlay::Conductor {
   std::optional<TimePoint> ready_by_;   // with a NAT that is known or not
   Duration kept_alive_every_ = limits::keepalive;
 
-  std::map<LaneId, OwnLane> lanes_;          // where we are an end
-  std::map<Endpoint, NodeId> direct_peers_;  // who speaks from there
+  std::map<LaneId, OwnLane> lanes_;  // where we are an end
+  boost::unordered_flat_map<Endpoint, NodeId, std::hash<Endpoint>>
+      direct_peers_;  // who speaks there
 
   struct SessionRef {
     NodeId peer;

@@ -48,7 +48,7 @@ void Overlay::Conductor::pump_book(TimePoint now) {
   const auto candidate = book_.poll_feeler(now, wall(now), interval);
   if (!candidate) return;
 
-  for (const NodeId& served : is_supernode() ? membership_.partners() : homes_.ids()) {
+  for (const NodeId& served : is_supernode() ? membership_->partners() : homes_.ids()) {
     const Peer* peer = find(served);
     const Path* path = peer ? peer->paths.best() : nullptr;
     if (path && path->proved_at && now - *path->proved_at >= limits::book_steady)

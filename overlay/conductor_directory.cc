@@ -29,33 +29,34 @@ void Overlay::Conductor::on_directory_message(TimePoint now, const NodeId& from,
   std::visit(Match{
                  [&](const Place& place) {
                    const RecordPtr home = member(from);
-                   answer(store_.on_place(now, from, home.get(), place));
+                   answer(store_.change().on_place(now, from, home.get(), place));
                  },
-                 [&](const Placed& placed) { keeper_.on_placed(now, from, placed); },
-                 [&](const Find& find) { answer(store_.on_find(now, from, find)); },
-                 [&](const Found& found) { lookup_.on_found(now, from, found); },
+                 [&](const Placed& placed) { keeper_.change().on_placed(now, from, placed); },
+                 [&](const Find& find) { answer(store_.change().on_find(now, from, find)); },
+                 [&](const Found& found) { lookup_.change().on_found(now, from, found); },
                  [&](const Locate& locate) {
                    answer(Located{locate.number, registrar_.has(locate.target)});
                  },
-                 [&](const Located& located) { lookup_.on_located(now, from, located); },
+                 [&](const Located& located) { lookup_.change().on_located(now, from, located); },
              },
              message);
 }
 
 void Overlay::Conductor::pump_directory(TimePoint now) {
+  if (!directory_deadline_.may_be_due(now)) return;
   const auto deliver = [&](const NodeId& to, const DirectoryMessage& message) {
     if (to == id()) {
       on_directory_message(now, to, message);
     } else if (!post(now, to, Area::directory, encode(message))) {
-      lookup_.on_unsent(now, message);
+      lookup_.change().on_unsent(now, message);
     }
   };
   for (;;) {
-    if (const auto place = keeper_.poll_message(now)) {
+    if (const auto place = keeper_.change().poll_message(now)) {
       deliver(place->to, place->message);
-    } else if (const auto question = lookup_.poll_message()) {
+    } else if (const auto question = lookup_.change().poll_message()) {
       deliver(question->to, question->message);
-    } else if (const auto finding = lookup_.poll_finding()) {
+    } else if (const auto finding = lookup_.change().poll_finding()) {
       on_finding(now, *finding);
     } else {
       return;
@@ -80,7 +81,7 @@ void Overlay::Conductor::seek(TimePoint now, const NodeId& caller, const Introdu
   waiting.push_back({caller, introduce});
   // Asked again in the same lane: the home that it was passed on to has not helped.
   const bool in_vain = !relay_.other_end(introduce.lane, caller).is_nobody();
-  lookup_.find(now, introduce.target, in_vain);
+  lookup_.change().find(now, introduce.target, in_vain);
   pump_directory(now);
 }
 
@@ -101,7 +102,7 @@ void Overlay::Conductor::introduce_those_waiting(TimePoint now, const NodeId& le
 void Overlay::Conductor::look_up(TimePoint now, const NodeId& target) {
   if (!is_supernode()) return;
   commanded_.insert(target);
-  lookup_.find(now, target);
+  lookup_.change().find(now, target);
   pump_directory(now);
   settle(now);
 }
@@ -192,7 +193,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::pass_on_result(TimePoint now, Pe
   if (!caller || !caller->is_leaf) return Drop::unexpected;
   if (result.outcome != IntroduceOutcome::passed) relay_.close(result.lane);
   // What we remembered is wrong: the caller asks again soon, and then we look afresh.
-  if (result.outcome == IntroduceOutcome::not_here) lookup_.find(now, result.target, true);
+  if (result.outcome == IntroduceOutcome::not_here) lookup_.change().find(now, result.target, true);
   send(*caller, result);
   pump_directory(now);
   return used;

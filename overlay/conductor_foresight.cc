@@ -5,47 +5,73 @@
 #include "protocol/packet.h"
 
 namespace byway {
+namespace {
+
+// Pings and their answers are smaller, and whatever else there is between supernodes is larger.
+constexpr std::size_t small = 120;
+
+}  // namespace
 
 // Each round asks for what the rounds before it have led to.
-void Overlay::Conductor::foresee(int round, ByteView datagram, const Peer*& whom) const {
-  if (round == 0) {
-    ask_for(&now_, sizeof(now_) + sizeof(indices_) + sizeof(peers_) + sizeof(peer_index_) +
-                       sizeof(timers_) + sizeof(touched_));
-    ask_for(&homes_, sizeof(homes_));
-    ask_for(&registrar_, sizeof(registrar_));
-    ask_for(&prover_, sizeof(prover_));
-    ask_for(&proof_helper_, sizeof(proof_helper_));
-    ask_for(&dialler_, sizeof(dialler_));
-    ask_for(&promotion_, sizeof(promotion_));
-    ask_for(&lan_, sizeof(lan_));
-    ask_for(&survey_, sizeof(survey_));
-    ask_for(&connections_, sizeof(connections_));
-    ask_for(&sockets_, sizeof(sockets_));
-    ask_for(&nat_probe_, sizeof(nat_probe_));
-    ask_for(&lifetime_probe_, sizeof(lifetime_probe_));
-    ask_for(&nat_service_, sizeof(nat_service_));
-    ask_for(&counters_,
-            sizeof(counters_) + sizeof(transmits_) + sizeof(borrowed_) + sizeof(events_));
-    if (!serving_) return;
-    ask_for(&membership_, sizeof(membership_));
-    ask_for(&store_, sizeof(store_));
-    ask_for(&keeper_, sizeof(keeper_));
-    ask_for(&lookup_, sizeof(lookup_));
-    return;
-  }
+void Overlay::Conductor::foresee(int round, TimePoint at, ByteView datagram,
+                                 const Peer*& whom) const {
+  if (round == 0) return foresee_ourselves();
+
+  // The mesh and the directory are large, and left alone where it can be told beforehand.
+  const bool alarm = datagram.empty();
+  const auto concerns = [&](const Deadline& deadline) {
+    return serving_ && (alarm ? deadline.may_be_due(at) : datagram.size() > small);
+  };
+  const bool mesh = concerns(mesh_deadline_);
+  const bool directory = concerns(directory_deadline_);
   if (round == 1) {
-    if (datagram.empty()) {
+    timers_.foresee();
+    registrar_.foresee(0);
+    if (serving_) ask_for(&membership_->view(), sizeof(View));
+    if (mesh) ask_for(&*membership_, sizeof(Membership));
+    if (directory) {
+      ask_for(&*store_, sizeof(Store));
+      ask_for(&*keeper_, sizeof(Keeper));
+      ask_for(&*lookup_, sizeof(Lookup));
+    }
+  } else if (round == 2) {
+    if (alarm) {
       whom = timers_.first();
     } else if (classify(datagram) == PacketKind::sealed) {
       const auto index = receiver_index(datagram);
-      const NodeId* owner = index ? indices_.owner(*index) : nullptr;
-      whom = owner ? find(*owner) : nullptr;
+      whom = index ? indices_.owner(*index) : nullptr;
     }
     if (whom) ask_for(whom, sizeof(Peer));
+    registrar_.foresee(1);
+    if (mesh) membership_->foresee();
+    if (directory) {
+      store_->foresee();
+      keeper_->foresee();
+    }
   } else if (whom) {
     whom->link.foresee();
     whom->paths.foresee();
+    timers_.foresee(*whom);
   }
+}
+
+void Overlay::Conductor::foresee_ourselves() const {
+  const auto* const from = reinterpret_cast<const char*>(&now_);
+  ask_for(from, static_cast<std::size_t>(reinterpret_cast<const char*>(&stamps_) - from));
+  ask_for(&homes_, sizeof(homes_));
+  ask_for(&registrar_, sizeof(registrar_));
+  ask_for(&prover_, sizeof(prover_));
+  ask_for(&proof_helper_, sizeof(proof_helper_));
+  ask_for(&dialler_, sizeof(dialler_));
+  ask_for(&promotion_, sizeof(promotion_));
+  ask_for(&lan_, sizeof(lan_));
+  ask_for(&survey_, sizeof(survey_));
+  ask_for(&connections_, sizeof(connections_));
+  ask_for(&sockets_, sizeof(sockets_));
+  ask_for(&nat_probe_, sizeof(nat_probe_));
+  ask_for(&lifetime_probe_, sizeof(lifetime_probe_));
+  ask_for(&nat_service_, sizeof(nat_service_));
+  ask_for(&counters_, sizeof(counters_) + sizeof(transmits_) + sizeof(borrowed_) + sizeof(events_));
 }
 
 }  // namespace byway

@@ -126,7 +126,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::answer(TimePoint now, const Rout
   stamps_.accept(wall(now), hello->id, hello->wall);
   Peer& peer = ensure_peer(hello->id);
   touch(peer);
-  auto index = indices_.allocate(peer.id, random_);
+  auto index = indices_.allocate(peer, random_);
   auto reply = responder->respond(payload, index.value(), random_);
   peer.link.on_answered(now, std::move(index), reply.keys);
   ++counters_.handshakes_answered;
@@ -166,6 +166,7 @@ void Overlay::Conductor::on_confirmed(TimePoint now, Peer& peer, const Route& ro
   if (std::holds_alternative<Greet>(pending->wish)) {
     keep_for_a_while(now, peer);
     greeted_.push_back(peer.id);
+    peer.is_guest = true;
     if (greeted_.size() > limits::guests_kept) {
       if (Peer* oldest = find(greeted_.front())) {
         oldest->wanted_until.reset();
@@ -196,7 +197,7 @@ void Overlay::Conductor::take_in(TimePoint now, Peer& peer, const Registration& 
   }
   registrar_.admit(now, peer.id, *record);
   peer.is_leaf = true;
-  membership_.on_leaf_record(now, *record);
+  membership_.change().on_leaf_record(now, *record);
   pump_mesh(now);
   keep_record(now, *record);
   step(peer.id, "registered here from " + route.endpoint.to_string());
@@ -214,7 +215,7 @@ bool Overlay::Conductor::dial(TimePoint now, Peer& peer, std::optional<Route> ro
   last = std::max(wall(now) + offset, last + std::chrono::milliseconds{1});
   const Hello hello{.id = id(), .boot = boot_, .wall = last, .wish = std::move(wish)};
 
-  auto datagram = peer.link.dial(now, indices_.allocate(peer.id, random_),
+  auto datagram = peer.link.dial(now, indices_.allocate(peer, random_),
                                  encode(hello, limits::hello_size), random_);
   touch(peer);
   if (!datagram) return false;
@@ -272,8 +273,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_handshake2(TimePoint now, con
                                                               ByteView bytes) {
   const auto index = receiver_index(bytes);
   if (!index) return Drop::malformed;
-  const NodeId* owner = indices_.owner(*index);
-  Peer* peer = owner ? find(*owner) : nullptr;
+  Peer* peer = indices_.owner(*index);
   if (!peer || !peer->link.dial_awaits(*index)) return Drop::unwanted_handshake;
   if (route.relayed() && lanes_.at(route.lane).peer != peer->id) return Drop::unknown_lane;
   const auto payload = peer->link.on_handshake2(now, bytes);
@@ -308,7 +308,8 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_handshake2(TimePoint now, con
   if (const auto ping = peer->paths.ping(now, route)) send(*peer, route, *ping);  // confirms
 
   if (is_supernode()) {
-    if (std::exchange(peer->examining, false)) membership_.on_examined(now, peer->id, true);
+    if (std::exchange(peer->examining, false))
+      membership_.change().on_examined(now, peer->id, true);
     on_alive(now, *peer);
     if (route.proto == Proto::udp) on_seen_by(now, peer->id, route.endpoint, welcome->observed);
   }
@@ -353,8 +354,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_cookie(TimePoint now, const R
                                                           ByteView bytes) {
   const auto index = receiver_index(bytes);
   if (!index) return Drop::malformed;
-  const NodeId* owner = indices_.owner(*index);
-  Peer* peer = owner ? find(*owner) : nullptr;
+  Peer* peer = indices_.owner(*index);
   if (!peer || !peer->link.dial_awaits(*index)) return Drop::unwanted_handshake;
   auto again = peer->link.on_cookie(now, bytes);
   if (!again) return Drop::bad_handshake;

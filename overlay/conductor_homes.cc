@@ -149,7 +149,7 @@ void Overlay::Conductor::on_home_pong(TimePoint now, Peer& peer, const Route& ro
   if (!gained) return;
   events_.push_back(HomeGained{peer.id, route.endpoint, pong.observed, rtt_to(peer)});
   announce_record(now);
-  for (auto& [id, other] : peers_) {
+  for (Peer& other : peers_) {
     if (!other.talk) continue;
     other.talk->call.add_home(now, peer.id);
     if (other.talk->next_call) other.talk->next_call = now;
@@ -165,7 +165,7 @@ void Overlay::Conductor::dismiss_home(TimePoint now, Peer& peer) {
   self_.forget(peer.id);
   on_unseen_by(now, peer.id);
   on_vantage_lost(peer.id);
-  for (auto& [id, other] : peers_)
+  for (Peer& other : peers_)
     if (other.talk) other.talk->call.on_home_lost(peer.id);
   touch(peer);
 }
@@ -205,7 +205,7 @@ void Overlay::Conductor::lose_home(TimePoint now, Peer& peer, const std::string&
   on_unseen_by(now, peer.id);
   on_vantage_lost(peer.id);
   events_.push_back(HomeLost{peer.id, endpoint, why});
-  for (auto& [id, other] : peers_)
+  for (Peer& other : peers_)
     if (other.talk) other.talk->call.on_home_lost(peer.id);
   announce_record(now);
 }
@@ -250,8 +250,8 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_introduce_result(TimePoint no
 // For a leaf that we cannot take: those near its place who did not say that they are full.
 std::vector<Whereabouts> Overlay::Conductor::others_with_room(const NodeId& leaf) const {
   std::vector<Whereabouts> others;
-  for (const NodeId& other : membership_.nearest(leaf, limits::samples)) {
-    const View::Member* known = membership_.view().find(other);
+  for (const NodeId& other : membership_->nearest(leaf, limits::samples)) {
+    const View::Member* known = membership_->view().find(other);
     const bool full = known->load != View::load_unknown && known->load >= max_load;
     if (other == id() || full || others.size() >= max_refusal_others) continue;
     others.push_back({other, known->dossier->record->record().endpoints.front()});
@@ -306,13 +306,13 @@ std::size_t Overlay::Conductor::tell_home_gone(const NodeId& gone) {
 void Overlay::Conductor::keep_record(TimePoint now, const RecordPtr& record) {
   const auto& homes = record->record().homes;
   if (std::find(homes.begin(), homes.end(), id()) == homes.end()) return;
-  keeper_.keep(now, record);
+  keeper_.change().keep(now, record);
   pump_directory(now);
 }
 
 void Overlay::Conductor::lose_leaf(TimePoint now, Peer& peer) {
   peer.is_leaf = false;
-  keeper_.release(peer.id);
+  keeper_.change().release(peer.id);
   registrar_.remove(peer.id);
   relay_.close_all_of(peer.id);
   step(peer.id, "is registered here no more");

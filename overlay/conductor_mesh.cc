@@ -69,7 +69,7 @@ void Overlay::Conductor::flush_outbox(TimePoint now, Peer& peer) {
 }
 
 std::optional<Endpoint> Overlay::Conductor::supernode_endpoint(const NodeId& supernode) const {
-  if (const RecordPtr record = membership_.record_of(supernode);
+  if (const RecordPtr record = membership_->record_of(supernode);
       record && !record->record().endpoints.empty()) {
     const auto& endpoints = record->record().endpoints;
     for (const Endpoint& endpoint : endpoints)
@@ -82,7 +82,7 @@ std::optional<Endpoint> Overlay::Conductor::supernode_endpoint(const NodeId& sup
 // --- membership ----------------------------------------------------------------------------------
 
 RecordPtr Overlay::Conductor::member(const NodeId& supernode) const {
-  const View::Member* known = membership_.view().find(supernode);
+  const View::Member* known = membership_->view().find(supernode);
   return known && known->admitted ? known->dossier->record : nullptr;
 }
 
@@ -115,7 +115,7 @@ void Overlay::Conductor::sign_own_record(TimePoint now, std::uint64_t above) {
   if (record.endpoints.empty()) return;
   const auto own = SignedRecord::sign(identity_, record);
   if (const auto shared = archive_->record(own.exact_bytes()))
-    membership_.on_own_record(now, *shared);
+    membership_.change().on_own_record(now, *shared);
 }
 
 void Overlay::Conductor::join_mesh(TimePoint now) {
@@ -129,7 +129,7 @@ void Overlay::Conductor::join_mesh(TimePoint now) {
   const std::size_t asked = known.size() <= 3 * sponsors ? known.size() : sponsors;
   for (std::size_t i = 0; i < asked; ++i) {
     std::swap(known[i], known[i + random_.below(known.size() - i)]);
-    membership_.join(now, known[i]);
+    membership_.change().join(now, known[i]);
   }
   pump_mesh(now);
 }
@@ -139,7 +139,7 @@ void Overlay::Conductor::leave_mesh(TimePoint now) {
   const Record farewell{.id = id(), .sequence = record_sequence_, .agent = "byway"};
   const auto signed_farewell = SignedRecord::sign(identity_, farewell);
   if (const auto shared = archive_->record(signed_farewell.exact_bytes()))
-    membership_.leave(now, *shared);
+    membership_.change().leave(now, *shared);
   pump_mesh(now);
 }
 
@@ -148,7 +148,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_mesh(TimePoint now, Peer& fro
   const auto message = decode_mesh(body);
   if (!message) return Drop::undecodable;
   keep_for_a_while(now, from);
-  membership_.on_message(now, from.id, *message);
+  membership_.change().on_message(now, from.id, *message);
   pump_mesh(now);
   return used;
 }
@@ -156,10 +156,10 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_mesh(TimePoint now, Peer& fro
 void Overlay::Conductor::pump_mesh(TimePoint now) {
   if (rejoin_at_ && now >= *rejoin_at_) return join_mesh(now);
   for (;;) {
-    if (const auto message = membership_.poll_message()) {
+    if (const auto message = membership_.change().poll_message()) {
       const Bytes body = encode(message->message);
       for (const NodeId& to : message->to) post(now, to, Area::mesh, body);
-    } else if (const auto event = membership_.poll_event()) {
+    } else if (const auto event = membership_.change().poll_event()) {
       on_mesh_event(now, *event);
     } else {
       break;
@@ -179,19 +179,21 @@ void Overlay::Conductor::on_mesh_event(TimePoint now, const MeshEvent& event) {
                    events_.push_back(SupernodeGained{record.id});
                    step(record.id, "is a member of the mesh");
                    remember_heard(now, record, record.endpoints.front().address);
-                   if (placement_.add(admitted.record)) keeper_.on_joined(now, *admitted.record);
+                   if (placement_.add(admitted.record))
+                     keeper_.change().on_joined(now, *admitted.record);
                  },
                  [&](const MemberUpdated& updated) {
                    // Perhaps started anew: what it held may be gone.
                    placement_.add(updated.record);
-                   keeper_.on_joined(now, *updated.record);
+                   keeper_.change().on_joined(now, *updated.record);
                  },
                  [&](const MemberDropped& dropped) {
                    events_.push_back(SupernodeLost{dropped.record->record().id,
                                                    dropped.why == Departure::gone,
                                                    to_string(dropped.why)});
-                   if (placement_.remove(*dropped.record)) keeper_.on_left(now, *dropped.record);
-                   lookup_.on_left(dropped.record->record().id);
+                   if (placement_.remove(*dropped.record))
+                     keeper_.change().on_left(now, *dropped.record);
+                   lookup_.change().on_left(dropped.record->record().id);
                    if (dropped.why == Departure::gone || dropped.why == Departure::left)
                      warn_leaves_of(now, dropped.record->record().id);
                  },
@@ -212,7 +214,7 @@ void Overlay::Conductor::on_mesh_event(TimePoint now, const MeshEvent& event) {
 
 // A network that is old already: everybody in it is known, and nobody is told of.
 void Overlay::Conductor::adopt(TimePoint now, const View& view, const Placement& placement) {
-  membership_.adopt(now, view);
+  membership_.change().adopt(now, view);
   placement_ = placement;
   pump_mesh(now);
   settle(now);
@@ -229,7 +231,7 @@ void Overlay::Conductor::examine(TimePoint now, const RecordPtr& record) {
 
 void Overlay::Conductor::probe(TimePoint now, const NodeId& target) {
   const auto endpoint = supernode_endpoint(target);
-  if (!endpoint) return membership_.on_probe_timeout(now, target);
+  if (!endpoint) return membership_.change().on_probe_timeout(now, target);
   Peer& peer = ensure_peer(target);
   keep_for_a_while(now, peer);
   const Path* path = peer.link.confirmed() ? peer.paths.best() : nullptr;
@@ -242,7 +244,7 @@ void Overlay::Conductor::probe(TimePoint now, const NodeId& target) {
 }
 
 void Overlay::Conductor::on_alive(TimePoint now, Peer& peer) {
-  membership_.on_probe_answer(now, peer.id);
+  membership_.change().on_probe_answer(now, peer.id);
   pump_mesh(now);
 }
 
@@ -250,8 +252,8 @@ void Overlay::Conductor::on_mesh_dial_failed(TimePoint now, Peer& peer) {
   peer.dial().outbox.clear();
   peer.wanted_until.reset();
   if (!is_supernode()) return;
-  if (std::exchange(peer.examining, false)) membership_.on_examined(now, peer.id, false);
-  membership_.on_probe_timeout(now, peer.id);
+  if (std::exchange(peer.examining, false)) membership_.change().on_examined(now, peer.id, false);
+  membership_.change().on_probe_timeout(now, peer.id);
   pump_mesh(now);
 }
 
@@ -261,14 +263,14 @@ void Overlay::Conductor::assess_needs(TimePoint now) {
   assess_at_ = now + limits::assess_every;
   Promotion::Needs needs;
   if (is_supernode()) {
-    const std::size_t all = membership_.view().size();
-    needs.supernodes = all - (membership_.view().is_admitted(id()) ? 1 : 0);
-    needs.mean_load = membership_.mean_load_nearby().value_or(0);
+    const std::size_t all = membership_->view().size();
+    needs.supernodes = all - (membership_->view().is_admitted(id()) ? 1 : 0);
+    needs.mean_load = membership_->mean_load_nearby().value_or(0);
     registrar_.set_limit(promotion_.admission_limit(now));
     const std::size_t limit = std::max<std::size_t>(1, config_.max_leaves);
     const auto load =
         static_cast<std::uint8_t>(std::min<std::size_t>(max_load, registrar_.size() * 8 / limit));
-    membership_.set_load(load);
+    membership_.change().set_load(load);
     seek_relief(now, load);
   } else {
     needs.supernodes = homes_.known();
@@ -292,7 +294,7 @@ void Overlay::Conductor::look_after_leaf(TimePoint now, Peer& leaf) {
 // delay.
 void Overlay::Conductor::seek_relief(TimePoint now, std::uint8_t load) {
   const Duration since = std::min<Duration>(now - std::exchange(relief_sought_, now), 1min);
-  const double theirs = membership_.mean_load_nearby().value_or(1) * max_load;
+  const double theirs = membership_->mean_load_nearby().value_or(1) * max_load;
   const double gap = load - theirs;
   if (load < limits::relief_from || gap < limits::relief_gap) {
     relief_due_ = 0;
@@ -312,8 +314,8 @@ void Overlay::Conductor::ask_to_move(const NodeId& leaf_id, std::uint8_t load) {
   if (!leaf || !record || record->record().homes.size() < limits::homes_per_leaf) return;
   Samples roomier{.records = {}, .relief = true};
   std::size_t size = 0;
-  for (const NodeId& supernode : membership_.nearest(leaf_id, limits::samples)) {
-    const View::Member* known = membership_.view().find(supernode);
+  for (const NodeId& supernode : membership_->nearest(leaf_id, limits::samples)) {
+    const View::Member* known = membership_->view().find(supernode);
     const bool has_room =
         known->load != View::load_unknown && known->load + limits::relief_gap <= load;
     const ByteView bytes = known->dossier->record->exact_bytes();
@@ -334,7 +336,7 @@ void Overlay::Conductor::on_relief_wanted(TimePoint now, const Peer& home,
 
 void Overlay::Conductor::send_samples(TimePoint now, Peer& leaf) {
   leaf.sampled = now;
-  std::vector<NodeId> chosen = membership_.nearest(leaf.id, limits::samples);
+  std::vector<NodeId> chosen = membership_->nearest(leaf.id, limits::samples);
   Samples samples;
   std::size_t size = 0;
   const auto flush = [&] {
@@ -344,11 +346,11 @@ void Overlay::Conductor::send_samples(TimePoint now, Peer& leaf) {
     size = 0;
   };
   for (const NodeId& supernode : chosen) {
-    const RecordPtr record = membership_.record_of(supernode);
+    const RecordPtr record = membership_->record_of(supernode);
     if (!record || supernode == id()) continue;
     const ByteView bytes = record->exact_bytes();
     if (size + bytes.size() > samples_size || samples.records.size() >= max_samples) flush();
-    const View::Member* known = membership_.view().find(supernode);
+    const View::Member* known = membership_->view().find(supernode);
     samples.loads.push_back(known ? known->load : View::load_unknown);
     samples.records.push_back(to_bytes(bytes));
     size += bytes.size();

@@ -81,7 +81,7 @@ void Overlay::Conductor::adapt_keepalives() {
   step({}, "paths are kept alive every " +
                std::to_string(std::chrono::duration_cast<std::chrono::seconds>(wanted).count()) +
                " s");
-  for (auto& [id, peer] : peers_) {
+  for (Peer& peer : peers_) {
     std::vector<Route> routes;
     for (const Path& path : peer.paths.all())
       if (path.keepalive && !path.route.relayed()) routes.push_back(path.route);
@@ -173,7 +173,7 @@ void Overlay::Conductor::stop_serving_nat() {
 std::optional<NodeId> Overlay::Conductor::stranger_to(const Peer& asker, const Endpoint& from) {
   std::vector<NodeId> named;
   if (const RecordPtr record = registrar_.record_of(asker.id)) named = record->record().homes;
-  const View& view = membership_.view();
+  const View& view = membership_->view();
   std::vector<NodeId> others = homes_.all();
   std::erase_if(others, [&](const NodeId& known) { return is_member(known); });
   const std::size_t count = view.known() + others.size();

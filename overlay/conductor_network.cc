@@ -21,7 +21,7 @@ void Overlay::Conductor::on_mapped(TimePoint now, Proto proto, const Endpoint& o
   prover_.on_opened(now, outside, proto);
   pump_roles(now);
   if (self_.candidates() != before)
-    for (auto& [id, peer] : peers_)
+    for (Peer& peer : peers_)
       if (peer.talk && !peer.paths.best_of(PathKind::direct_udp)) reach_anew(now, peer);
   settle(now);
 }
@@ -133,7 +133,7 @@ void Overlay::Conductor::doubt_everything(TimePoint now) {
   // Our homes are asked for a new registration: one that has forgotten us takes us in again.
   for (const NodeId& home_id : homes_.ids())
     if (Peer* home = find(home_id); home && !home->link.dialing()) redial(now, *home);
-  for (auto& [id, peer] : peers_) {
+  for (Peer& peer : peers_) {
     if (peer.is_leaf && !peer.talk) continue;  // it is for them to find out where we are
     peer.paths.test_all(now);
     if (peer.talk) {
@@ -182,7 +182,7 @@ void Overlay::Conductor::on_observed(TimePoint now, const NodeId& supernode, con
 }
 
 void Overlay::Conductor::reach_everybody_anew(TimePoint now, bool other_address) {
-  for (auto& [id, peer] : peers_) {
+  for (Peer& peer : peers_) {
     if (!peer.talk) continue;
     if (other_address) peer.paths.doubt_direct(now);
     reach_anew(now, peer);

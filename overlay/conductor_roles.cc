@@ -91,7 +91,7 @@ void Overlay::Conductor::help_to_prove(TimePoint now, Peer& asker, const Route& 
     if (!endpoint || endpoint->address.is_v6() != v6) return {};
     return endpoint->address;
   };
-  const View& view = membership_.view();
+  const View& view = membership_->view();
   ProofHelper::Candidates candidates;
   candidates.supernodes = view.known();
   candidates.supernode = [&](std::size_t i) -> std::optional<ProofHelper::Candidate> {
@@ -136,8 +136,8 @@ void Overlay::Conductor::on_seen_by(TimePoint now, const NodeId& supernode, cons
 // supernode may dial as well.
 std::size_t Overlay::Conductor::netgroups_to_dial() const {
   if (is_supernode()) {
-    const std::size_t ourselves = membership_.view().is_admitted(id()) ? 1 : 0;
-    return std::max<std::size_t>(membership_.view().netgroups(), 2 + ourselves) - 1 - ourselves;
+    const std::size_t ourselves = membership_->view().is_admitted(id()) ? 1 : 0;
+    return std::max<std::size_t>(membership_->view().netgroups(), 2 + ourselves) - 1 - ourselves;
   }
   std::set<IpAddress> netgroups;
   for (const auto& [id, endpoint] : homes_.living())
@@ -150,8 +150,8 @@ std::size_t Overlay::Conductor::netgroups_to_dial() const {
 void Overlay::Conductor::tell_prover_whom_we_know() {
   if (!is_supernode()) return prover_.on_known(supernodes_living());
   std::vector<Prover::Known> known;
-  if (membership_.view().size() <= limits::proof::small_mesh)
-    membership_.view().each_admitted([&](const View::Member& m) {
+  if (membership_->view().size() <= limits::proof::small_mesh)
+    membership_->view().each_admitted([&](const View::Member& m) {
       if (m.id() != id()) known.push_back({m.id(), m.dossier->address()});
     });
   prover_.on_known(std::move(known));
@@ -265,7 +265,7 @@ void Overlay::Conductor::on_promotion(TimePoint now, Promotion::Event event) {
 }
 
 std::string Overlay::Conductor::role_why(TimePoint now) const {
-  const bool alone = is_supernode() && membership_.view().size() <= 1 && !prover_.is_proved();
+  const bool alone = is_supernode() && membership_->view().size() <= 1 && !prover_.is_proved();
   return promotion_.why(
       now, alone ? "it is the only one, so nobody can prove its address" : prover_.status());
 }

@@ -1,4 +1,6 @@
 // What `status` shows.
+#include <algorithm>
+
 #include "overlay/conductor.h"
 
 namespace byway {
@@ -30,15 +32,16 @@ OverlayStatus Overlay::Conductor::status(TimePoint now) const {
     shown.observed = self_.observed_by(home_id);
     status.homes.push_back(shown);
   }
-  status.supernodes_known = is_supernode() ? membership_.view().size() : homes_.known();
+  status.supernodes_known = is_supernode() ? membership_->view().size() : homes_.known();
   status.leaves = registrar_.size();
   status.lanes = relay_.lanes();
   for (const Relay::Account& one : relay_.accounts(limits::relay_accounts_shown))
     status.relayed_for.push_back({one.owner, one.lanes, one.bytes});
   status.relayed_this_month = relay_month_.carried(wall(now));
   status.relay_monthly_cap = relay_month_.cap();
-  for (const auto& [peer_id, peer] : peers_)
+  for (const Peer& peer : peers_)
     if (peer.talk) status.peers.push_back(peer_status(peer));
+  std::ranges::sort(status.peers, {}, &PeerStatus::id);
   return status;
 }
 

@@ -102,14 +102,14 @@ SupernodeState Overlay::Conductor::survey_state(TimePoint now, const StateReques
   const auto small = [](std::size_t n) {
     return static_cast<std::uint32_t>(std::min<std::size_t>(n, UINT32_MAX));
   };
-  const View& view = membership_.view();
-  const RecordPtr own = membership_.record_of(id());
+  const View& view = membership_->view();
+  const RecordPtr own = membership_->record_of(id());
   return {.number = request.number,
           .version = protocol_version,
           .netgroup_bits_v4 = static_cast<std::uint8_t>(config_.netgroup_bits_v4),
           .netgroup_bits_v6 = static_cast<std::uint8_t>(config_.netgroup_bits_v6),
           .relays = relays(now),
-          .established = membership_.is_established(),
+          .established = membership_->is_established(),
           .handing_over = promotion_.state() == Promotion::State::handing_over,
           .agent = config_.agent.substr(0, max_survey_agent),
           .uptime_s = small(static_cast<std::size_t>((now - started_) / 1s)),
@@ -128,7 +128,7 @@ SupernodeState Overlay::Conductor::survey_state(TimePoint now, const StateReques
 // As many as fit into what the question was long.
 MembersPage Overlay::Conductor::survey_members(const MembersRequest& request,
                                                std::size_t room) const {
-  const View& view = membership_.view();
+  const View& view = membership_->view();
   MembersPage page{.number = request.number,
                    .root = view.tree().root(),
                    .members = {},
@@ -179,7 +179,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_guest_directory(TimePoint now
   if (!is_supernode() || !path || route.relayed()) return Drop::unexpected;
   if (const auto* find = std::get_if<Find>(&*message)) {
     if (!may_survey(now, route)) return Drop::survey_rate;
-    const RecordPtr record = store_.find(find->target);
+    const RecordPtr record = store_->find(find->target);
     if (!record) return answer(Found{find->number, FindOutcome::unknown, {}});
     return answer(Found{find->number, FindOutcome::known, to_bytes(record->exact_bytes())});
   }
@@ -203,7 +203,7 @@ std::vector<Seed> Overlay::Conductor::supernodes(std::size_t most) const {
   if (is_supernode()) {
     const auto own = own_endpoints();
     if (!own.empty()) add(id(), own.front());
-    for (const NodeId& other : membership_.nearest(id(), most))
+    for (const NodeId& other : membership_->nearest(id(), most))
       add(other, supernode_endpoint(other));
   }
   for (const NodeId& home : homes_.ids()) add(home, homes_.endpoint_of(home));

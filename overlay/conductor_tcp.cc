@@ -191,7 +191,7 @@ void Overlay::Conductor::note_observed(TimePoint now, Peer& home, const Route& r
     const bool first = !self_.is_seen();
     on_observed(now, home.id, route.endpoint, observed);
     if (!first) return;
-    for (auto& [peer_id, peer] : peers_) {  // they do not know where we are by UDP
+    for (Peer& peer : peers_) {  // they do not know where we are by UDP
       if (!peer.talk || peer.paths.best_of(PathKind::direct_udp)) continue;
       peer.talk->next_round = now;
       touch(peer);
@@ -203,7 +203,7 @@ void Overlay::Conductor::note_observed(TimePoint now, Peer& home, const Route& r
   const auto known = tcp_view_.candidates();
   tcp_view_.on_observed(connection->id, connection->remote, connection->local, observed);
   if (tcp_view_.candidates() == known) return;
-  for (auto& [peer_id, peer] : peers_) {
+  for (Peer& peer : peers_) {
     if (peer.talk && peer.talk->tcp) peer.talk->tcp->met.reset();
     consider_tcp(now, peer);
   }
@@ -256,7 +256,7 @@ void Overlay::Conductor::judge_udp(TimePoint now, Peer& home) {
   trial.judged_at.reset();
   trial.failed = true;
   become_ready(now);
-  for (auto& [peer_id, peer] : peers_) consider_tcp(now, peer);
+  for (Peer& peer : peers_) consider_tcp(now, peer);
 }
 
 void Overlay::Conductor::drop_connection(Peer& peer, TcpId id) {

@@ -113,8 +113,8 @@ void Overlay::look_up(TimePoint now, const NodeId& target) {
 void Overlay::adopt(TimePoint now, const View& view, const Placement& placement) {
   conductor_->adopt(now, view, placement);
 }
-void Overlay::foresee(int round, ByteView datagram, const Peer*& whom) const {
-  conductor_->foresee(round, datagram, whom);
+void Overlay::foresee(int round, TimePoint at, ByteView datagram, const Peer*& whom) const {
+  conductor_->foresee(round, at, datagram, whom);
 }
 RecordPtr Overlay::own_record() const {
   return conductor_->own_record();

@@ -212,10 +212,11 @@ class Overlay {
   // --- for simulations, which begin with an old network and look into every head ---
   // Puts a supernode among others that have known one another for long (Membership::adopt).
   void adopt(TimePoint now, const View& view, const Placement& placement);
-  // The datagram, or (empty) a timeout, will be this node's next input. For several nodes together,
-  // a round for all of them at a time; `whom` is kept from round to round, and is nobody at first.
-  static constexpr int rounds_of_foresight = 3;
-  void foresee(int round, ByteView datagram, const Peer*& whom) const;
+  // The datagram, or (empty) a timeout, will be this node's next input, at that time. For several
+  // nodes together, a round for all of them at a time; `whom` is kept from round to round, and is
+  // nobody at first.
+  static constexpr int rounds_of_foresight = 4;
+  void foresee(int round, TimePoint at, ByteView datagram, const Peer*& whom) const;
   RecordPtr own_record() const;                           // as a supernode with an address
   bool admits(const NodeId& supernode) const;             // to its view
   bool has_registered(const NodeId& leaf) const;          // here

@@ -3,6 +3,7 @@
 // is allocated only then.
 #pragma once
 
+#include <list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -101,9 +102,11 @@ struct Peer {
 
   const NodeId id;
   AlarmPlace alarm;
-  bool is_leaf = false;    // registered here
-  bool alarmed = false;    // a home that is late: the others were asked too
-  bool examining = false;  // whether it is at its address, by a handshake under way
+  std::list<Peer>::iterator place;  // among all peers
+  bool is_leaf = false;             // registered here
+  bool is_guest = false;            // greeted us, and stands in the row of those who did
+  bool alarmed = false;             // a home that is late: the others were asked too
+  bool examining = false;           // whether it is at its address, by a handshake under way
   Link link;
   Paths paths;
   std::uint64_t boot = 0;  // of its process; 0: not known

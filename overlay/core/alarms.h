@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "overlay/core/foresight.h"
 #include "protocol/time.h"
 
 namespace byway {
@@ -55,6 +56,14 @@ class Alarms {
 
   // Whose deadline comes first; none where there is no deadline.
   const Thing* first() const { return heap_.empty() ? nullptr : heap_.front().thing; }
+
+  // What next() and first() look at; or what set() will, for this thing.
+  void foresee() const {
+    if (!heap_.empty()) ask_for(heap_.data(), sizeof(Entry));
+  }
+  void foresee(const Thing& thing) const {
+    if (thing.alarm.at_ != AlarmPlace::none) ask_for(&heap_[thing.alarm.at_], sizeof(Entry));
+  }
 
   // One whose deadline has come; its deadline is removed.
   Thing* pop_due(TimePoint now) {

@@ -25,6 +25,7 @@ class Timers {
   }
 
   std::optional<TimePoint> next() const { return alarms_.next(); }
+  void foresee() const { alarms_.foresee(); }
 
   // A key whose deadline has come; its deadline is removed.
   std::optional<Key> pop_due(TimePoint now) {

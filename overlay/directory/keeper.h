@@ -57,6 +57,7 @@ class Keeper {
   void on_timeout(TimePoint now);
   std::optional<Outgoing> poll_message(TimePoint now);
   std::optional<TimePoint> next_timeout() const;
+  void foresee() const { alarms_.foresee(); }  // what that looks at
 
   std::size_t leaves() const { return leaves_.size(); }
   // How many of the leaf's seats are filled.

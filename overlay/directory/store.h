@@ -19,6 +19,7 @@
 #include <map>
 #include <set>
 
+#include "overlay/core/foresight.h"
 #include "overlay/core/rate_limiter.h"
 #include "overlay/directory/placement.h"
 #include "protocol/directory_message.h"
@@ -47,6 +48,9 @@ class Store {
   Found on_find(TimePoint now, const NodeId& from, const Find& find);
   void on_timeout(TimePoint now);  // forgets what is too old
   std::optional<TimePoint> next_timeout() const;
+  void foresee() const {  // what that looks at
+    if (!ages_.empty()) ask_for(&*ages_.begin(), sizeof(ByAge::value_type));
+  }
 
   RecordPtr find(const NodeId& target) const;
   std::size_t size() const { return entries_.size(); }

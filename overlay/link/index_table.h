@@ -1,15 +1,17 @@
 // Session indices: the 32-bit numbers by which a sealed packet finds its keys. An Index holds its
-// number for as long as it lives, so a session that is forgotten can never be found again.
+// number for as long as it lives, so a session that is forgotten can never be found again. The peer
+// whose session it is outlives it.
 #pragma once
 
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
 #include <utility>
 
-#include "protocol/identity.h"
 #include "protocol/random.h"
 
 namespace byway {
+
+struct Peer;
 
 class IndexTable {
  public:
@@ -36,18 +38,18 @@ class IndexTable {
   };
 
   // Drawn at random: a stranger cannot guess which indices are in use.
-  Index allocate(const NodeId& owner, Random& random) {
+  Index allocate(Peer& owner, Random& random) {
     for (;;)
-      if (const auto value = random.u32(); owners_.emplace(value, owner).second)
+      if (const auto value = random.u32(); owners_.emplace(value, &owner).second)
         return {this, value};
   }
-  const NodeId* owner(std::uint32_t value) const {
+  Peer* owner(std::uint32_t value) const {
     const auto found = owners_.find(value);
-    return found == owners_.end() ? nullptr : &found->second;
+    return found == owners_.end() ? nullptr : found->second;
   }
 
  private:
-  boost::unordered_flat_map<std::uint32_t, NodeId> owners_;
+  boost::unordered_flat_map<std::uint32_t, Peer*> owners_;
 };
 
 }  // namespace byway

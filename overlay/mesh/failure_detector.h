@@ -64,6 +64,7 @@ class FailureDetector {
   };
   std::optional<Action> poll_action();
   std::optional<TimePoint> next_timeout() const;
+  void foresee() const { timers_.foresee(); }  // what that looks at
 
   bool is_suspect(const NodeId& id) const;
   std::size_t suspects() const { return suspects_; }

@@ -222,6 +222,13 @@ std::optional<TimePoint> Membership::next_timeout() const {
   return next;
 }
 
+void Membership::foresee() const {
+  detector_.foresee();
+  for (const Timers<NodeId>* timers :
+       {&asked_ends_, &candidate_ends_, &departed_ends_, &examining_, &duties_})
+    timers->foresee();
+}
+
 std::optional<MeshTransmit> Membership::poll_message() {
   if (messages_.empty()) return std::nullopt;
   MeshTransmit first = std::move(messages_.front());

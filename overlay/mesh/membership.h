@@ -149,6 +149,7 @@ class Membership {
   std::optional<MeshTransmit> poll_message();
   std::optional<MeshEvent> poll_event();
   std::optional<TimePoint> next_timeout() const;
+  void foresee() const;  // what that looks at
 
   // --- what is known ---
   const View& view() const { return view_; }

@@ -1,17 +1,19 @@
 // Which addresses we have sent to lately: the ones that a NAT in front of us may let in.
 //
-// Asked for with every packet that leaves, so all that happens then is that a time is written. When
-// an address may be forgotten stands in a heap, and is put right only when its turn has come.
-//
-// Bounded, most recent kept. Where an address younger than the silence asked for had to make
-// room, nothing is known any more about addresses that are not here, until that one would have
-// grown old as well: until then is_quiet() says no to all of them. What an earlier run of this
+// Asked for with every packet that leaves, so it costs one line of the processor's cache: a bucket
+// of eight places, each with 32 bits of an address's hash and the second in which something was
+// sent there. A place is free again once that is long enough ago. Where a bucket is full, twice as
+// many are made, up to one for each address that is to be remembered; beyond that the oldest in the
+// bucket makes room, and as long as all eight are fresh nothing is known about other addresses of
+// that bucket: is_quiet() says no to them. So it errs to one side only. What an earlier run of this
 // node sent is not known here.
 #pragma once
 
-#include <boost/unordered/unordered_flat_map.hpp>
+#include <array>
+#include <cstdint>
 #include <vector>
 
+#include "overlay/core/foresight.h"
 #include "protocol/endpoint.h"
 #include "protocol/time.h"
 
@@ -19,32 +21,35 @@ namespace byway {
 
 class Contacted {
  public:
-  Contacted(Duration silence, std::size_t capacity) : silence_(silence), capacity_(capacity) {}
+  // Remembers about so many addresses for as long as the silence, a whole number of seconds.
+  Contacted(Duration silence, std::size_t capacity);
 
   void on_sent(TimePoint now, const IpAddress& address);
   // Surely nothing was sent there for as long as the silence.
   bool is_quiet(TimePoint now, const IpAddress& address) const;
-  std::size_t size() const { return sent_at_.size(); }
+  std::size_t size(TimePoint now) const;  // those that are not quiet; looks at all
+  // It will be asked about this address soon.
+  void foresee(const IpAddress& address) const {
+    if (!buckets_.empty()) ask_for(&buckets_[place_of(mark_of(address))], sizeof(Bucket));
+  }
 
  private:
-  struct Turn {
-    TimePoint at;  // when something was sent there, or earlier than the last time
-    IpAddress address;
+  struct Place {
+    std::uint32_t mark = 0;
+    std::uint32_t second = 0;  // the end of it, counted from one; 0: free
   };
-  struct Hash {
-    std::size_t operator()(const IpAddress& address) const noexcept {
-      return std::hash<Endpoint>{}(Endpoint{address, 0});
-    }
+  struct alignas(64) Bucket {
+    std::array<Place, 8> places;
   };
-  static bool later(const Turn& a, const Turn& b) { return a.at > b.at; }
-  bool first_is_old(TimePoint now) const;
-  void drop_first();
+
+  static std::uint32_t mark_of(const IpAddress& address);
+  std::size_t place_of(std::uint32_t mark) const { return mark & (buckets_.size() - 1); }
+  bool is_fresh(TimePoint now, const Place& place) const;
+  void grow();
 
   Duration silence_;
-  std::size_t capacity_;
-  boost::unordered_flat_map<IpAddress, TimePoint, Hash> sent_at_;
-  std::vector<Turn> turns_;  // one of each address; a heap, the earliest first
-  TimePoint blind_until_{};
+  std::size_t most_;             // buckets
+  std::vector<Bucket> buckets_;  // a power of two
 };
 
 }  // namespace byway

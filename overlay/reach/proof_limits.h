@@ -30,9 +30,8 @@ inline constexpr auto clock_skew = 24h;
 // Longer than any NAT's UDP mapping lives without traffic that is worth being called closed
 // (RFC 4787 asks for at least two minutes, five are recommended; ten is beyond what is met).
 inline constexpr Duration silence = 10min;
-// Addresses sent to in that time that are remembered, about 100 B each and only while they are
-// fresh: as many as the largest supernode has leaves, since where this overflows nothing can be
-// proved for ten minutes.
+// Addresses sent to in that time that are remembered, 8 B each, 64 at most: as many as the largest
+// supernode has leaves, since where this overflows fewer can prove anything to us.
 inline constexpr std::size_t contacted = 131'072;
 // Two known supernodes are left uncontacted, so that somebody remains who can dial us, and as many
 // as a proof takes while there is none; homes come first: once a node is known not to be

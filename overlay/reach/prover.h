@@ -106,6 +106,9 @@ class Prover {
   void on_sent(TimePoint now, const IpAddress& address, Proto proto = Proto::udp) {
     contacted(proto).on_sent(now, address);
   }
+  void foresee(const IpAddress& address, Proto proto) const {  // something will be sent there
+    contacted_[static_cast<std::size_t>(proto)].foresee(address);
+  }
   // True: it was asked for; the echo is ready to be sent, if it can prove anything.
   bool on_dialback(TimePoint now, const Datagram& datagram);
   // True: we waited for it.

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "overlay/core/foresight.h"
 #include "overlay/core/limits.h"
 
 namespace byway {
@@ -63,6 +64,14 @@ void Registrar::remove(const NodeId& leaf) {
 std::optional<TimePoint> Registrar::next_timeout() const {
   if (first_ == nowhere) return {};
   return (*leaves_)[first_].heard + limits::lease;
+}
+
+void Registrar::foresee(int round) const {
+  if (first_ == nowhere) return;
+  if (round == 0)
+    ask_for(leaves_.get(), sizeof(Leaves));
+  else
+    ask_for(&(*leaves_)[first_], sizeof(Leaf));
 }
 
 std::optional<NodeId> Registrar::poll_expired(TimePoint now) {

@@ -37,6 +37,8 @@ class Registrar {
   // A leaf whose lease ran out; it is forgotten with this.
   std::optional<NodeId> poll_expired(TimePoint now);
   std::optional<TimePoint> next_timeout() const;
+  // Asks for what next_timeout() looks at, a step further in each of two rounds.
+  void foresee(int round) const;
   std::size_t size() const { return leaves_->size(); }
   // In no order; `place` < size(). Others have other places once one is removed.
   const NodeId& at(std::size_t place) const { return (*leaves_)[place].id; }

@@ -8,7 +8,7 @@
 #include "overlay/overlay.h"
 
 #include "overlay/core/limits.h"
-#include "overlay/link/link.h"
+#include "overlay/peer.h"
 #include "protocol/codec.h"
 #include "protocol/directory_message.h"
 #include "protocol/mesh_message.h"
@@ -127,7 +127,7 @@ class Siege {
  public:
   Siege(const World& world, Role role)
       : world_(world),
-        link_(world.crypto, world.eve, world.self.id()),
+        peer_(world.crypto, world.eve, world.self.id(), Random(12)),
         node_(
             OverlayConfig{.role = role,
                           .seeds = role == Role::leaf ? std::vector<Seed>{{world.eve.id(), eve_at}}
@@ -182,7 +182,7 @@ class Siege {
     const Hello hello{.id = world_.eve.id(),
                       .wall = wall + 1s,
                       .wish = Registration{to_bytes(signed_record.exact_bytes()), 1}};
-    const auto call = link_.dial(now_, indices_.allocate(world_.self.id(), random_),
+    const auto call = link_.dial(now_, indices_.allocate(peer_, random_),
                                  encode(hello, limits::hello_size), random_);
     deliver(eve_at, *call);
     for (const Bytes& answer : std::exchange(genuine_, {})) link_.on_handshake2(now_, answer);
@@ -195,7 +195,7 @@ class Siege {
     for (int turns = 0; turns < 3; ++turns)
       for (const Bytes& bytes : std::exchange(genuine_, {})) {
         if (const auto call = Responder::open(world_.crypto, world_.eve, bytes)) {
-          auto index = indices_.allocate(world_.self.id(), random_);
+          auto index = indices_.allocate(peer_, random_);
           const Welcome welcome{.observed = node_at, .wall = wall, .answer = Registered{90}};
           auto reply = call->respond(encode(welcome), index.value(), random_);
           link_.on_answered(now_, std::move(index), reply.keys);
@@ -249,7 +249,8 @@ class Siege {
   TimePoint now_{100h};
   Random random_{11};
   IndexTable indices_;
-  Link link_;
+  Peer peer_;
+  Link& link_ = peer_.link;
   Overlay node_;
   std::vector<Bytes> genuine_;  // what the node sent last
 };

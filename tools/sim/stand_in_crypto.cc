@@ -1,6 +1,7 @@
 #include "tools/sim/stand_in_crypto.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 namespace byway::sim {
@@ -43,6 +44,23 @@ void StandInCrypto::State::take(ByteView bytes) {
   std::uint64_t last = 0;
   std::memcpy(&last, bytes.data(), bytes.size());
   take(last);
+}
+
+// The same for whole datagrams, four times as fast: two words in a step, and `a` and `b` side by
+// side.
+void StandInCrypto::State::skim(ByteView bytes) {
+  take(bytes.size());
+  const auto take_two = [&](const std::uint8_t* from) {
+    std::array<std::uint64_t, 2> words;
+    std::memcpy(words.data(), from, sizeof(words));
+    a = fold(a ^ words[0], odd_a ^ words[1]);
+    b = fold(b ^ words[1], odd_b ^ words[0]);
+  };
+  for (; bytes.size() >= 16; bytes = bytes.subspan(16)) take_two(bytes.data());
+  if (bytes.empty()) return;
+  std::array<std::uint8_t, 16> last{};
+  std::copy(bytes.begin(), bytes.end(), last.begin());
+  take_two(last.data());
 }
 
 template <std::size_t N>
@@ -139,10 +157,10 @@ Result<Key> StandInCrypto::x25519(const Key& secret, const Key& pub) const {
 Tag StandInCrypto::tag_of(const Key& key, ByteView nonce, ByteView ad, ByteView plaintext,
                           Use use) const {
   State state = begin(use);
-  state.take(key);
-  state.take(nonce);
-  state.take(ad);
-  state.take(plaintext);
+  state.skim(key);
+  state.skim(nonce);
+  state.skim(ad);
+  state.skim(plaintext);
   return state.digest<sizeof(Tag)>();
 }
 

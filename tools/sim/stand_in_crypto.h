@@ -64,6 +64,7 @@ class StandInCrypto : public Crypto {
     std::uint64_t b;
     void take(std::uint64_t word);
     void take(ByteView bytes);
+    void skim(ByteView bytes);
     template <std::size_t N>
     ByteArray<N> digest() const;
   };

@@ -469,7 +469,7 @@ void Swarm::foresee() {
       if (is_idle(next)) continue;
       const ByteView datagram =
           next.packet == alarm ? ByteView{} : ByteView{packets_[next.packet].bytes};
-      hosts_[next.host].overlay->foresee(round, datagram, whom[i]);
+      hosts_[next.host].overlay->foresee(round, next.at, datagram, whom[i]);
     }
 }
 

@@ -18,6 +18,7 @@ TEST(Contacted, AnAddressIsQuietTenMinutesAfterTheLastPacketAndNotAfterTheFirst)
   contacted.on_sent(noon, address(1));
   contacted.on_sent(noon + 6min, address(1));
   EXPECT_FALSE(contacted.is_quiet(noon + 12min, address(1)));
+  EXPECT_FALSE(contacted.is_quiet(noon + 16min - 1ns, address(1)));
   EXPECT_TRUE(contacted.is_quiet(noon + 16min, address(1)));
 }
 
@@ -26,25 +27,42 @@ TEST(Contacted, WhatIsOldIsForgottenAndWhatWasUsedSinceIsKept) {
   for (int i = 0; i < 20; ++i) contacted.on_sent(noon, address(i));
   for (int i = 0; i < 5; ++i) contacted.on_sent(noon + 5min, address(i));
   contacted.on_sent(noon + 11min, address(99));
-  EXPECT_EQ(contacted.size(), 6u);
+  EXPECT_EQ(contacted.size(noon + 11min), 6u);
   for (int i = 0; i < 5; ++i) EXPECT_FALSE(contacted.is_quiet(noon + 11min, address(i)));
   contacted.on_sent(noon + 15min, address(99));
-  EXPECT_EQ(contacted.size(), 1u);
+  EXPECT_EQ(contacted.size(noon + 15min), 1u);
   EXPECT_TRUE(contacted.is_quiet(noon + 15min, address(7)));
 }
 
+TEST(Contacted, PartOfASecondCountsAsSent) {
+  Contacted contacted(10min, 100);
+  contacted.on_sent(noon + 900ms, address(1));
+  EXPECT_FALSE(contacted.is_quiet(noon + 10min + 899ms, address(1)));
+  EXPECT_TRUE(contacted.is_quiet(noon + 10min + 1s, address(1)));
+}
+
+TEST(Contacted, NoneOfManyIsLostAndNobodyElseIsTakenForOne) {
+  Contacted contacted(10min, 4096);
+  for (int i = 0; i < 4096; ++i) contacted.on_sent(noon, address(i));
+  EXPECT_EQ(contacted.size(noon), 4096u);
+  for (int i = 0; i < 4096; ++i) EXPECT_FALSE(contacted.is_quiet(noon, address(i)));
+  for (int i = 4096; i < 8192; ++i) EXPECT_TRUE(contacted.is_quiet(noon, address(i)));
+  for (int i = 0; i < 4096; ++i) contacted.on_sent(noon + 1h, address(i + 10000));
+  EXPECT_EQ(contacted.size(noon + 1h), 4096u);
+}
+
 TEST(Contacted, WhereOneHadToMakeRoomNothingIsKnownOfOthersUntilItWouldBeOld) {
-  Contacted contacted(10min, 3);
-  contacted.on_sent(noon, address(1));
-  contacted.on_sent(noon + 1min, address(2));
-  contacted.on_sent(noon + 2min, address(3));
-  contacted.on_sent(noon + 3min, address(1));  // now the second is the oldest
-  contacted.on_sent(noon + 4min, address(4));
-  EXPECT_EQ(contacted.size(), 3u);
-  EXPECT_FALSE(contacted.is_quiet(noon + 10min, address(2)));
-  EXPECT_FALSE(contacted.is_quiet(noon + 10min, address(50))) << "who knows";
-  EXPECT_TRUE(contacted.is_quiet(noon + 11min, address(50)));
-  EXPECT_FALSE(contacted.is_quiet(noon + 11min, address(1)));
+  Contacted contacted(10min, 1);  // one bucket of eight
+  for (int i = 0; i < 8; ++i) contacted.on_sent(noon + i * 1min, address(i));
+  EXPECT_FALSE(contacted.is_quiet(noon + 8min, address(50))) << "who knows";
+  contacted.on_sent(noon + 8min, address(0));  // now the second is the oldest
+  contacted.on_sent(noon + 9min, address(8));
+  EXPECT_EQ(contacted.size(noon + 9min), 8u);
+  EXPECT_FALSE(contacted.is_quiet(noon + 10min, address(1)));
+  EXPECT_FALSE(contacted.is_quiet(noon + 10min, address(50)));
+  EXPECT_TRUE(contacted.is_quiet(noon + 12min, address(1)));
+  EXPECT_TRUE(contacted.is_quiet(noon + 12min, address(50)));
+  EXPECT_FALSE(contacted.is_quiet(noon + 12min, address(3)));
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "overlay/core/limits.h"
+#include "overlay/peer.h"
 #include "protocol/cookie.h"
 #include "tests/unit/overlay/cast.h"
 #include "tests/unit/protocol/people.h"
@@ -16,7 +17,7 @@ const Crypto& crypto = sodium_crypto();
 // One end of a link, with as much of a conductor as a link needs.
 struct End {
   End(const Identity& own, const NodeId& peer, std::uint64_t seed)
-      : self(own), random(seed), other(peer), link(crypto, self, other) {}
+      : self(own), random(seed), other(crypto, self, peer, Random(seed + 1)) {}
 
   Bytes dial(TimePoint now) {
     return *link.dial(now, indices.allocate(other, random), bytes_of("hello"), random);
@@ -40,8 +41,8 @@ struct End {
   Identity self;
   Random random;
   IndexTable indices;  // before the link, whose sessions hold indices
-  NodeId other;
-  Link link;
+  Peer other;
+  Link& link = other.link;
 };
 
 // Ana is the one with the smaller id.
@@ -309,20 +310,22 @@ TEST_F(LinkStory, WhoDialsNobodyTakesNoAnswersAndNoCookies) {
 
 TEST_F(LinkStory, AKeyThatIsNoPointCannotBeDialled) {
   const NodeId nobody;
-  Link link(crypto, ana.self, nobody);
-  EXPECT_FALSE(link.dial(noon, ana.indices.allocate(nobody, ana.random), {}, ana.random));
-  EXPECT_FALSE(link.dialing());
+  Peer peer(crypto, ana.self, nobody, Random(1));
+  EXPECT_FALSE(peer.link.dial(noon, ana.indices.allocate(peer, ana.random), {}, ana.random));
+  EXPECT_FALSE(peer.link.dialing());
 }
 
 TEST(IndexTable, ANumberIsHeldAsLongAsItsIndexLives) {
   IndexTable table;
   Random random(1);
-  auto index = table.allocate(node(1), random);
+  const Identity self = person(1);
+  Peer peer(crypto, self, node(1), Random(2));
+  auto index = table.allocate(peer, random);
   const std::uint32_t value = index.value();
-  EXPECT_EQ(*table.owner(value), node(1));
+  EXPECT_EQ(table.owner(value), &peer);
   {
     const IndexTable::Index moved = std::move(index);
-    EXPECT_EQ(*table.owner(value), node(1));
+    EXPECT_EQ(table.owner(value), &peer);
   }
   EXPECT_EQ(table.owner(value), nullptr);
 }

@@ -623,29 +623,6 @@ TEST_F(LiarStory, ARefusalCannotShutUsOutForLong) {
 
 // --- whom we know -------------------------------------------------------------------------------
 
-TEST(Contacted, RemembersForAsLongAsTheSilence) {
-  Contacted contacted(10min, 8);
-  EXPECT_TRUE(contacted.is_quiet(noon, address("8.1.0.1")));
-  contacted.on_sent(noon, address("8.1.0.1"));
-  EXPECT_FALSE(contacted.is_quiet(noon + 10min - 1ns, address("8.1.0.1")));
-  EXPECT_TRUE(contacted.is_quiet(noon + 10min, address("8.1.0.1")));
-  contacted.on_sent(noon + 9min, address("8.1.0.1"));
-  EXPECT_FALSE(contacted.is_quiet(noon + 18min, address("8.1.0.1")));
-  contacted.on_sent(noon + 30min, address("8.2.0.1"));
-  EXPECT_EQ(contacted.size(), 1u) << "what is old takes no room";
-}
-
-TEST(Contacted, WhatHadToBeForgottenIsNotTakenForSilence) {
-  Contacted contacted(10min, 4);
-  for (int i = 1; i <= 5; ++i)
-    contacted.on_sent(noon + i * 1s, address("8.1.0." + std::to_string(i)));
-  EXPECT_EQ(contacted.size(), 4u);
-  EXPECT_FALSE(contacted.is_quiet(noon + 6s, address("8.1.0.1"))) << "it was the first to go";
-  EXPECT_FALSE(contacted.is_quiet(noon + 6s, address("9.9.9.9"))) << "it might have been it";
-  EXPECT_TRUE(contacted.is_quiet(noon + 1s + 10min, address("9.9.9.9")));
-  EXPECT_FALSE(contacted.is_quiet(noon + 1s + 10min, address("8.1.0.3")));
-}
-
 TEST_F(ProverStory, AsManyAsAProofTakesAreLeftUncontactedAndTheSameOnesEachTime) {
   auto known = strangers(20);
   EXPECT_THAT(prover.reserved(now, known), IsEmpty()) << "with nothing to prove";
