@@ -326,7 +326,7 @@ WallTime Overlay::Conductor::wall(TimePoint now) const {
 void Overlay::Conductor::on_timeout(TimePoint now) {
   now_ = now;
   answer_waiting(now);
-  while (const Peer* due = timers_.pop_due(now)) touched_.insert(due->id);
+  while (Peer* due = timers_.pop_due(now)) touch(*due);
   relay_.on_timeout(now);
   while (const auto leaf = registrar_.poll_expired(now))
     if (Peer* peer = find(*leaf)) lose_leaf(now, *peer);
@@ -405,8 +405,10 @@ void Overlay::Conductor::settle(TimePoint now) {
   pump_survey(now);
   pump_nat(now);
   while (!touched_.empty()) {
-    const NodeId id = touched_.pop();
-    if (Peer* peer = find(id)) pump(now, *peer);
+    Peer* peer = touched_.pop();
+    if (!peer) continue;
+    peer->is_touched = false;
+    pump(now, *peer);
   }
 }
 
@@ -447,6 +449,9 @@ void Overlay::Conductor::forget(const NodeId& id) {
   std::erase_if(lanes_, [&](const auto& lane) { return lane.second.peer == id; });
   for (const Path& path : peer.paths.all()) forget_direct(path.route.endpoint, id);
   timers_.set(peer, std::nullopt);
+  if (peer.is_touched)
+    for (std::size_t i = 0; i < touched_.size(); ++i)
+      if (touched_[i] == &peer) touched_[i] = nullptr;
   sendable_.erase(id);
   peer_index_.erase(&peer);
   peers_.erase(peer.place);

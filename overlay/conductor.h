@@ -168,7 +168,9 @@ class Overlay::Conductor {
   bool send_body(Peer& peer, const Route& route, Area area, ByteView body);
   void settle(TimePoint now);  // pumps every peer touched
   void foresee_ourselves() const;
-  void touch(const Peer& peer) { touched_.insert(peer.id); }
+  void touch(Peer& peer) {
+    if (!std::exchange(peer.is_touched, true)) touched_.push(&peer);
+  }
   void pump(TimePoint now, Peer& peer);
   void pump_paths(TimePoint now, Peer& peer);
   std::optional<TimePoint> next_timeout(const Peer& peer) const;
@@ -511,7 +513,7 @@ class Overlay::Conductor {
   std::list<Peer> peers_;  // in the order in which they came
   boost::unordered_flat_set<Peer*, PeerHash, SamePeer> peer_index_;  // of the same, by id
   Alarms<Peer> timers_;
-  Agenda touched_;
+  Fifo<Peer*> touched_;             // those with whom something is to be done; nobody: it is gone
   mutable Deadline mesh_deadline_;  // these two as a supernode
   mutable Deadline directory_deadline_;
   std::optional<TimePoint> rejoin_at_;

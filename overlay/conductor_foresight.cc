@@ -26,6 +26,7 @@ void Overlay::Conductor::foresee(int round, TimePoint at, ByteView datagram,
   const bool directory = concerns(directory_deadline_);
   if (round == 1) {
     timers_.foresee();
+    transmits_.foresee();
     registrar_.foresee(0);
     if (serving_) ask_for(&membership_->view(), sizeof(View));
     if (mesh) ask_for(&*membership_, sizeof(Membership));
@@ -49,9 +50,12 @@ void Overlay::Conductor::foresee(int round, TimePoint at, ByteView datagram,
       keeper_->foresee();
     }
   } else if (whom) {
-    whom->link.foresee();
-    whom->paths.foresee();
-    timers_.foresee(*whom);
+    if (round == 3) {
+      whom->link.foresee();
+      whom->paths.foresee();
+      timers_.foresee(*whom);
+    }
+    if (serving_) membership_->view().foresee(round - 3, position_of(whom->id));
   }
 }
 

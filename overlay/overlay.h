@@ -215,7 +215,7 @@ class Overlay {
   // The datagram, or (empty) a timeout, will be this node's next input, at that time. For several
   // nodes together, a round for all of them at a time; `whom` is kept from round to round, and is
   // nobody at first.
-  static constexpr int rounds_of_foresight = 4;
+  static constexpr int rounds_of_foresight = 6;
   void foresee(int round, TimePoint at, ByteView datagram, const Peer*& whom) const;
   RecordPtr own_record() const;                           // as a supernode with an address
   bool admits(const NodeId& supernode) const;             // to its view

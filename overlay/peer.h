@@ -103,6 +103,7 @@ struct Peer {
   const NodeId id;
   AlarmPlace alarm;
   std::list<Peer>::iterator place;  // among all peers
+  bool is_touched = false;          // something is to be done with it
   bool is_leaf = false;             // registered here
   bool is_guest = false;            // greeted us, and stands in the row of those who did
   bool alarmed = false;             // a home that is late: the others were asked too

@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "overlay/core/foresight.h"
+
 namespace byway {
 
 template <typename T>
@@ -31,9 +33,12 @@ class Fifo {
   T pop_back() { return std::exchange((*this)[--count_], T{}); }
   void drop() {
     front() = T{};  // what it held is not kept
-    first_ = (first_ + 1) & (ring_.size() - 1);
     --count_;
+    // Who is mostly empty uses the same few places again and again.
+    first_ = count_ == 0 ? 0 : (first_ + 1) & (ring_.size() - 1);
   }
+  // Something will be pushed, and it is probably empty.
+  void foresee() const { ask_for(ring_.data(), ring_.empty() ? 0 : sizeof(T)); }
   void clear() {
     while (!empty()) drop();
   }

@@ -2,9 +2,14 @@
 #pragma once
 
 #include <algorithm>
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <cstddef>
-#include <map>
+#include <cstdint>
+#include <functional>
+#include <utility>
 
+#include "protocol/endpoint.h"
+#include "protocol/identity.h"
 #include "protocol/time.h"
 
 namespace byway {
@@ -49,6 +54,29 @@ class TokenBucket {
   TimePoint last_{};
 };
 
+// Strangers choose their keys, and must not be able to choose such as fall together: where in
+// memory the table is, which they do not know, is part of the hash.
+class BucketHash {
+ public:
+  explicit BucketHash(const void* table) : salt_(reinterpret_cast<std::uintptr_t>(table)) {}
+  std::size_t operator()(const NodeId& id) const { return mixed(std::hash<NodeId>{}(id)); }
+  std::size_t operator()(const IpAddress& address) const {
+    return mixed(std::hash<Endpoint>{}(Endpoint{address, 0}));
+  }
+  std::size_t operator()(const std::pair<NodeId, IpAddress>& both) const {
+    return mixed((*this)(both.first) + (*this)(both.second));
+  }
+  std::size_t operator()(std::uint64_t number) const { return mixed(number); }
+
+ private:
+  std::size_t mixed(std::uint64_t h) const {
+    h = (h ^ salt_) * 0xe7037ed1a0b428dbu;
+    h = (h ^ (h >> 31)) * 0x8ebc6af09c88c6e3u;
+    return static_cast<std::size_t>(h ^ (h >> 32));
+  }
+  std::uint64_t salt_;
+};
+
 // A bucket per key. The table holds `capacity` keys; where it is full, buckets that have filled
 // up again are forgotten, and if there are none the new key is refused: under a flood from many
 // addresses newcomers wait, and nobody's memory grows.
@@ -56,7 +84,7 @@ template <typename Key>
 class RateLimiter {
  public:
   RateLimiter(double rate, double burst, std::size_t capacity)
-      : rate_(rate), burst_(burst), capacity_(capacity) {}
+      : rate_(rate), burst_(burst), capacity_(capacity), buckets_(0, BucketHash(this)) {}
 
   bool take(TimePoint now, const Key& key) {
     auto known = buckets_.find(key);
@@ -76,14 +104,14 @@ class RateLimiter {
   void forget(TimePoint now) {
     if (now < next_sweep_) return;  // a sweep is linear: not for every packet of a flood
     next_sweep_ = now + std::chrono::milliseconds{100};
-    std::erase_if(buckets_, [&](const auto& entry) { return entry.second.full(now); });
+    erase_if(buckets_, [&](const auto& entry) { return entry.second.full(now); });
   }
 
   double rate_;
   double burst_;
   std::size_t capacity_;
   TimePoint next_sweep_{};
-  std::map<Key, TokenBucket> buckets_;
+  boost::unordered_flat_map<Key, TokenBucket, BucketHash> buckets_;
 };
 
 }  // namespace byway
