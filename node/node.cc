@@ -54,7 +54,7 @@ OverlayConfig overlay_config(const RunConfig& config, std::vector<Seed> seeds) {
 
 // In the order in which they depend on one another; they end in reverse.
 struct Node::Parts {
-  Parts(StateDir its_dir, Identity its_identity, Store its_store)
+  Parts(StateDir its_dir, Identity its_identity, Database its_store)
       : dir(std::move(its_dir)),
         identity(std::move(its_identity)),
         store(std::move(its_store)),
@@ -142,7 +142,7 @@ struct Node::Parts {
 
   StateDir dir;
   Identity identity;
-  Store store;
+  Database store;
   Contacts contacts;
   std::string name;
   TimePoint started = monotonic_now();
@@ -188,7 +188,7 @@ Outcome<std::unique_ptr<Node>> Node::start(boost::asio::io_context& io, const Ru
   if (!locked) return locked.error();
   auto identity = dir->identity();
   if (!identity) return identity.error();
-  auto store = Store::open(dir->database_path());
+  auto store = Database::open(dir->database_path());
   if (!store) return store.error();
 
   std::unique_ptr<Node> node(

@@ -267,9 +267,9 @@ class Chat::Receiver final : public StreamUser, public std::enable_shared_from_t
                       .sent_ms = text.sent_ms,
                       .received_ms = unix_ms(wall_now()),
                       .request = request};
-      const Store::Kept result = context_.store.keep(entry);
-      full = result == Store::Kept::full;
-      failed = result == Store::Kept::failed;
+      const Database::Kept result = context_.store.keep(entry);
+      full = result == Database::Kept::full;
+      failed = result == Database::Kept::failed;
       if (full || failed) break;
       kept.push_back(text.id);
     }

@@ -21,7 +21,7 @@ bool is_contact_name(const std::string& name) {
 
 }  // namespace
 
-Contacts::Contacts(Store& store, const NodeId& self) : store_(store), self_(self) {
+Contacts::Contacts(Database& store, const NodeId& self) : store_(store), self_(self) {
   reload();
 }
 

@@ -8,14 +8,14 @@
 
 #include "node/apps/replies.h"
 #include "node/control_codec.h"
+#include "node/database.h"
 #include "node/outcome.h"
-#include "node/store.h"
 
 namespace byway {
 
 class Contacts {
  public:
-  Contacts(Store& store, const NodeId& self);
+  Contacts(Database& store, const NodeId& self);
 
   // Whom an operator means; never this node itself.
   Outcome<NodeId> resolve(const std::string& peer) const;
@@ -30,7 +30,7 @@ class Contacts {
  private:
   void reload();
 
-  Store& store_;
+  Database& store_;
   NodeId self_;
   std::map<NodeId, std::string> names_;
   std::map<std::string, NodeId> ids_;

@@ -8,8 +8,8 @@
 
 #include "node/apps/contacts.h"
 #include "node/apps/streams.h"
+#include "node/database.h"
 #include "node/runtime.h"
-#include "node/store.h"
 #include "node/timer.h"
 
 namespace byway {
@@ -18,7 +18,7 @@ struct AppContext {
   Runtime& runtime;
   Streams& streams;
   Contacts& contacts;
-  Store& store;
+  Database& store;
 
   std::optional<PeerStatus> peer(const NodeId& id) const { return runtime.overlay().peer(id); }
   // "bob cannot be reached: …; …": the sentence of every command that found nobody.

@@ -245,7 +245,7 @@ bool read_one_rtt_frame(Reader& in, std::uint8_t type, bool from_server) {
 
 }  // namespace
 
-std::optional<RefusedFrame> first_refused_frame(ByteView payload, PacketKind kind,
+std::optional<RefusedFrame> first_refused_frame(ByteView payload, QuicPacketKind kind,
                                                 bool from_server) {
   if (payload.empty()) return RefusedFrame{0, "an empty packet"};
 
@@ -254,8 +254,8 @@ std::optional<RefusedFrame> first_refused_frame(ByteView payload, PacketKind kin
     const auto type = in.byte();
     if (type >= 0x40) return RefusedFrame{type, "a frame type not in shortest form"};
 
-    const bool ours = kind == PacketKind::one_rtt ? read_one_rtt_frame(in, type, from_server)
-                                                  : read_handshake_frame(in, type);
+    const bool ours = kind == QuicPacketKind::one_rtt ? read_one_rtt_frame(in, type, from_server)
+                                                      : read_handshake_frame(in, type);
     if (!in.ok()) return RefusedFrame{type, "a truncated frame"};
     if (!ours) return RefusedFrame{type, name_of(type)};
   }

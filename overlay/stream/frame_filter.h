@@ -27,7 +27,7 @@
 
 namespace byway {
 
-enum class PacketKind : std::uint8_t { initial, handshake, one_rtt };
+enum class QuicPacketKind : std::uint8_t { initial, handshake, one_rtt };
 
 struct RefusedFrame {
   std::uint64_t type;     // as on the wire; the first byte where it is not a shortest-form type
@@ -35,7 +35,7 @@ struct RefusedFrame {
 };
 
 // The first frame that we would never have sent; nullopt when the whole payload is acceptable.
-std::optional<RefusedFrame> first_refused_frame(ByteView payload, PacketKind kind,
+std::optional<RefusedFrame> first_refused_frame(ByteView payload, QuicPacketKind kind,
                                                 bool from_server);
 
 }  // namespace byway

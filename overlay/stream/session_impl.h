@@ -106,7 +106,7 @@ class Session::Impl {
                      const ngtcp2_crypto_aead_ctx* aead_ctx, const std::uint8_t* ciphertext,
                      std::size_t ciphertextlen, const std::uint8_t* nonce, std::size_t noncelen,
                      const std::uint8_t* aad, std::size_t aadlen);
-  bool admits(ByteView payload, PacketKind kind);
+  bool admits(ByteView payload, QuicPacketKind kind);
 
   // --- how it ends ---
   void conclude(TimePoint now, int ngtcp2_error);

@@ -24,9 +24,9 @@ ConnectionId id_of(const ngtcp2_cid& cid) {
   return id;
 }
 
-PacketKind kind_of(std::uint8_t first_byte) {
-  if (!(first_byte & 0x80)) return PacketKind::one_rtt;
-  return ((first_byte >> 4) & 0x03) == 0 ? PacketKind::initial : PacketKind::handshake;
+QuicPacketKind kind_of(std::uint8_t first_byte) {
+  if (!(first_byte & 0x80)) return QuicPacketKind::one_rtt;
+  return ((first_byte >> 4) & 0x03) == 0 ? QuicPacketKind::initial : QuicPacketKind::handshake;
 }
 
 }  // namespace
@@ -247,14 +247,14 @@ int Session::Impl::decrypt(std::uint8_t* dest, const ngtcp2_crypto_aead* aead,
   const auto kind = kind_of(aad[0]);
   ensure(inside() != nullptr);
   if (inside()->admits({dest, ciphertextlen - aead->max_overhead}, kind)) return 0;
-  return kind == PacketKind::initial ? NGTCP2_ERR_DECRYPT : NGTCP2_ERR_CALLBACK_FAILURE;
+  return kind == QuicPacketKind::initial ? NGTCP2_ERR_DECRYPT : NGTCP2_ERR_CALLBACK_FAILURE;
 }
 
-bool Session::Impl::admits(ByteView payload, PacketKind kind) {
+bool Session::Impl::admits(ByteView payload, QuicPacketKind kind) {
   const auto refused = first_refused_frame(payload, kind, client_);
   if (!refused) return true;
   ++stats_.frames_refused;
-  if (kind != PacketKind::initial) refused_ = refused;
+  if (kind != QuicPacketKind::initial) refused_ = refused;
   return false;
 }
 

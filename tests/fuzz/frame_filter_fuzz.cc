@@ -10,7 +10,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace byway;
   if (size < 1) return 0;
 
-  const auto kind = static_cast<PacketKind>(data[0] % 3);
+  const auto kind = static_cast<QuicPacketKind>(data[0] % 3);
   const bool from_server = (data[0] & 0x80) != 0;
   const ByteView payload{data + 1, size - 1};
   const auto refused = first_refused_frame(payload, kind, from_server);
@@ -22,7 +22,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!payload.empty() && !same) std::abort();
 
   // CONNECTION_CLOSE ends nothing for the filter: a stranger behind it is still seen.
-  if (!refused && kind != PacketKind::one_rtt) {
+  if (!refused && kind != QuicPacketKind::one_rtt) {
     padded.push_back(0x30);  // DATAGRAM
     if (!first_refused_frame(padded, kind, from_server)) std::abort();
   }

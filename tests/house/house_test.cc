@@ -95,6 +95,10 @@ TEST(House, EveryHeaderOpensWithWhatItIsFor) {
   EXPECT_THAT(in_the_tree(header_opens_with_its_purpose), IsEmpty());
 }
 
+TEST(House, NoNameIsDefinedTwice) {
+  EXPECT_THAT(names_are_defined_once(tree()), IsEmpty());
+}
+
 TEST(House, ForeignLibrariesStayBehindTheirFolder) {
   EXPECT_THAT(in_the_tree(foreign_libraries_stay_home), IsEmpty());
 }
@@ -210,6 +214,20 @@ TEST(HouseRules, AHeaderWithoutAPurposeIsFound) {
       IsEmpty());
   EXPECT_THAT(header_opens_with_its_purpose(file("overlay/link/link.cc", "#include <map>\n")),
               IsEmpty());
+}
+
+TEST(HouseRules, ANameThatTwoHeadersDefineIsFound) {
+  const auto found = [](const char* one, const char* other) {
+    return names_are_defined_once({file("overlay/link/one.h", one), file("node/other.h", other)});
+  };
+  const char* shop = "namespace byway {\nclass Shop {\n};\n}  // namespace byway\n";
+  EXPECT_THAT(found(shop, shop), ElementsAre(HasSubstr("byway::Shop is defined in overlay/link")));
+  EXPECT_THAT(found(shop, "namespace byway {\nstruct Shop final : Base {\n};\n}\n"), SizeIs(1));
+  EXPECT_THAT(found(shop, "namespace byway {\nenum class Shop : int { open };\n}\n"), SizeIs(1));
+  EXPECT_THAT(found(shop, "namespace byway {\nclass Shop;\n}  // namespace byway\n"), IsEmpty());
+  EXPECT_THAT(found(shop, "namespace byway {\nstruct Town {\n  class Shop {};\n};\n}\n"),
+              IsEmpty());
+  EXPECT_THAT(found(shop, "namespace byway::cli {\nclass Shop {\n};\n}\n"), IsEmpty());
 }
 
 TEST(HouseRules, AStrayingLibraryIsFound) {

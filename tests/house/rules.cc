@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <map>
 #include <optional>
 #include <regex>
+#include <sstream>
 #include <utility>
 
 namespace byway::house {
@@ -247,6 +249,32 @@ Findings header_opens_with_its_purpose(const Source& file) {
   if (lower(opening).find("copyright") != std::string::npos)
     return {file.path + " opens with a licence, not with what it is for"};
   return {};
+}
+
+Findings names_are_defined_once(const std::vector<Source>& files) {
+  static const std::regex opens(R"(^namespace ([\w:]+) \{)");
+  static const std::regex defines(
+      R"(^(?:class|struct|enum|enum class) (\w+)(?: final)?(?: :.*)? ?\{)");
+  Findings findings;
+  std::map<std::string, std::string> defined_in;
+  for (const Source& file : files) {
+    if (!file.path.ends_with(".h") || !layer_of(file.path)) continue;
+    std::vector<std::string> spaces;
+    std::istringstream lines(file.text);
+    for (std::string line; std::getline(lines, line);) {
+      std::smatch match;
+      if (std::regex_search(line, match, opens)) spaces.push_back(match[1]);
+      if (line.starts_with("}  // namespace") && !spaces.empty()) spaces.pop_back();
+      if (!std::regex_search(line, match, defines)) continue;
+      std::string name;
+      for (const std::string& space : spaces) name += space + "::";
+      name += match[1];
+      const auto [first, is_new] = defined_in.emplace(name, file.path);
+      if (!is_new && first->second != file.path)
+        findings.push_back(name + " is defined in " + first->second + " and in " + file.path);
+    }
+  }
+  return findings;
 }
 
 Findings foreign_libraries_stay_home(const Source& file) {

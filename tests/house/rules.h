@@ -2,7 +2,8 @@
 //
 // Compilers and reviewers do not see these: which way dependencies point, that the core has
 // no clock of its own, that a foreign library stays behind the one folder that knows it. Each
-// rule looks at a single file, so each can be shown a bad snippet and must object to it.
+// rule looks at a single file (one at all of them), so each can be shown a bad snippet and must
+// object to it.
 #pragma once
 
 #include <string>
@@ -38,6 +39,10 @@ Findings foreign_libraries_stay_home(const Source& file);
 
 // No path of somebody's machine, no address of a package registry.
 Findings names_no_private_place(const Source& file);
+
+// No two headers define a class or enumeration of one name in one namespace: the linker would take
+// one's functions for the other's, and say nothing.
+Findings names_are_defined_once(const std::vector<Source>& files);
 
 // The text without comments; and without comments and what stands between quotes. Line breaks
 // outside literals stay.

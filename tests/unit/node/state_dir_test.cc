@@ -7,7 +7,7 @@
 
 #include <fstream>
 
-#include "node/store.h"
+#include "node/database.h"
 #include "tests/unit/node/temporary_dir.h"
 
 namespace byway {
@@ -87,17 +87,17 @@ TEST(StateDir, IsUsedByOneNodeAtATime) {
   EXPECT_TRUE(other->lock());
 }
 
-TEST(Store, KeepsContactsByNameAndById) {
+TEST(Database, KeepsContactsByNameAndById) {
   const TemporaryDir dir;
   {
-    auto store = Store::open(dir / "db");
+    auto store = Database::open(dir / "db");
     ASSERT_TRUE(store) << store.error().sentence;
     ASSERT_TRUE(store->add_contact({"bob", id_of(1)}));
     ASSERT_TRUE(store->add_contact({"ana", id_of(2)}));
     ASSERT_TRUE(store->add_contact({"robert", id_of(1)}));  // bob has another name now
     ASSERT_TRUE(store->add_contact({"ana", id_of(3)}));     // and another is called ana
   }
-  auto store = Store::open(dir / "db");
+  auto store = Database::open(dir / "db");
   ASSERT_TRUE(store);
   EXPECT_THAT(store->contacts(),
               ElementsAre(Contact{"ana", id_of(3)}, Contact{"robert", id_of(1)}));
@@ -105,9 +105,9 @@ TEST(Store, KeepsContactsByNameAndById) {
   EXPECT_FALSE(store->remove_contact("ana"));
 }
 
-TEST(Store, KeepsATextOnceHoweverOftenItComes) {
+TEST(Database, KeepsATextOnceHoweverOftenItComes) {
   const TemporaryDir dir;
-  auto store = Store::open(dir / "db");
+  auto store = Database::open(dir / "db");
   ASSERT_TRUE(store);
   InboxText text{.row = 0,
                  .from = id_of(1),
@@ -116,17 +116,17 @@ TEST(Store, KeepsATextOnceHoweverOftenItComes) {
                  .sent_ms = 1,
                  .received_ms = 2,
                  .request = false};
-  EXPECT_EQ(store->keep(text), Store::Kept::yes);
-  EXPECT_EQ(store->keep(text), Store::Kept::already);
+  EXPECT_EQ(store->keep(text), Database::Kept::yes);
+  EXPECT_EQ(store->keep(text), Database::Kept::already);
   text.from = id_of(2);  // another's 42 is another text
-  EXPECT_EQ(store->keep(text), Store::Kept::yes);
+  EXPECT_EQ(store->keep(text), Database::Kept::yes);
   EXPECT_EQ(store->texts_after(0, 10).size(), 2u);
   EXPECT_EQ(store->texts_after(store->last_row(), 10).size(), 0u);
 }
 
-TEST(Store, GivesAStrangerLittleRoomAndAContactMore) {
+TEST(Database, GivesAStrangerLittleRoomAndAContactMore) {
   const TemporaryDir dir;
-  auto store = Store::open(dir / "db");
+  auto store = Database::open(dir / "db");
   ASSERT_TRUE(store);
   const auto keep = [&](std::uint64_t id, bool request) {
     InboxText text{.row = 0,
@@ -139,21 +139,21 @@ TEST(Store, GivesAStrangerLittleRoomAndAContactMore) {
     return store->keep(text);
   };
   store->begin_batch();
-  for (std::uint64_t id = 0; id < Store::max_requests_each; ++id)
-    ASSERT_EQ(keep(id, true), Store::Kept::yes);
+  for (std::uint64_t id = 0; id < Database::max_requests_each; ++id)
+    ASSERT_EQ(keep(id, true), Database::Kept::yes);
   ASSERT_TRUE(store->end_batch());
-  EXPECT_EQ(keep(1000, true), Store::Kept::full);
-  EXPECT_EQ(keep(1, true), Store::Kept::already);
+  EXPECT_EQ(keep(1000, true), Database::Kept::full);
+  EXPECT_EQ(keep(1, true), Database::Kept::already);
 
   ASSERT_TRUE(store->add_contact({"bob", id_of(1)}));
   EXPECT_FALSE(store->texts_after(0, 1)[0].request);
-  EXPECT_EQ(keep(1000, false), Store::Kept::yes);
+  EXPECT_EQ(keep(1000, false), Database::Kept::yes);
 }
 
-TEST(Store, SaysWhichFileIsDamaged) {
+TEST(Database, SaysWhichFileIsDamaged) {
   const TemporaryDir dir;
   std::ofstream(dir / "db") << std::string(4096, 'x');
-  const auto store = Store::open(dir / "db");
+  const auto store = Database::open(dir / "db");
   ASSERT_FALSE(store);
   EXPECT_THAT(store.error().sentence, HasSubstr(dir / "db"));
 }

@@ -39,12 +39,12 @@ const Bytes handshake_done = frame({0x1e});
 enum class From { client, server };
 
 std::optional<RefusedFrame> in_one_rtt(const Bytes& payload, From from = From::client) {
-  return first_refused_frame(payload, PacketKind::one_rtt, from == From::server);
+  return first_refused_frame(payload, QuicPacketKind::one_rtt, from == From::server);
 }
 
 TEST(FrameFilter, TheHandshakeSpeaksFiveFrames) {
   const auto everything = padding + ping + ack + crypto + close_by_transport;
-  for (const auto kind : {PacketKind::initial, PacketKind::handshake}) {
+  for (const auto kind : {QuicPacketKind::initial, QuicPacketKind::handshake}) {
     EXPECT_FALSE(first_refused_frame(everything, kind, false));
     for (int type = 0x03; type < 0x40; ++type) {
       if (type == 0x06 || type == 0x1c) continue;

@@ -34,16 +34,16 @@ struct InboxText {
   bool request = false;           // from somebody who was no contact when it came
 };
 
-class Store {
+class Database {
  public:
   static constexpr std::size_t max_contacts = 10'000;
   static constexpr std::size_t max_texts = 200'000;
   static constexpr std::size_t max_requests = 1'000;
   static constexpr std::size_t max_requests_each = 50;
 
-  static Outcome<Store> open(const std::string& path);
-  Store(Store&&) noexcept = default;
-  Store& operator=(Store&&) noexcept = default;
+  static Outcome<Database> open(const std::string& path);
+  Database(Database&&) noexcept = default;
+  Database& operator=(Database&&) noexcept = default;
 
   // A name stands for one id and an id has one name: adding either again replaces it.
   Outcome<bool> add_contact(const Contact& contact);
@@ -63,7 +63,7 @@ class Store {
   struct Close {
     void operator()(sqlite3* db) const;
   };
-  explicit Store(std::unique_ptr<sqlite3, Close> db) : db_(std::move(db)) {}
+  explicit Database(std::unique_ptr<sqlite3, Close> db) : db_(std::move(db)) {}
 
   std::unique_ptr<sqlite3, Close> db_;
 };

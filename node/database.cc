@@ -1,4 +1,4 @@
-#include "node/store.h"
+#include "node/database.h"
 
 #include <sqlite3.h>
 
@@ -86,11 +86,11 @@ Problem damaged(const std::string& path, sqlite3* db) {
 
 }  // namespace
 
-void Store::Close::operator()(sqlite3* db) const {
+void Database::Close::operator()(sqlite3* db) const {
   sqlite3_close_v2(db);
 }
 
-Outcome<Store> Store::open(const std::string& path) {
+Outcome<Database> Database::open(const std::string& path) {
   sqlite3* raw = nullptr;
   const int opened =
       sqlite3_open_v2(path.c_str(), &raw,
@@ -116,10 +116,10 @@ Outcome<Store> Store::open(const std::string& path) {
                              "PRAGMA user_version = " + std::to_string(schema_version) + ";COMMIT;";
     if (!execute(raw, make.c_str())) return damaged(path, raw);
   }
-  return Store(std::move(db));
+  return Database(std::move(db));
 }
 
-Outcome<bool> Store::add_contact(const Contact& contact) {
+Outcome<bool> Database::add_contact(const Contact& contact) {
   sqlite3* db = db_.get();
   Statement all(db, "SELECT count(*) FROM contact");
   if (count(all) >= max_contacts)
@@ -142,34 +142,34 @@ Outcome<bool> Store::add_contact(const Contact& contact) {
   return Problem{"the contact could not be saved: " + why};
 }
 
-bool Store::remove_contact(const std::string& name) {
+bool Database::remove_contact(const std::string& name) {
   Statement(db_.get(), "DELETE FROM contact WHERE name = ?").bind(name).run();
   return sqlite3_changes(db_.get()) > 0;
 }
 
-std::vector<Contact> Store::contacts() const {
+std::vector<Contact> Database::contacts() const {
   std::vector<Contact> all;
   Statement statement(db_.get(), "SELECT name, id FROM contact ORDER BY name");
   while (statement.row()) all.push_back({statement.text(0), statement.id(1)});
   return all;
 }
 
-void Store::begin_batch() {
+void Database::begin_batch() {
   execute(db_.get(), "BEGIN IMMEDIATE");
 }
 
-bool Store::end_batch() {
+bool Database::end_batch() {
   if (execute(db_.get(), "COMMIT")) return true;
   execute(db_.get(), "ROLLBACK");
   return false;
 }
 
-std::int64_t Store::last_row() const {
+std::int64_t Database::last_row() const {
   Statement statement(db_.get(), "SELECT max(row) FROM inbox");
   return static_cast<std::int64_t>(count(statement));
 }
 
-Store::Kept Store::keep(InboxText& text) {
+Database::Kept Database::keep(InboxText& text) {
   sqlite3* db = db_.get();
   Statement known(db, "SELECT 1 FROM inbox WHERE sender = ? AND id = ?");
   if (known.bind(text.from).bind(text.id).row()) return Kept::already;
@@ -200,7 +200,7 @@ Store::Kept Store::keep(InboxText& text) {
   return Kept::yes;
 }
 
-std::vector<InboxText> Store::texts_after(std::int64_t row, std::size_t limit) const {
+std::vector<InboxText> Database::texts_after(std::int64_t row, std::size_t limit) const {
   std::vector<InboxText> texts;
   Statement statement(db_.get(),
                       "SELECT row, sender, id, text, sent_ms, received_ms, request FROM inbox "
