@@ -404,6 +404,7 @@ void Overlay::Conductor::settle(TimePoint now) {
   run_homes(now);
   pump_survey(now);
   pump_nat(now);
+  if (mesh_deadline_.is_changed() && is_supernode() && membership_->has_output()) pump_mesh(now);
   while (!touched_.empty()) {
     Peer* peer = touched_.pop();
     if (!peer) continue;

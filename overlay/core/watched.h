@@ -32,6 +32,7 @@ class Deadline {
   // Its time has come, or one of them was changed and may have something to tell.
   bool may_be_due(TimePoint now) const { return changed_ || (next_ && *next_ <= now); }
   void on_change() { changed_ = true; }
+  bool is_changed() const { return changed_; }  // since it was asked for
 
  private:
   std::optional<TimePoint> next_;

@@ -146,6 +146,7 @@ class Membership {
   void on_timeout(TimePoint now);
 
   // --- to be drained after every fact ---
+  bool has_output() const { return !messages_.empty() || !events_.empty(); }
   std::optional<MeshTransmit> poll_message();
   std::optional<MeshEvent> poll_event();
   std::optional<TimePoint> next_timeout() const;
