@@ -47,6 +47,9 @@ PeerBook open_book(const OverlayConfig& config, const Crypto& crypto, Random& ra
   return {crypto, random.fork(), config.netgroup_bits_v4, config.netgroup_bits_v6};
 }
 
+// Who says goodbye as our leaf may have stepped up, and asks us the next moment to be its sponsor.
+constexpr Duration heard_after_goodbye = 5s;
+
 }  // namespace
 
 Overlay::Conductor::Conductor(OverlayConfig config, const Identity& identity, const Crypto& crypto,
@@ -277,7 +280,10 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_bye(TimePoint now, Peer& peer
     // It waits for us to have gone, unless something of ours goes through it.
     if (homes_.sound() > 0 && !carries_lanes(peer.id)) send(peer, Bye{ByeReason::leaving});
   }
-  if (peer.is_leaf) lose_leaf(now, peer);
+  if (peer.is_leaf) {
+    lose_leaf(now, peer);
+    peer.wanted_until = std::max(peer.wanted_until.value_or(now), now + heard_after_goodbye);
+  }
   return used;
 }
 

@@ -59,6 +59,18 @@ TEST(Roles, WithAThirdNodeTheSecondIsProvedEvenIfTheThirdIsBehindANat) {
               ::testing::StartsWith("proved reachable and needed: when it stepped up, "));
 }
 
+// It says goodbye to its home, as its leaf, and the next moment asks it to be its sponsor.
+TEST(Roles, WhoStepsUpIsInTheMeshAtOnceThoughItsSponsorWasItsHome) {
+  for (std::uint64_t seed = 110; seed < 116; ++seed) {
+    Village village{Seed{seed}};
+    auto& second = village.automatic("second");
+    village.automatic("third", Nat::port_restricted());
+    ASSERT_TRUE(village.world.run_until([&] { return second.status().role == "supernode"; }, 2min));
+    EXPECT_TRUE(village.world.run_until([&] { return second.status().supernodes_known >= 2; }, 2s))
+        << "seed " << seed;
+  }
+}
+
 TEST(Roles, OfTwelveThatBeginTogetherThePublicOnesServeWithinAMinuteAndNobodyElse) {
   Village village{Seed{103}};
   std::vector<Host*> open, behind;
