@@ -47,9 +47,6 @@ PeerBook open_book(const OverlayConfig& config, const Crypto& crypto, Random& ra
   return {crypto, random.fork(), config.netgroup_bits_v4, config.netgroup_bits_v6};
 }
 
-// Who says goodbye as our leaf may have stepped up, and asks us the next moment to be its sponsor.
-constexpr Duration heard_after_goodbye = 5s;
-
 }  // namespace
 
 Overlay::Conductor::Conductor(OverlayConfig config, const Identity& identity, const Crypto& crypto,
@@ -282,7 +279,8 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_bye(TimePoint now, Peer& peer
   }
   if (peer.is_leaf) {
     lose_leaf(now, peer);
-    peer.wanted_until = std::max(peer.wanted_until.value_or(now), now + heard_after_goodbye);
+    peer.wanted_until =
+        std::max(peer.wanted_until.value_or(now), now + limits::heard_after_goodbye);
   }
   return used;
 }

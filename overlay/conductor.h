@@ -34,6 +34,7 @@
 #include "overlay/core/fifo.h"
 #include "overlay/core/limits.h"
 #include "overlay/core/rate_limiter.h"
+#include "overlay/core/salted_hash.h"
 #include "overlay/core/sockets.h"
 #include "overlay/core/spares.h"
 #include "overlay/core/watched.h"
@@ -167,7 +168,6 @@ class Overlay::Conductor {
   bool send(Peer& peer, const Message& message);  // over the best path
   bool send_body(Peer& peer, const Route& route, Area area, ByteView body);
   void settle(TimePoint now);  // pumps every peer touched
-  void foresee_ourselves() const;
   void touch(Peer& peer) {
     if (!std::exchange(peer.is_touched, true)) touched_.push(&peer);
   }
@@ -486,6 +486,9 @@ class Overlay::Conductor {
 
   PeerStatus peer_status(const Peer& peer) const;
 
+  // --- conductor_foresight.cc ---
+  void foresee_ourselves() const;
+
   // A peer is found by its id, without the index keeping another copy of that.
   struct PeerHash {
     using is_transparent = void;
@@ -599,8 +602,8 @@ class Overlay::Conductor {
   Duration kept_alive_every_ = limits::keepalive;
 
   std::map<LaneId, OwnLane> lanes_;  // where we are an end
-  boost::unordered_flat_map<Endpoint, NodeId, std::hash<Endpoint>>
-      direct_peers_;  // who speaks there
+  boost::unordered_flat_map<Endpoint, NodeId, SaltedHash> direct_peers_{
+      0, SaltedHash(this)};  // who speaks from there
 
   struct SessionRef {
     NodeId peer;

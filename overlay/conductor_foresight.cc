@@ -7,7 +7,7 @@
 namespace byway {
 namespace {
 
-// Pings and their answers are smaller, and whatever else there is between supernodes is larger.
+// Pings and their answers are smaller; of the mesh and the directory only short questions are.
 constexpr std::size_t small = 120;
 
 }  // namespace
@@ -28,13 +28,9 @@ void Overlay::Conductor::foresee(int round, TimePoint at, ByteView datagram,
     timers_.foresee();
     transmits_.foresee();
     registrar_.foresee(0);
-    if (serving_) ask_for(&membership_->view(), sizeof(View));
-    if (mesh) ask_for(&*membership_, sizeof(Membership));
-    if (directory) {
-      ask_for(&*store_, sizeof(Store));
-      ask_for(&*keeper_, sizeof(Keeper));
-      ask_for(&*lookup_, sizeof(Lookup));
-    }
+    if (serving_) ask_for_all_of(membership_->view());
+    if (mesh) ask_for_all_of(*membership_);
+    if (directory) ask_for_all_of(*store_, *keeper_, *lookup_);
   } else if (round == 2) {
     if (alarm) {
       whom = timers_.first();
@@ -42,7 +38,7 @@ void Overlay::Conductor::foresee(int round, TimePoint at, ByteView datagram,
       const auto index = receiver_index(datagram);
       whom = index ? indices_.owner(*index) : nullptr;
     }
-    if (whom) ask_for(whom, sizeof(Peer));
+    if (whom) ask_for_all_of(*whom);
     registrar_.foresee(1);
     if (mesh) membership_->foresee();
     if (directory) {
@@ -62,19 +58,8 @@ void Overlay::Conductor::foresee(int round, TimePoint at, ByteView datagram,
 void Overlay::Conductor::foresee_ourselves() const {
   const auto* const from = reinterpret_cast<const char*>(&now_);
   ask_for(from, static_cast<std::size_t>(reinterpret_cast<const char*>(&stamps_) - from));
-  ask_for(&homes_, sizeof(homes_));
-  ask_for(&registrar_, sizeof(registrar_));
-  ask_for(&prover_, sizeof(prover_));
-  ask_for(&proof_helper_, sizeof(proof_helper_));
-  ask_for(&dialler_, sizeof(dialler_));
-  ask_for(&promotion_, sizeof(promotion_));
-  ask_for(&lan_, sizeof(lan_));
-  ask_for(&survey_, sizeof(survey_));
-  ask_for(&connections_, sizeof(connections_));
-  ask_for(&sockets_, sizeof(sockets_));
-  ask_for(&nat_probe_, sizeof(nat_probe_));
-  ask_for(&lifetime_probe_, sizeof(lifetime_probe_));
-  ask_for(&nat_service_, sizeof(nat_service_));
+  ask_for_all_of(homes_, registrar_, prover_, proof_helper_, dialler_, promotion_, lan_, survey_,
+                 connections_, sockets_, nat_probe_, lifetime_probe_, nat_service_);
   ask_for(&counters_, sizeof(counters_) + sizeof(transmits_) + sizeof(borrowed_) + sizeof(events_));
 }
 

@@ -165,14 +165,14 @@ void Overlay::Conductor::on_confirmed(TimePoint now, Peer& peer, const Route& ro
     take_in(now, peer, *wish, pending->route);
   if (std::holds_alternative<Greet>(pending->wish)) {
     keep_for_a_while(now, peer);
+    if (std::exchange(peer.is_guest, true)) std::erase(greeted_, peer.id);
     greeted_.push_back(peer.id);
-    peer.is_guest = true;
     if (greeted_.size() > limits::guests_kept) {
-      if (Peer* oldest = find(greeted_.front())) {
-        oldest->wanted_until.reset();
-        touch(*oldest);
-      }
+      Peer& oldest = *find(greeted_.front());
       greeted_.pop_front();
+      oldest.is_guest = false;
+      oldest.wanted_until.reset();
+      touch(oldest);
     }
   }
   if (peer.talk) on_connected(now, peer);

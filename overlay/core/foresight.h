@@ -15,4 +15,10 @@ inline void ask_for(const void* from, std::size_t size) {
   if (size > 0) __builtin_prefetch(at + size - 1);
 }
 
+// All of each.
+template <typename... Parts>
+void ask_for_all_of(const Parts&... parts) {
+  (ask_for(&parts, sizeof(parts)), ...);
+}
+
 }  // namespace byway

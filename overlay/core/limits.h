@@ -148,6 +148,8 @@ inline constexpr Duration home_watch = 5s;
 // A leaf not heard of for this long is forgotten: the longest keepalive, jitter included, and half
 // as long again.
 inline constexpr Duration lease = 150s;
+// Who says goodbye as our leaf may have stepped up, and asks us the next moment to be its sponsor.
+inline constexpr Duration heard_after_goodbye = 5s;
 // A home that does not say that it has our newest record gets it again, after a pause that doubles,
 // three minutes long: where a third of all packets is lost, not one in a thousand lacks it by then.
 inline constexpr Duration announce_pause = 3s;

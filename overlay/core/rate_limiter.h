@@ -4,12 +4,8 @@
 #include <algorithm>
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <cstddef>
-#include <cstdint>
-#include <functional>
-#include <utility>
 
-#include "protocol/endpoint.h"
-#include "protocol/identity.h"
+#include "overlay/core/salted_hash.h"
 #include "protocol/time.h"
 
 namespace byway {
@@ -54,29 +50,6 @@ class TokenBucket {
   TimePoint last_{};
 };
 
-// Strangers choose their keys, and must not be able to choose such as fall together: where in
-// memory the table is, which they do not know, is part of the hash.
-class BucketHash {
- public:
-  explicit BucketHash(const void* table) : salt_(reinterpret_cast<std::uintptr_t>(table)) {}
-  std::size_t operator()(const NodeId& id) const { return mixed(std::hash<NodeId>{}(id)); }
-  std::size_t operator()(const IpAddress& address) const {
-    return mixed(std::hash<Endpoint>{}(Endpoint{address, 0}));
-  }
-  std::size_t operator()(const std::pair<NodeId, IpAddress>& both) const {
-    return mixed((*this)(both.first) + (*this)(both.second));
-  }
-  std::size_t operator()(std::uint64_t number) const { return mixed(number); }
-
- private:
-  std::size_t mixed(std::uint64_t h) const {
-    h = (h ^ salt_) * 0xe7037ed1a0b428dbu;
-    h = (h ^ (h >> 31)) * 0x8ebc6af09c88c6e3u;
-    return static_cast<std::size_t>(h ^ (h >> 32));
-  }
-  std::uint64_t salt_;
-};
-
 // A bucket per key. The table holds `capacity` keys; where it is full, buckets that have filled
 // up again are forgotten, and if there are none the new key is refused: under a flood from many
 // addresses newcomers wait, and nobody's memory grows.
@@ -84,7 +57,7 @@ template <typename Key>
 class RateLimiter {
  public:
   RateLimiter(double rate, double burst, std::size_t capacity)
-      : rate_(rate), burst_(burst), capacity_(capacity), buckets_(0, BucketHash(this)) {}
+      : rate_(rate), burst_(burst), capacity_(capacity), buckets_(0, SaltedHash(this)) {}
 
   bool take(TimePoint now, const Key& key) {
     auto known = buckets_.find(key);
@@ -111,7 +84,7 @@ class RateLimiter {
   double burst_;
   std::size_t capacity_;
   TimePoint next_sweep_{};
-  boost::unordered_flat_map<Key, TokenBucket, BucketHash> buckets_;
+  boost::unordered_flat_map<Key, TokenBucket, SaltedHash> buckets_;
 };
 
 }  // namespace byway

@@ -20,10 +20,6 @@ std::uint32_t second_of(TimePoint now) {
 Contacted::Contacted(Duration silence, std::size_t capacity)
     : silence_(silence), most_(std::bit_ceil(std::max<std::size_t>(capacity, 1))) {}
 
-std::uint32_t Contacted::mark_of(const IpAddress& address) {
-  return static_cast<std::uint32_t>(std::hash<Endpoint>{}(Endpoint{address, 0}));
-}
-
 bool Contacted::is_fresh(TimePoint now, const Place& place) const {
   return place.second > 0 &&
          now.time_since_epoch() < std::chrono::seconds(place.second - 1) + silence_;

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "overlay/core/foresight.h"
+#include "overlay/core/salted_hash.h"
 #include "protocol/endpoint.h"
 #include "protocol/time.h"
 
@@ -42,11 +43,14 @@ class Contacted {
     std::array<Place, 8> places;
   };
 
-  static std::uint32_t mark_of(const IpAddress& address);
+  std::uint32_t mark_of(const IpAddress& address) const {
+    return static_cast<std::uint32_t>(hash_(address));
+  }
   std::size_t place_of(std::uint32_t mark) const { return mark & (buckets_.size() - 1); }
   bool is_fresh(TimePoint now, const Place& place) const;
   void grow();
 
+  SaltedHash hash_{this};
   Duration silence_;
   std::size_t most_;             // buckets
   std::vector<Bucket> buckets_;  // a power of two

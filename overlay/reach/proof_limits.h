@@ -30,7 +30,7 @@ inline constexpr auto clock_skew = 24h;
 // Longer than any NAT's UDP mapping lives without traffic that is worth being called closed
 // (RFC 4787 asks for at least two minutes, five are recommended; ten is beyond what is met).
 inline constexpr Duration silence = 10min;
-// Addresses sent to in that time that are remembered, 8 B each, 64 at most: as many as the largest
+// Addresses sent to in that time that are remembered, 64 B each at most: as many as the largest
 // supernode has leaves, since where this overflows fewer can prove anything to us.
 inline constexpr std::size_t contacted = 131'072;
 // Two known supernodes are left uncontacted, so that somebody remains who can dial us, and as many

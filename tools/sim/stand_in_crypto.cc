@@ -46,8 +46,7 @@ void StandInCrypto::State::take(ByteView bytes) {
   take(last);
 }
 
-// The same for whole datagrams, four times as fast: two words in a step, and `a` and `b` side by
-// side.
+// The same for whole datagrams: two words in a step, and `a` and `b` side by side.
 void StandInCrypto::State::skim(ByteView bytes) {
   take(bytes.size());
   const auto take_two = [&](const std::uint8_t* from) {

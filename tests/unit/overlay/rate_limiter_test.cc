@@ -48,48 +48,48 @@ TEST(TokenBucket, WithoutARateNothingIsRefused) {
 }
 
 TEST(RateLimiter, OneGreedyNeighbourDoesNotSpendForAnother) {
-  RateLimiter<int> limiter(1, 3, 100);
+  RateLimiter<NodeId> limiter(1, 3, 100);
   int greedy = 0;
-  for (int i = 0; i < 50; ++i) greedy += limiter.take(noon, 1);
+  for (int i = 0; i < 50; ++i) greedy += limiter.take(noon, node(1));
   EXPECT_EQ(greedy, 3);
-  EXPECT_TRUE(limiter.take(noon, 2));
+  EXPECT_TRUE(limiter.take(noon, node(2)));
 }
 
 TEST(RateLimiter, AFloodFromManyAddressesNeverGrowsTheTable) {
-  RateLimiter<std::uint64_t> limiter(1, 3, 64);
+  RateLimiter<NodeId> limiter(1, 3, 64);
   Random random(1);
   TimePoint now = noon;
   for (int i = 0; i < 20'000; ++i) {
     now += random.upto(2ms);
-    limiter.take(now, random.u64());
+    limiter.take(now, node(random.u64()));
     ASSERT_LE(limiter.size(), 64u);
   }
 }
 
 TEST(RateLimiter, WhenFullNewcomersWaitAndWhoIsKnownGoesOn) {
-  RateLimiter<int> limiter(1, 3, 4);
-  for (int key = 0; key < 4; ++key) EXPECT_TRUE(limiter.take(noon, key));
-  EXPECT_FALSE(limiter.take(noon, 4));
-  EXPECT_TRUE(limiter.take(noon, 0));
+  RateLimiter<NodeId> limiter(1, 3, 4);
+  for (std::uint64_t key = 0; key < 4; ++key) EXPECT_TRUE(limiter.take(noon, node(key)));
+  EXPECT_FALSE(limiter.take(noon, node(4)));
+  EXPECT_TRUE(limiter.take(noon, node(0)));
 }
 
 TEST(RateLimiter, BucketsThatFilledUpAgainMakeRoom) {
-  RateLimiter<int> limiter(1, 3, 4);
-  for (int key = 0; key < 4; ++key) limiter.take(noon, key);
-  EXPECT_FALSE(limiter.take(noon + 500ms, 4));
-  EXPECT_TRUE(limiter.take(noon + 1200ms, 4));
+  RateLimiter<NodeId> limiter(1, 3, 4);
+  for (std::uint64_t key = 0; key < 4; ++key) limiter.take(noon, node(key));
+  EXPECT_FALSE(limiter.take(noon + 500ms, node(4)));
+  EXPECT_TRUE(limiter.take(noon + 1200ms, node(4)));
   EXPECT_EQ(limiter.size(), 1u);
 }
 
 TEST(RateLimiter, BeingForgottenGivesNobodyMoreThanTheBurst) {
-  RateLimiter<int> limiter(1, 3, 2);
-  for (int i = 0; i < 3; ++i) EXPECT_TRUE(limiter.take(noon, 1));
-  limiter.take(noon, 2);
+  RateLimiter<NodeId> limiter(1, 3, 2);
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(limiter.take(noon, node(1)));
+  limiter.take(noon, node(2));
   // Key 2 has filled up, key 1 has not: a newcomer may push out only the one that is full.
-  EXPECT_TRUE(limiter.take(noon + 2s, 3));
-  EXPECT_TRUE(limiter.take(noon + 2s, 1));
-  EXPECT_TRUE(limiter.take(noon + 2s, 1));
-  EXPECT_FALSE(limiter.take(noon + 2s, 1));
+  EXPECT_TRUE(limiter.take(noon + 2s, node(3)));
+  EXPECT_TRUE(limiter.take(noon + 2s, node(1)));
+  EXPECT_TRUE(limiter.take(noon + 2s, node(1)));
+  EXPECT_FALSE(limiter.take(noon + 2s, node(1)));
 }
 
 }  // namespace
