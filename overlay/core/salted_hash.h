@@ -1,7 +1,7 @@
 // Hashes for tables whose keys strangers choose: they must not be able to choose such as fall
-// together, or a table is as slow as a list, and one that is cut into buckets overflows. So where
-// in memory the table is, which they do not know, is part of the hash. What a table says must not
-// depend on it, for one seed tells one story.
+// together, or a table is as slow as a list, and one that is cut into buckets overflows. So a salt
+// that they do not know is part of the hash: drawn, or, where nothing that the table says depends
+// on it, where in memory the table is.
 #pragma once
 
 #include <cstddef>
@@ -16,6 +16,7 @@ namespace byway {
 
 class SaltedHash {
  public:
+  explicit SaltedHash(std::uint64_t salt) : salt_(salt) {}
   explicit SaltedHash(const void* table) : salt_(reinterpret_cast<std::uintptr_t>(table)) {}
 
   std::size_t operator()(const NodeId& id) const { return mixed(std::hash<NodeId>{}(id)); }

@@ -17,42 +17,45 @@ std::uint32_t second_of(TimePoint now) {
 
 }  // namespace
 
-Contacted::Contacted(Duration silence, std::size_t capacity)
-    : silence_(silence), most_(std::bit_ceil(std::max<std::size_t>(capacity, 1))) {}
+Contacted::Contacted(Duration silence, std::size_t capacity, std::uint64_t salt)
+    : hash_(salt), silence_(silence), most_(std::bit_ceil(std::max<std::size_t>(capacity, 1))) {}
 
 bool Contacted::is_fresh(TimePoint now, const Place& place) const {
   return place.second > 0 &&
          now.time_since_epoch() < std::chrono::seconds(place.second - 1) + silence_;
 }
 
+bool Contacted::is_full(TimePoint now, const Bucket& bucket) const {
+  return std::all_of(bucket.places.begin(), bucket.places.end(),
+                     [&](const Place& place) { return is_fresh(now, place); });
+}
+
 void Contacted::on_sent(TimePoint now, const IpAddress& address) {
-  const std::uint32_t mark = mark_of(address);
   if (buckets_.empty()) buckets_.resize(std::min(first_buckets, most_));
-  for (;; grow()) {
-    auto& places = buckets_[place_of(mark)].places;
-    const auto same = std::find_if(places.begin(), places.end(), [&](const Place& place) {
-      return place.mark == mark && place.second > 0;
-    });
-    const auto oldest =
-        std::min_element(places.begin(), places.end(),
-                         [](const Place& a, const Place& b) { return a.second < b.second; });
-    if (same == places.end() && is_fresh(now, *oldest) && buckets_.size() < most_) continue;
-    Place& place = same != places.end() ? *same : *oldest;
-    place = {mark, second_of(now)};
+  const std::uint32_t mark = mark_of(address);
+  auto& places = buckets_[place_of(mark)].places;
+  const auto same = std::find_if(places.begin(), places.end(), [&](const Place& place) {
+    return place.mark == mark && place.second > 0;
+  });
+  if (same != places.end()) {
+    same->second = second_of(now);
     return;
   }
+  const auto oldest =
+      std::min_element(places.begin(), places.end(),
+                       [](const Place& a, const Place& b) { return a.second < b.second; });
+  *oldest = {mark, second_of(now)};
+  while (buckets_.size() < most_ && is_full(now, buckets_[place_of(mark)])) grow();
 }
 
 bool Contacted::is_quiet(TimePoint now, const IpAddress& address) const {
   if (buckets_.empty()) return true;
   const std::uint32_t mark = mark_of(address);
-  bool full = true;
-  for (const Place& place : buckets_[place_of(mark)].places) {
-    const bool fresh = is_fresh(now, place);
-    if (fresh && place.mark == mark) return false;
-    full = full && fresh;
-  }
-  return !full;
+  const Bucket& bucket = buckets_[place_of(mark)];
+  return !is_full(now, bucket) &&
+         std::none_of(bucket.places.begin(), bucket.places.end(), [&](const Place& place) {
+           return place.mark == mark && is_fresh(now, place);
+         });
 }
 
 std::size_t Contacted::size(TimePoint now) const {

@@ -2,11 +2,11 @@
 //
 // Asked for with every packet that leaves, so it costs one line of the processor's cache: a bucket
 // of eight places, each with 32 bits of an address's hash and the second in which something was
-// sent there. A place is free again once that is long enough ago. Where a bucket is full, twice as
-// many are made, up to one for each address that is to be remembered; beyond that the oldest in the
-// bucket makes room, and as long as all eight are fresh nothing is known about other addresses of
-// that bucket: is_quiet() says no to them. So it errs to one side only. What an earlier run of this
-// node sent is not known here.
+// sent there. A place is free again once that is long enough ago. Where a bucket becomes full,
+// twice as many are made, up to one for each address that is to be remembered. Beyond that the
+// oldest in the bucket makes room, and as long as all eight are fresh nothing is known about other
+// addresses of that bucket: is_quiet() says no to them. So it errs to one side only. What an
+// earlier run of this node sent is not known here.
 #pragma once
 
 #include <array>
@@ -23,7 +23,7 @@ namespace byway {
 class Contacted {
  public:
   // Remembers about so many addresses for as long as the silence, a whole number of seconds.
-  Contacted(Duration silence, std::size_t capacity);
+  Contacted(Duration silence, std::size_t capacity, std::uint64_t salt);
 
   void on_sent(TimePoint now, const IpAddress& address);
   // Surely nothing was sent there for as long as the silence.
@@ -48,9 +48,10 @@ class Contacted {
   }
   std::size_t place_of(std::uint32_t mark) const { return mark & (buckets_.size() - 1); }
   bool is_fresh(TimePoint now, const Place& place) const;
+  bool is_full(TimePoint now, const Bucket& bucket) const;
   void grow();
 
-  SaltedHash hash_{this};
+  SaltedHash hash_;
   Duration silence_;
   std::size_t most_;             // buckets
   std::vector<Bucket> buckets_;  // a power of two

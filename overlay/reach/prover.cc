@@ -31,8 +31,8 @@ Prover::Prover(const NodeId& self, const Crypto& crypto, Random random, int netg
       random_(std::move(random)),
       bits_v4_(netgroup_bits_v4),
       bits_v6_(netgroup_bits_v6),
-      contacted_{Contacted(proof::silence, proof::contacted),
-                 Contacted(proof::silence, proof::contacted)} {}
+      contacted_{Contacted(proof::silence, proof::contacted, random_.u64()),
+                 Contacted(proof::silence, proof::contacted, random_.u64())} {}
 
 IpAddress Prover::netgroup(const IpAddress& address) const {
   return address.prefix(address.is_v4() ? bits_v4_ : bits_v6_);

@@ -5,6 +5,7 @@
 namespace byway {
 namespace {
 
+constexpr std::uint64_t salt = 1;
 constexpr TimePoint noon = TimePoint{} + 12h;
 
 IpAddress address(int number) {
@@ -13,7 +14,7 @@ IpAddress address(int number) {
 }
 
 TEST(Contacted, AnAddressIsQuietTenMinutesAfterTheLastPacketAndNotAfterTheFirst) {
-  Contacted contacted(10min, 100);
+  Contacted contacted(10min, 100, salt);
   EXPECT_TRUE(contacted.is_quiet(noon, address(1)));
   contacted.on_sent(noon, address(1));
   contacted.on_sent(noon + 6min, address(1));
@@ -23,7 +24,7 @@ TEST(Contacted, AnAddressIsQuietTenMinutesAfterTheLastPacketAndNotAfterTheFirst)
 }
 
 TEST(Contacted, WhatIsOldIsForgottenAndWhatWasUsedSinceIsKept) {
-  Contacted contacted(10min, 100);
+  Contacted contacted(10min, 100, salt);
   for (int i = 0; i < 20; ++i) contacted.on_sent(noon, address(i));
   for (int i = 0; i < 5; ++i) contacted.on_sent(noon + 5min, address(i));
   contacted.on_sent(noon + 11min, address(99));
@@ -35,14 +36,26 @@ TEST(Contacted, WhatIsOldIsForgottenAndWhatWasUsedSinceIsKept) {
 }
 
 TEST(Contacted, PartOfASecondCountsAsSent) {
-  Contacted contacted(10min, 100);
+  Contacted contacted(10min, 100, salt);
   contacted.on_sent(noon + 900ms, address(1));
   EXPECT_FALSE(contacted.is_quiet(noon + 10min + 899ms, address(1)));
   EXPECT_TRUE(contacted.is_quiet(noon + 10min + 1s, address(1)));
 }
 
+// A small network has few who could dial, and none of them may be taken for contacted by chance.
+TEST(Contacted, WhereFewWereContactedAllOthersAreQuiet) {
+  for (std::uint64_t any = 1; any <= 100; ++any) {
+    Contacted contacted(10min, 131'072, any);
+    for (int i = 0; i < 20; ++i) {
+      contacted.on_sent(noon, address(i));
+      for (int j = 0; j < 40; ++j)
+        ASSERT_EQ(contacted.is_quiet(noon, address(j)), j > i) << "salt " << any;
+    }
+  }
+}
+
 TEST(Contacted, NoneOfManyIsLostAndNobodyElseIsTakenForOne) {
-  Contacted contacted(10min, 4096);
+  Contacted contacted(10min, 65'536, salt);
   for (int i = 0; i < 4096; ++i) contacted.on_sent(noon, address(i));
   EXPECT_EQ(contacted.size(noon), 4096u);
   for (int i = 0; i < 4096; ++i) EXPECT_FALSE(contacted.is_quiet(noon, address(i)));
@@ -52,7 +65,7 @@ TEST(Contacted, NoneOfManyIsLostAndNobodyElseIsTakenForOne) {
 }
 
 TEST(Contacted, WhereOneHadToMakeRoomNothingIsKnownOfOthersUntilItWouldBeOld) {
-  Contacted contacted(10min, 1);  // one bucket of eight
+  Contacted contacted(10min, 1, salt);  // one bucket of eight
   for (int i = 0; i < 8; ++i) contacted.on_sent(noon + i * 1min, address(i));
   EXPECT_FALSE(contacted.is_quiet(noon + 8min, address(50))) << "who knows";
   contacted.on_sent(noon + 8min, address(0));  // now the second is the oldest

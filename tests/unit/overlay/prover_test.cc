@@ -618,7 +618,7 @@ TEST_F(LiarStory, OnlyTheHelperThatWasAskedAnswers) {
 
 TEST_F(LiarStory, ARefusalCannotShutUsOutForLong) {
   prover.on_result(now, wall_noon, liar.id(), {ask.nonce, ProofOutcome::refused, {}, 0xffffffff});
-  EXPECT_LE(*prover.next_timeout() - now, 70min);
+  EXPECT_LE(*prover.next_timeout() - now, proof::helper_gap_last * 5 / 4);
 }
 
 // --- whom we know -------------------------------------------------------------------------------
