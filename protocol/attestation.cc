@@ -6,8 +6,6 @@ namespace byway {
 namespace {
 
 constexpr std::size_t address_at = 64 + 32 + 32 + 8 + 1 + 2;
-// The end of the year 9999: no clock is there, and no sum of two such stamps overflows.
-constexpr std::uint64_t last_wall_ms = 253'402'300'799'999;
 
 NodeId id_at(ByteView bytes, std::size_t offset) {
   Key key;
@@ -44,7 +42,7 @@ Result<Attestation> Attestation::parse(const Crypto& crypto, ByteView bytes) {
   const std::uint64_t at = load_be<std::uint64_t>(bytes.subspan(128, 8));
   const std::uint8_t proto = bytes[136];
   const std::uint16_t port = load_be<std::uint16_t>(bytes.subspan(137, 2));
-  if (at > last_wall_ms || proto > static_cast<std::uint8_t>(Proto::tcp) || port == 0)
+  if (at > last_unix_ms || proto > static_cast<std::uint8_t>(Proto::tcp) || port == 0)
     return Error::malformed;
   const Attested attested{.subject = id_at(bytes, 96),
                           .endpoint = {*address, port},

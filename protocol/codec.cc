@@ -16,11 +16,6 @@ constexpr std::size_t max_record = 1100;
 
 // --- out ---------------------------------------------------------------------------------------
 
-void put(wire::Endpoint::Builder to, const Endpoint& endpoint) {
-  to.setAddress(to_data(endpoint.address.bytes()));
-  to.setPort(endpoint.port);
-}
-
 void put(wire::NatSummary::Builder to, const NatSummary& nat) {
   to.setMapping(static_cast<wire::Behaviour>(nat.mapping));
   to.setFiltering(static_cast<wire::Behaviour>(nat.filtering));
@@ -33,7 +28,7 @@ void put(wire::Talk::Builder to, const Talk& talk) {
   const std::size_t count = std::min(talk.candidates.size(), max_candidates);
   auto list = to.initCandidates(static_cast<unsigned>(count));
   for (unsigned i = 0; i < count; ++i) {
-    put(list[i].initEndpoint(), talk.candidates[i].endpoint);
+    put_endpoint(list[i].initEndpoint(), talk.candidates[i].endpoint);
     list[i].setProto(static_cast<wire::Proto>(talk.candidates[i].proto));
     list[i].setHow(static_cast<wire::How>(talk.candidates[i].how));
   }
@@ -53,7 +48,7 @@ void put(wire::Refusal::Builder to, const Refusal& refusal) {
   auto others = to.initOthers(static_cast<unsigned>(refusal.others.size()));
   for (unsigned i = 0; i < others.size(); ++i) {
     others[i].setId(to_data(refusal.others[i].id.key()));
-    put(others[i].initEndpoint(), refusal.others[i].endpoint);
+    put_endpoint(others[i].initEndpoint(), refusal.others[i].endpoint);
   }
 }
 
@@ -69,7 +64,7 @@ void put(wire::Hello::Builder to, const Hello& hello) {
 }
 
 void put(wire::Welcome::Builder to, const Welcome& welcome) {
-  put(to.initObserved(), welcome.observed);
+  put_endpoint(to.initObserved(), welcome.observed);
   to.setBoot(welcome.boot);
   to.setWallMs(unix_ms(welcome.wall));
   std::visit(Match{[&](const Greet&) { to.setGreeted(); },
@@ -87,7 +82,7 @@ void put(wire::Message::Builder to, const Ping& ping) {
 void put(wire::Message::Builder to, const Pong& pong) {
   auto out = to.initPong();
   out.setNonce(pong.nonce);
-  if (pong.observed.is_set()) put(out.initObserved(), pong.observed);
+  if (pong.observed.is_set()) put_endpoint(out.initObserved(), pong.observed);
 }
 void put(wire::Message::Builder to, const Registration& r) {
   put(to.initRegister(), r);
@@ -102,7 +97,7 @@ void put(wire::Message::Builder to, const Introduce& introduce) {
   out.setHandshake(to_data(introduce.handshake));
   if (introduce.caller.is_nobody()) return;
   out.setCaller(to_data(introduce.caller.key()));
-  put(out.initCallerEndpoint(), introduce.caller_endpoint);
+  put_endpoint(out.initCallerEndpoint(), introduce.caller_endpoint);
   out.setCallerRttUs(introduce.caller_rtt_us);
 }
 void put(wire::Message::Builder to, const IntroduceResult& result) {
@@ -116,7 +111,7 @@ void put(wire::Message::Builder to, const Introduction& introduction) {
   auto out = to.initIntroduction();
   out.setLane(introduction.lane);
   out.setHandshake(to_data(introduction.handshake));
-  put(out.initCallerEndpoint(), introduction.caller_endpoint);
+  put_endpoint(out.initCallerEndpoint(), introduction.caller_endpoint);
   out.setCallerRttUs(introduction.caller_rtt_us);
   out.setTargetRttUs(introduction.target_rtt_us);
 }

@@ -10,14 +10,10 @@ using packing::array_of;
 using packing::require;
 using packing::to_data;
 
-constexpr std::size_t max_padding = 1000;
+constexpr std::size_t max_look_padding = 1000;
 
 // --- out ---------------------------------------------------------------------------------------
 
-void put(wire::Endpoint::Builder to, const Endpoint& endpoint) {
-  to.setAddress(to_data(endpoint.address.bytes()));
-  to.setPort(endpoint.port);
-}
 void put(wire::NatMessage::Builder to, const Look& look) {
   auto out = to.initLook();
   out.setId(look.id);
@@ -33,13 +29,13 @@ void put(wire::NatMessage::Builder to, const TryLate& wish) {
   auto out = to.initTryLate();
   out.setId(wish.id);
   out.setNonce(to_data(wish.nonce));
-  put(out.initTarget(), wish.target);
+  packing::put_endpoint(out.initTarget(), wish.target);
   out.setTicket(to_data(wish.ticket));
 }
 void put(wire::NatMessage::Builder to, const Sighting& view) {
   auto out = to.initSighting();
   out.setId(view.id);
-  put(out.initObserved(), view.observed);
+  packing::put_endpoint(out.initObserved(), view.observed);
   out.setOtherPort(view.other_port);
   out.setTicket(to_data(view.ticket));
 }
@@ -51,7 +47,7 @@ void put(wire::NatMessage::Builder to, const StrangerTried& tried) {
 void put(wire::NatMessage::Builder to, const StrangerOrder& order) {
   auto out = to.initOrder();
   out.setNonce(to_data(order.nonce));
-  put(out.initTarget(), order.target);
+  packing::put_endpoint(out.initTarget(), order.target);
   out.setByTcp(order.proto == Proto::tcp);
 }
 void put(wire::NatMessage::Builder to, const StrangerDone& done) {
@@ -62,12 +58,8 @@ void put(wire::NatMessage::Builder to, const StrangerDone& done) {
 
 // --- in ----------------------------------------------------------------------------------------
 
-Endpoint get(wire::Endpoint::Reader from) {
-  require(from.getPort() != 0);
-  return {packing::get_address(from.getAddress()), from.getPort()};
-}
 std::uint16_t get_padding(capnp::Data::Reader from) {
-  require(from.size() <= max_padding);
+  require(from.size() <= max_look_padding);
   return static_cast<std::uint16_t>(from.size());
 }
 NatMessage get(wire::NatMessage::Reader from) {
@@ -82,12 +74,12 @@ NatMessage get(wire::NatMessage::Reader from) {
     }
     case wire::NatMessage::TRY_LATE: {
       const auto wish = from.getTryLate();
-      return TryLate{wish.getId(), array_of<16>(wish.getNonce()), get(wish.getTarget()),
-                     array_of<16>(wish.getTicket())};
+      return TryLate{wish.getId(), array_of<16>(wish.getNonce()),
+                     packing::get_endpoint(wish.getTarget()), array_of<16>(wish.getTicket())};
     }
     case wire::NatMessage::SIGHTING: {
       const auto view = from.getSighting();
-      return Sighting{view.getId(), get(view.getObserved()), view.getOtherPort(),
+      return Sighting{view.getId(), packing::get_endpoint(view.getObserved()), view.getOtherPort(),
                       array_of<16>(view.getTicket())};
     }
     case wire::NatMessage::STRANGER_TRIED: {
@@ -96,7 +88,7 @@ NatMessage get(wire::NatMessage::Reader from) {
     }
     case wire::NatMessage::ORDER: {
       const auto order = from.getOrder();
-      return StrangerOrder{array_of<16>(order.getNonce()), get(order.getTarget()),
+      return StrangerOrder{array_of<16>(order.getNonce()), packing::get_endpoint(order.getTarget()),
                            order.getByTcp() ? Proto::tcp : Proto::udp};
     }
     case wire::NatMessage::DONE: {

@@ -27,13 +27,17 @@ namespace byway::packing {
 
 inline constexpr std::size_t max_words = 1024;
 inline constexpr std::size_t small_words = 96;  // of what most messages have: packed on the stack
-// The end of the year 9999: no clock is there, and no sum of two such stamps overflows.
-inline constexpr std::uint64_t last_wall_ms = 253'402'300'799'999;
 
 // --- out ---------------------------------------------------------------------------------------
 
 inline capnp::Data::Reader to_data(ByteView bytes) {
   return {bytes.data(), bytes.size()};
+}
+
+template <class Builder>  // of any struct with an address and a port
+void put_endpoint(Builder to, const Endpoint& endpoint) {
+  to.setAddress(to_data(endpoint.address.bytes()));
+  to.setPort(endpoint.port);
 }
 
 // Padding must not pack away, so it is not zeros.
@@ -108,8 +112,15 @@ inline IpAddress get_address(capnp::Data::Reader from) {
   return value_or_refuse(IpAddress::from_bytes(view(from)));
 }
 
+// One that somebody is to write to or was seen at: port 0 is neither.
+template <class Reader>
+Endpoint get_endpoint(Reader from) {
+  require(from.getPort() != 0);
+  return {get_address(from.getAddress()), from.getPort()};
+}
+
 inline WallTime get_wall(std::uint64_t ms) {
-  require(ms <= last_wall_ms);
+  require(ms <= last_unix_ms);
   return wall_from_unix_ms(ms);
 }
 

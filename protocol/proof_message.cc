@@ -12,18 +12,14 @@ using packing::enum_of;
 using packing::require;
 using packing::to_data;
 
-constexpr std::size_t max_padding = 1000;
+constexpr std::size_t max_proof_padding = 1000;
 
 // --- out ---------------------------------------------------------------------------------------
 
-void put(wire::Endpoint::Builder to, const Endpoint& endpoint) {
-  to.setAddress(to_data(endpoint.address.bytes()));
-  to.setPort(endpoint.port);
-}
 void put(wire::ProofMessage::Builder to, const ProveRequest& request) {
   auto out = to.initRequest();
   out.setNonce(to_data(request.nonce));
-  put(out.initEndpoint(), request.endpoint);
+  packing::put_endpoint(out.initEndpoint(), request.endpoint);
   out.setProto(static_cast<wire::Proto>(request.proto));
   if (request.padding > 0) packing::pad(out.initPadding(request.padding));
   if (request.met.empty()) return;
@@ -34,7 +30,7 @@ void put(wire::ProofMessage::Builder to, const DialOrder& order) {
   auto out = to.initOrder();
   out.setAsker(to_data(order.asker.key()));
   out.setNonce(to_data(order.nonce));
-  put(out.initEndpoint(), order.endpoint);
+  packing::put_endpoint(out.initEndpoint(), order.endpoint);
   out.setProto(static_cast<wire::Proto>(order.proto));
 }
 void put(wire::ProofMessage::Builder to, const DialResult& result) {
@@ -53,15 +49,11 @@ void put(wire::ProofMessage::Builder to, const ProveResult& result) {
 
 // --- in ----------------------------------------------------------------------------------------
 
-Endpoint get(wire::Endpoint::Reader from) {
-  require(from.getPort() != 0);
-  return {packing::get_address(from.getAddress()), from.getPort()};
-}
 ProofMessage get(wire::ProveRequest::Reader from) {
   const std::size_t padding = from.getPadding().size();
-  require(padding <= max_padding && from.getMet().size() <= max_met);
+  require(padding <= max_proof_padding && from.getMet().size() <= max_met);
   ProveRequest request{array_of<16>(from.getNonce()),
-                       get(from.getEndpoint()),
+                       packing::get_endpoint(from.getEndpoint()),
                        enum_of(from.getProto(), Proto::tcp),
                        static_cast<std::uint16_t>(padding),
                        {}};
@@ -70,7 +62,7 @@ ProofMessage get(wire::ProveRequest::Reader from) {
 }
 ProofMessage get(wire::DialOrder::Reader from) {
   return DialOrder{packing::get_id(from.getAsker()), array_of<16>(from.getNonce()),
-                   get(from.getEndpoint()), enum_of(from.getProto(), Proto::tcp)};
+                   packing::get_endpoint(from.getEndpoint()), enum_of(from.getProto(), Proto::tcp)};
 }
 ProofMessage get(wire::DialResult::Reader from) {
   return DialResult{array_of<16>(from.getNonce()),

@@ -17,9 +17,7 @@ void put(wire::PunchMessage::Builder to, const PunchPlan& plan) {
   out.setRound(plan.round);
   out.setAnswer(plan.answer);
   out.setKind(static_cast<wire::PunchPlan::NatKind>(plan.kind));
-  auto endpoint = out.initEndpoint();
-  endpoint.setAddress(to_data(plan.endpoint.address.bytes()));
-  endpoint.setPort(plan.endpoint.port);
+  packing::put_endpoint(out.initEndpoint(), plan.endpoint);
   out.setDelta(plan.delta);
   out.setFirst(plan.first);
   out.setLast(plan.last);

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstring>
 
+#include "protocol/packing.h"
 #include "protocol/record.capnp.h"
 
 namespace byway {
@@ -17,12 +18,7 @@ constexpr std::size_t word_size = sizeof(capnp::word);
 constexpr std::size_t max_content_size = max_record_size - sizeof(Signature);
 using ContentWords = std::array<capnp::word, max_content_size / word_size>;
 
-capnp::Data::Reader to_data(ByteView bytes) {
-  return {bytes.data(), bytes.size()};
-}
-ByteView to_view(capnp::Data::Reader bytes) {
-  return {bytes.begin(), bytes.size()};
-}
+using packing::to_data;
 
 bool printable(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~'; });
@@ -36,7 +32,7 @@ Result<NodeId> unchecked_id(ByteView bytes) {
 }
 
 Result<Endpoint> read_endpoint(wire::RecordEndpoint::Reader reader) {
-  const auto address = IpAddress::from_bytes(to_view(reader.getAddress()));
+  const auto address = IpAddress::from_bytes(packing::view(reader.getAddress()));
   if (!address) return address.error();
   if (reader.getPort() == 0) return Error::malformed;
   return Endpoint{*address, reader.getPort()};
@@ -65,7 +61,7 @@ void write_endpoints(EndpointList::Builder list, const std::vector<Endpoint>& en
 
 Result<Record> read_record(wire::NodeRecord::Reader reader) {
   Record record;
-  const auto id = unchecked_id(to_view(reader.getId()));
+  const auto id = unchecked_id(packing::view(reader.getId()));
   if (!id) return id.error();
   record.id = *id;
   record.sequence = reader.getSequence();
@@ -88,7 +84,7 @@ Result<Record> read_record(wire::NodeRecord::Reader reader) {
   const auto homes = reader.getHomes();
   if (homes.size() > max_record_homes) return Error::too_large;
   for (const auto element : homes) {
-    const auto home = unchecked_id(to_view(element));
+    const auto home = unchecked_id(packing::view(element));
     if (!home) return home.error();
     record.homes.push_back(*home);
   }

@@ -40,19 +40,19 @@ class Attributes {
   ByteView rest_;
 };
 
-struct Message {
+struct StunMessage {
   std::uint16_t type;
   ByteView transaction;
   Attributes attributes;
 };
 
-Result<Message> parse_message(ByteView datagram) {
+Result<StunMessage> parse_message(ByteView datagram) {
   if (datagram.size() < stun_header_size) return Error::truncated;
   if (load_be<std::uint32_t>(datagram.subspan(4)) != stun_magic_cookie) return Error::malformed;
   const std::size_t length = load_be<std::uint16_t>(datagram.subspan(2));
   if (length % 4 != 0 || length != datagram.size() - stun_header_size) return Error::malformed;
-  return Message{load_be<std::uint16_t>(datagram), datagram.subspan(8, 12),
-                 Attributes(datagram.subspan(stun_header_size))};
+  return StunMessage{load_be<std::uint16_t>(datagram), datagram.subspan(8, 12),
+                     Attributes(datagram.subspan(stun_header_size))};
 }
 
 Bytes header(std::uint16_t type, std::size_t length, ByteView transaction) {

@@ -17,9 +17,7 @@ void put(wire::Meet::Builder out, const Meet& meet) {
   auto endpoints = out.initEndpoints(static_cast<unsigned>(count));
   for (unsigned i = 0; i < count; ++i) {
     const Candidate& candidate = meet.endpoints[i];
-    auto endpoint = endpoints[i].initEndpoint();
-    endpoint.setAddress(to_data(candidate.endpoint.address.bytes()));
-    endpoint.setPort(candidate.endpoint.port);
+    packing::put_endpoint(endpoints[i].initEndpoint(), candidate.endpoint);
     endpoints[i].setHow(static_cast<wire::How>(candidate.how));
   }
   out.setMapping(static_cast<wire::Behaviour>(meet.mapping));
@@ -30,10 +28,7 @@ void put(wire::Meet::Builder out, const Meet& meet) {
 // --- in ----------------------------------------------------------------------------------------
 
 Candidate get(wire::TcpEndpoint::Reader from) {
-  const auto endpoint = from.getEndpoint();
-  require(endpoint.getPort() != 0);
-  return {{packing::get_address(endpoint.getAddress()), endpoint.getPort()},
-          Proto::tcp,
+  return {packing::get_endpoint(from.getEndpoint()), Proto::tcp,
           enum_of(from.getHow(), How::predicted)};
 }
 

@@ -37,6 +37,8 @@ inline std::uint64_t unix_ms(WallTime wall) {
 inline WallTime wall_from_unix_ms(std::uint64_t ms) {
   return WallTime{std::chrono::milliseconds{static_cast<std::int64_t>(ms)}};
 }
+// The end of the year 9999: no clock is there, and no sum of two such stamps overflows.
+inline constexpr std::uint64_t last_unix_ms = 253'402'300'799'999;
 inline double to_ms(Duration d) {
   return std::chrono::duration<double, std::milli>(d).count();
 }

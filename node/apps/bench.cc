@@ -9,8 +9,8 @@
 namespace byway {
 namespace {
 
-constexpr std::size_t max_served = 128;             // streams of contacts, as many as commands
-constexpr std::size_t max_served_to_strangers = 4;  // of all that are served
+constexpr std::size_t max_tests_served = 128;       // streams of contacts, as many as commands
+constexpr std::size_t max_tests_for_strangers = 4;  // of all that are served
 constexpr std::uint32_t longest_s = 300;
 constexpr std::uint32_t longest_for_strangers_s = 30;
 constexpr std::size_t block_size = 64 * 1024;
@@ -434,7 +434,7 @@ Bench::Bench(AppContext context) : context_(context) {
     const bool known = context.contacts.knows(opened.peer);
     if (start->seconds > (known ? longest_s : longest_for_strangers_s))
       return refuse(apps::Refusal::unavailable);
-    if (*served >= (known ? max_served : max_served_to_strangers))
+    if (*served >= (known ? max_tests_served : max_tests_for_strangers))
       return refuse(apps::Refusal::busy);
 
     auto bench = std::make_shared<Served>(context, opened, *start, served);
@@ -448,8 +448,8 @@ void Bench::handle(const control::Bench& request, std::shared_ptr<Replies> repli
   if (!peer) return replies->fail(peer.error().sentence);
   if (request.seconds == 0 || request.seconds > longest_s)
     return replies->fail("--seconds: must be between 1 and " + std::to_string(longest_s));
-  if (request.streams == 0 || request.streams > max_served)
-    return replies->fail("--streams: must be between 1 and " + std::to_string(max_served));
+  if (request.streams == 0 || request.streams > max_tests_served)
+    return replies->fail("--streams: must be between 1 and " + std::to_string(max_tests_served));
   std::make_shared<BenchRun>(context_, request, *peer, std::move(replies))->start();
 }
 

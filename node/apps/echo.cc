@@ -5,12 +5,12 @@
 namespace byway {
 namespace {
 
-constexpr std::size_t max_served = 256;
-constexpr std::size_t max_backlog = 16 * 1024;
-constexpr Duration echo_patience = 3s;      // then an echo counts as lost
-constexpr Duration first_patience = 20s;    // for the whole way to a first answer
-constexpr Duration retry_interval = 500ms;  // after a lost stream; doubled while nobody is there,
-constexpr Duration longest_retry = 8s;      // as each try asks our homes for the peer
+constexpr std::size_t max_echoes_served = 256;
+constexpr std::size_t max_echo_backlog = 16 * 1024;
+constexpr Duration echo_patience = 3s;       // then an echo counts as lost
+constexpr Duration first_patience = 20s;     // for the whole way to a first answer
+constexpr Duration retry_interval = 500ms;   // after a lost stream; doubled while nobody is there,
+constexpr Duration longest_echo_retry = 8s;  // as each try asks our homes for the peer
 constexpr Duration usual_interval = 1s;
 constexpr Duration until_interval = 200ms;
 constexpr Duration least_interval = 2ms;
@@ -27,7 +27,7 @@ class Answerer final : public StreamUser {
 
   void on_readable() override {
     // What the asker does not read back is not read from it either.
-    while (messages_.backlog() < max_backlog) {
+    while (messages_.backlog() < max_echo_backlog) {
       const auto message = messages_.next();
       if (!message) return streams_.reset(messages_.id());
       if (!*message) break;
@@ -106,7 +106,7 @@ class PingRun final : public StreamUser, public std::enable_shared_from_this<Pin
       --sent_;
     waiting_.clear();
     tick_.after(retry_, weakly(this, &PingRun::tick));
-    if (end.unreachable) retry_ = std::min(2 * retry_, longest_retry);
+    if (end.unreachable) retry_ = std::min(2 * retry_, longest_echo_retry);
   }
 
  private:
@@ -259,7 +259,7 @@ class PingRun final : public StreamUser, public std::enable_shared_from_this<Pin
 
 Echo::Echo(AppContext context) : context_(context) {
   context_.streams.serve("echo", [context, served = served_](const StreamOpened& opened) {
-    if (*served >= max_served)
+    if (*served >= max_echoes_served)
       return context.streams.refuse(opened.stream, opened.peer, apps::Refusal::busy);
     context.streams.attach(opened.stream, opened.peer,
                            std::make_shared<Answerer>(context.streams, opened.stream, served));

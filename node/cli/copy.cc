@@ -22,14 +22,14 @@ constexpr std::size_t buffer_size = 256 * 1024;
 constexpr int pipe_size = 1 << 20;  // what anybody may ask for; a fresh one has 64 KiB
 constexpr int socket_size = 1 << 20;
 
-enum class Kind { socket, file, pipe, other };
+enum class FdKind { socket, file, pipe, other };
 
-Kind kind_of(int fd) {
+FdKind kind_of(int fd) {
   struct stat status {};
-  if (fstat(fd, &status) != 0) return Kind::other;
-  if (S_ISSOCK(status.st_mode)) return Kind::socket;
-  if (S_ISFIFO(status.st_mode)) return Kind::pipe;
-  return S_ISREG(status.st_mode) ? Kind::file : Kind::other;
+  if (fstat(fd, &status) != 0) return FdKind::other;
+  if (S_ISSOCK(status.st_mode)) return FdKind::socket;
+  if (S_ISFIFO(status.st_mode)) return FdKind::pipe;
+  return S_ISREG(status.st_mode) ? FdKind::file : FdKind::other;
 }
 
 bool would_block(int error) {
@@ -44,8 +44,8 @@ class Direction {
         to_{to},
         from_kind_{kind_of(from)},
         to_kind_{kind_of(to)},
-        splices_{(from_kind_ == Kind::pipe && to_kind_ == Kind::socket) ||
-                 (from_kind_ == Kind::socket && to_kind_ == Kind::pipe)} {}
+        splices_{(from_kind_ == FdKind::pipe && to_kind_ == FdKind::socket) ||
+                 (from_kind_ == FdKind::socket && to_kind_ == FdKind::pipe)} {}
 
   bool wants_read() const { return !done_ && (splices_ ? !full_ : begin_ == end_); }
   bool wants_write() const { return !done_ && (splices_ ? full_ : begin_ < end_); }
@@ -66,7 +66,7 @@ class Direction {
   void read_some() {
     if (splices_) return splice_some();
     if (buffer_.empty()) buffer_.resize(buffer_size);
-    const ssize_t n = from_kind_ == Kind::socket
+    const ssize_t n = from_kind_ == FdKind::socket
                           ? recv(from_, buffer_.data(), buffer_.size(), MSG_DONTWAIT)
                           : read(from_, buffer_.data(), buffer_.size());
     if (n < 0 && would_block(errno)) return;
@@ -109,15 +109,15 @@ class Direction {
       splices_ = full_ = false;  // nothing was taken out: it goes by the buffer then
       return;
     }
-    fail(errno, from_kind_ == Kind::socket && errno != EPIPE);
+    fail(errno, from_kind_ == FdKind::socket && errno != EPIPE);
   }
 
   // Its flags are not ours to change: others may share the descriptor. Where the kernel does not
   // take the wish with the call (pipes before Linux 6.4, terminals), a pipe with room takes
   // PIPE_BUF at once.
   ssize_t write_without_blocking(const std::uint8_t* bytes, std::size_t size) {
-    if (to_kind_ == Kind::socket) return send(to_, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (to_kind_ == Kind::file) return write(to_, bytes, size);
+    if (to_kind_ == FdKind::socket) return send(to_, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (to_kind_ == FdKind::file) return write(to_, bytes, size);
     if (can_ask_) {
       const iovec all{const_cast<std::uint8_t*>(bytes), size};
       const ssize_t n = pwritev2(to_, &all, 1, -1, RWF_NOWAIT);
@@ -134,7 +134,7 @@ class Direction {
   }
 
   int from_, to_;
-  Kind from_kind_, to_kind_;
+  FdKind from_kind_, to_kind_;
   bool splices_;
   bool watches_ = false;
   bool told_ = false;

@@ -8,7 +8,7 @@
 
 #include "tests/scenarios/scenario.h"
 
-namespace byway::scenarios {
+namespace byway::scenarios::chaos_test {
 namespace {
 
 struct Seeds {
@@ -190,4 +190,4 @@ TEST(Chaos, WhenAllIsWellAgainWhoHasNoUdpTalksToo) {
 }
 
 }  // namespace
-}  // namespace byway::scenarios
+}  // namespace byway::scenarios::chaos_test

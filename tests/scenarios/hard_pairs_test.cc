@@ -6,7 +6,7 @@
 
 #include "tests/scenarios/scenario.h"
 
-namespace byway::scenarios {
+namespace byway::scenarios::hard_pairs_test {
 namespace {
 
 // Every site 20 ms from the core, as in the lab; the supernodes next to it.
@@ -312,4 +312,4 @@ TEST(HardPair, WitnessesAreBelievedThroughOnesOwnHomes) {
 }
 
 }  // namespace
-}  // namespace byway::scenarios
+}  // namespace byway::scenarios::hard_pairs_test

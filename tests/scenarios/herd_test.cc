@@ -2,7 +2,7 @@
 // turned away is told where to go.
 #include "tests/scenarios/scenario.h"
 
-namespace byway::scenarios {
+namespace byway::scenarios::herd_test {
 namespace {
 
 struct FullHouse {
@@ -149,4 +149,4 @@ TEST(Herd, AfterAMassFailureEverybodyComesBackSpreadOverTime) {
 }
 
 }  // namespace
-}  // namespace byway::scenarios
+}  // namespace byway::scenarios::herd_test

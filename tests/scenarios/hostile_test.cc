@@ -6,7 +6,7 @@
 #include "protocol/stun.h"
 #include "tests/scenarios/scenario.h"
 
-namespace byway::scenarios {
+namespace byway::scenarios::hostile_test {
 namespace {
 
 // Remembers the datagrams of one kind that one host sent to another.
@@ -222,4 +222,4 @@ TEST(KnockBudget, ManyIntroductionsTogetherStayBelowTheBudgetOfAMinuteForEachAdd
 }
 
 }  // namespace
-}  // namespace byway::scenarios
+}  // namespace byway::scenarios::hostile_test

@@ -1,7 +1,7 @@
 // Supernodes find one another, and leaves find one another through them.
 #include "tests/scenarios/scenario.h"
 
-namespace byway::scenarios {
+namespace byway::scenarios::mesh_test {
 namespace {
 
 TEST(Mesh, TwoSupernodesKnowOneAnotherFromOneSeed) {
@@ -32,4 +32,4 @@ TEST(Mesh, LeavesOfDifferentHomesAreIntroducedFromHomeToHome) {
 }
 
 }  // namespace
-}  // namespace byway::scenarios
+}  // namespace byway::scenarios::mesh_test

@@ -2,7 +2,7 @@
 // so each story is told once for every few milliseconds.
 #include "tests/scenarios/scenario.h"
 
-namespace byway::scenarios {
+namespace byway::scenarios::moments_test {
 namespace {
 
 constexpr Duration moment = 10ms;
@@ -156,4 +156,4 @@ TEST(TwoHomes, WhenOneDiesTheOtherCarriesOn) {
 }
 
 }  // namespace
-}  // namespace byway::scenarios
+}  // namespace byway::scenarios::moments_test

@@ -2,7 +2,7 @@
 #include "overlay/reach/nat_limits.h"
 #include "tests/scenarios/scenario.h"
 
-namespace byway::scenarios {
+namespace byway::scenarios::nat_test {
 namespace {
 
 namespace nat = limits::nat;
@@ -339,4 +339,4 @@ TEST(KnowingTheNat, TakesAboutFortyPacketsAndThenHardlyAny) {
 }
 
 }  // namespace
-}  // namespace byway::scenarios
+}  // namespace byway::scenarios::nat_test

@@ -3,7 +3,7 @@
 #include "protocol/lan_packet.h"
 #include "tests/scenarios/scenario.h"
 
-namespace byway::scenarios {
+namespace byway::scenarios::network_test {
 namespace {
 
 // --- the local network ---------------------------------------------------------------------------
@@ -397,4 +397,4 @@ TEST_F(Moves, ALongSleepOutlivesTheRegistrationAndNotTheNode) {
 }
 
 }  // namespace
-}  // namespace byway::scenarios
+}  // namespace byway::scenarios::network_test

@@ -2,7 +2,7 @@
 #include "overlay/link/story.h"
 #include "tests/scenarios/scenario.h"
 
-namespace byway::scenarios {
+namespace byway::scenarios::reach_test {
 namespace {
 
 TEST(Trace, TellsWhoIntroducedWhomWhatWasTriedAndWhatCameOfIt) {
@@ -318,4 +318,4 @@ TEST(Reach, MessagesLargerThanAnyWindowMoveWithThePath) {
 }
 
 }  // namespace
-}  // namespace byway::scenarios
+}  // namespace byway::scenarios::reach_test

@@ -1,7 +1,7 @@
 // A leaf finds a home, and finds it again.
 #include "tests/scenarios/scenario.h"
 
-namespace byway::scenarios {
+namespace byway::scenarios::registration_test {
 namespace {
 
 TEST(Registration, ALeafLearnsFromItsHomeHowTheWorldSeesIt) {
@@ -84,4 +84,4 @@ TEST(Registration, OutlivesANightOfKeepalives) {
 }
 
 }  // namespace
-}  // namespace byway::scenarios
+}  // namespace byway::scenarios::registration_test

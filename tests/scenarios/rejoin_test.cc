@@ -1,7 +1,7 @@
 // Nobody lives for ever: seeds die, homes die, and those who are left find one another again.
 #include "tests/scenarios/scenario.h"
 
-namespace byway::scenarios {
+namespace byway::scenarios::rejoin_test {
 namespace {
 
 // A network that began with one seed, which everybody else was told of and nobody needs any more.
@@ -192,4 +192,4 @@ TEST(Rejoin, OneLateHomeIsNotReplaced) {
 }
 
 }  // namespace
-}  // namespace byway::scenarios
+}  // namespace byway::scenarios::rejoin_test

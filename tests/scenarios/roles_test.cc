@@ -1,7 +1,7 @@
 // Who serves: found out by proof, at every small size of a network, and said in a sentence.
 #include "tests/scenarios/scenario.h"
 
-namespace byway::scenarios {
+namespace byway::scenarios::roles_test {
 namespace {
 
 // Everybody after the first finds out by himself what he can be.
@@ -299,4 +299,4 @@ TEST(Roles, BehindANatThatLetsNobodyInToFindOutOneselfCostsNothing) {
 }
 
 }  // namespace
-}  // namespace byway::scenarios
+}  // namespace byway::scenarios::roles_test

@@ -5,7 +5,7 @@
 #include "protocol/record.h"
 #include "tests/scenarios/scenario.h"
 
-namespace byway::scenarios {
+namespace byway::scenarios::survey_test {
 namespace {
 
 Host& tool(World& world, std::string name) {
@@ -244,4 +244,4 @@ TEST(Survey, TwoVisitorsOfOneHubTalkThroughItAndLeaveNoTrace) {
 }
 
 }  // namespace
-}  // namespace byway::scenarios
+}  // namespace byway::scenarios::survey_test

@@ -1,7 +1,7 @@
 // What happens to a conversation when the world changes under it.
 #include "tests/scenarios/scenario.h"
 
-namespace byway::scenarios {
+namespace byway::scenarios::survival_test {
 namespace {
 
 // Says something every 200 ms and remembers it.
@@ -187,4 +187,4 @@ TEST(Rebinding, ANatThatForgetsQuicklyAndPicksAnotherPortDoesNotEndTheTalk) {
 }
 
 }  // namespace
-}  // namespace byway::scenarios
+}  // namespace byway::scenarios::survival_test

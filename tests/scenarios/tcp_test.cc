@@ -1,7 +1,7 @@
 // Where UDP is blocked: homes, lanes and direct paths by TCP, and back to UDP when it returns.
 #include "tests/scenarios/scenario.h"
 
-namespace byway::scenarios {
+namespace byway::scenarios::tcp_test {
 namespace {
 
 bool is_direct_by_tcp(const Host& from, const Host& to) {
@@ -404,4 +404,4 @@ TEST(TcpHostile, WhoConnectsAndSaysNothingIsSoonGoneAndSoAreTheManyFromOneAddres
 }
 
 }  // namespace
-}  // namespace byway::scenarios
+}  // namespace byway::scenarios::tcp_test

@@ -1,7 +1,7 @@
 // Loss, duplicates and disorder on the way; and that one seed tells one story.
 #include "tests/scenarios/scenario.h"
 
-namespace byway::scenarios {
+namespace byway::scenarios::weather_test {
 namespace {
 
 TEST(Weather, ALossyWayStillLeadsToADirectPath) {
@@ -78,4 +78,4 @@ TEST(Determinism, OneSeedTellsOneStory) {
 }
 
 }  // namespace
-}  // namespace byway::scenarios
+}  // namespace byway::scenarios::weather_test

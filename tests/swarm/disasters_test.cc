@@ -4,7 +4,7 @@
 
 #include "tools/sim/disasters.h"
 
-namespace byway::sim {
+namespace byway::sim::disasters_test {
 namespace {
 
 constexpr SwarmOptions town{.seed = 1, .supernodes = 60, .leaves = 500, .loss = 0.05};
@@ -94,4 +94,4 @@ TEST(Disaster, WhoLiesAboutOthersBuriesNobody) {
 }
 
 }  // namespace
-}  // namespace byway::sim
+}  // namespace byway::sim::disasters_test

@@ -7,7 +7,7 @@
 #include "protocol/seal.h"
 #include "tools/sim/stand_in_crypto.h"
 
-namespace byway::sim {
+namespace byway::sim::stand_in_crypto_test {
 namespace {
 
 struct StandIn : testing::Test {
@@ -102,4 +102,4 @@ TEST_F(StandIn, ARecordIsBelievedForItsSignatureOnly) {
 }
 
 }  // namespace
-}  // namespace byway::sim
+}  // namespace byway::sim::stand_in_crypto_test

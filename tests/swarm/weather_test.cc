@@ -5,7 +5,7 @@
 #include "overlay/core/limits.h"
 #include "tools/sim/disasters.h"
 
-namespace byway::sim {
+namespace byway::sim::weather_test {
 namespace {
 
 constexpr SwarmOptions town{.seed = 1, .supernodes = 60, .leaves = 500, .loss = 0.05};
@@ -145,4 +145,4 @@ TEST(SwarmOfHundreds, MessagesAreCountedByWhatIsInThem) {
 }
 
 }  // namespace
-}  // namespace byway::sim
+}  // namespace byway::sim::weather_test

@@ -8,7 +8,6 @@ namespace byway::sim {
 namespace {
 
 constexpr Duration lan_delay = 200us;
-constexpr std::size_t ip_and_udp_headers = 28;
 constexpr int enough_hops = 64;
 constexpr int core_hops = 4;  // routers of the internet that are not drawn
 constexpr std::size_t pairs_kept = 65'536;

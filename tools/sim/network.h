@@ -78,6 +78,7 @@ struct Toward {
   std::uint64_t knocks = 0;
   bool answered = false;
 };
+constexpr std::size_t ip_and_udp_headers = 28;  // of IPv4 without options
 constexpr std::size_t knock_size = 100;
 
 class Network {

@@ -8,7 +8,7 @@
 namespace byway::sim {
 namespace {
 
-std::string seconds(Duration since_start) {
+std::string time_of(Duration since_start) {
   char text[32];
   std::snprintf(text, sizeof(text), "%10.4f s", std::chrono::duration<double>(since_start).count());
   return text;
@@ -106,14 +106,14 @@ std::string Story::text(std::size_t lines) const {
       continue;
     }
     const Note& note = std::get<Note>(lines_[i]);
-    text += seconds(note.at - start_) + "  " + name_of(note.station) + ": " + note.text + "\n";
+    text += time_of(note.at - start_) + "  " + name_of(note.station) + ": " + note.text + "\n";
   }
   return text;
 }
 
 std::string Story::in_words(const PacketLine& line) const {
   std::string text =
-      seconds(line.sent - start_) + "  " + name_of(line.origin) + " " + line.from.to_string();
+      time_of(line.sent - start_) + "  " + name_of(line.origin) + " " + line.from.to_string();
   if (line.seen_as != line.from) text += " as " + line.seen_as.to_string();
   text += " -> ";
   if (line.fate == Fate::delivered) text += name_of(line.at) + " ";

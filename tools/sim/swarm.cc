@@ -17,7 +17,6 @@ namespace {
 constexpr TimePoint start_of_time = TimePoint{} + 2h;
 constexpr WallTime start_of_wall_time{std::chrono::milliseconds{1'800'000'000'000}};
 constexpr std::uint16_t port = 7000;
-constexpr std::size_t ip_and_udp_headers = 28;
 constexpr std::size_t known_to_a_newcomer = 8;
 constexpr std::size_t looked_ahead = 16;
 // A node that wants to be woken at the same moment again and again would be for ever.
@@ -206,19 +205,19 @@ Swarm::HostId Swarm::add(Kind kind, std::optional<std::size_t> netgroup, const C
   return id;
 }
 
-std::vector<Seed> Swarm::some_supernodes(std::size_t count) {
-  std::vector<Seed> some;
+std::vector<byway::Seed> Swarm::some_supernodes(std::size_t count) {
+  std::vector<byway::Seed> some;
   for (std::size_t tries = 0; tries < 8 * count && some.size() < count; ++tries) {
     const Host& host = hosts_[supernodes_[random_.below(supernodes_.size())]];
     if (!host.is_running()) continue;
     const bool known = std::any_of(some.begin(), some.end(),
-                                   [&](const Seed& seed) { return seed.id == host.id(); });
+                                   [&](const byway::Seed& seed) { return seed.id == host.id(); });
     if (!known) some.push_back({host.id(), host.endpoint});
   }
   return some;
 }
 
-void Swarm::start(HostId id, std::vector<Seed> seeds, Bytes book) {
+void Swarm::start(HostId id, std::vector<byway::Seed> seeds, Bytes book) {
   Host& host = hosts_[id];
   ++host.life;
   host.started = now_;
@@ -264,7 +263,7 @@ void Swarm::leave(HostId id) {
   stop(id, true);
 }
 
-void Swarm::restart(HostId id, bool remembers, std::vector<Seed> seeds) {
+void Swarm::restart(HostId id, bool remembers, std::vector<byway::Seed> seeds) {
   crash(id);
   start(id, std::move(seeds), remembers ? hosts_[id].book : Bytes{});
 }

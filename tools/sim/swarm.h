@@ -112,13 +112,13 @@ class Swarm {
   void leave(HostId id);
   // The same key and address; it knows whom it remembers from before (OverlayConfig::peer_book), or
   // nobody, and these.
-  void restart(HostId id, bool remembers = true, std::vector<Seed> seeds = {});
+  void restart(HostId id, bool remembers = true, std::vector<byway::Seed> seeds = {});
   // Somebody else in its place, a supernode in the same netgroup.
   void replace(HostId id);
   // The supernode looks this id up; LookedUp tells what came of it.
   void look_up(HostId supernode, const NodeId& target);
   void set_churn(Duration median_life);
-  std::vector<Seed> some_supernodes(std::size_t count);
+  std::vector<byway::Seed> some_supernodes(std::size_t count);
 
   // --- trouble ---
   // A datagram for which it holds does not arrive. Cheap, please: it is asked about every one.
@@ -181,7 +181,7 @@ class Swarm {
 
   void build_old_network();
   void make(Host& host, Kind kind, std::optional<std::size_t> netgroup);
-  void start(HostId id, std::vector<Seed> seeds, Bytes book = {});
+  void start(HostId id, std::vector<byway::Seed> seeds, Bytes book = {});
   void stop(HostId id, bool farewell);
   void settle(HostId id);
   void note(HostId id, const Event& event);

@@ -6,7 +6,7 @@
 
 #include "node/clock.h"
 
-namespace byway {
+namespace byway::alarm_clock_test {
 namespace {
 
 struct Bedroom {
@@ -63,4 +63,4 @@ TEST(AlarmClock, ClosedItKeepsNobodyWaiting) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::alarm_clock_test

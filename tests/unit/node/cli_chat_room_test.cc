@@ -6,7 +6,7 @@
 #include "node/cli/chat_room.h"
 #include "node/cli/text.h"
 
-namespace byway::cli {
+namespace byway::cli::cli_chat_room_test {
 namespace {
 
 using testing::ElementsAre;
@@ -157,4 +157,4 @@ TEST_F(Room, WhatDidNotArriveIsSaidWithItsText) {
 }
 
 }  // namespace
-}  // namespace byway::cli
+}  // namespace byway::cli::cli_chat_room_test

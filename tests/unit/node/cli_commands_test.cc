@@ -18,7 +18,7 @@
 #include "node/lent_ends.h"
 #include "tests/unit/node/cli_fake_node.h"
 
-namespace byway::cli {
+namespace byway::cli::cli_commands_test {
 namespace {
 
 using testing::AllOf;
@@ -533,4 +533,4 @@ TEST(Cli, ChatThroughAPipeSendsEveryLineInOrderAndEndsWhenAllArrived) {
 }
 
 }  // namespace
-}  // namespace byway::cli
+}  // namespace byway::cli::cli_commands_test

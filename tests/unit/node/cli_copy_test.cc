@@ -13,7 +13,7 @@
 #include "node/cli/copy.h"
 #include "node/unique_fd.h"
 
-namespace byway::cli {
+namespace byway::cli::cli_copy_test {
 namespace {
 
 using testing::HasSubstr;
@@ -238,4 +238,4 @@ TEST_F(Copy, AnInterruptEndsTheWait) {
 }
 
 }  // namespace
-}  // namespace byway::cli
+}  // namespace byway::cli::cli_copy_test

@@ -9,7 +9,7 @@
 #include "protocol/invite.h"
 #include "tests/unit/node/cli_fake_node.h"
 
-namespace byway::cli {
+namespace byway::cli::cli_invite_test {
 namespace {
 
 using testing::AllOf;
@@ -149,4 +149,4 @@ TEST_F(Family, OneThatReadsItselfAndSaysNothingHereTellsItsHelpItself) {
 }
 
 }  // namespace
-}  // namespace byway::cli
+}  // namespace byway::cli::cli_invite_test

@@ -4,7 +4,7 @@
 #include "node/cli/line_editor.h"
 #include "node/cli/text.h"
 
-namespace byway::cli {
+namespace byway::cli::cli_line_editor_test {
 namespace {
 
 using testing::ElementsAre;
@@ -169,4 +169,4 @@ TEST(Text, WidthCountsColumnsAndNotBytes) {
 }
 
 }  // namespace
-}  // namespace byway::cli
+}  // namespace byway::cli::cli_line_editor_test

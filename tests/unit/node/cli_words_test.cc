@@ -6,7 +6,7 @@
 #include "node/cli/text.h"
 #include "node/cli/words.h"
 
-namespace byway::cli {
+namespace byway::cli::cli_words_test {
 namespace {
 
 using testing::HasSubstr;
@@ -150,4 +150,4 @@ TEST(Text, LongNewsIsBrokenBetweenWords) {
 }
 
 }  // namespace
-}  // namespace byway::cli
+}  // namespace byway::cli::cli_words_test

@@ -8,7 +8,7 @@
 
 #include "tests/unit/node/temporary_dir.h"
 
-namespace byway {
+namespace byway::config_test {
 namespace {
 
 using testing::AllOf;
@@ -125,4 +125,4 @@ TEST(RunConfig, ReadsSeedsWithAnIpv6Address) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::config_test

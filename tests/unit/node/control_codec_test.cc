@@ -6,7 +6,7 @@
 #include "node/apps/app_codec.h"
 #include "protocol/random.h"
 
-namespace byway {
+namespace byway::control_codec_test {
 namespace {
 
 using namespace control;
@@ -14,7 +14,7 @@ using namespace control;
 const std::vector<ControlRequest>& requests() {
   static const std::vector<ControlRequest> all{
       Status{},
-      Ping{"bob", 0, 250, Until::direct, 9000},
+      control::Ping{"bob", 0, 250, Until::direct, 9000},
       Say{"bob", "grüß dich", 1},
       Inbox{true},
       Chat{},
@@ -127,4 +127,4 @@ TEST(AppCodec, TakesOnlyTextThatIsTextAndOfBearableLength) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::control_codec_test

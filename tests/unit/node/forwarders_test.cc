@@ -10,7 +10,7 @@
 #include "node/clock.h"
 #include "overlay/link/lane_run.h"
 
-namespace byway {
+namespace byway::forwarders_test {
 namespace {
 
 using testing::HasSubstr;
@@ -271,4 +271,4 @@ TEST_F(Threads, NobodyElseGetsASharedPort) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::forwarders_test

@@ -6,7 +6,7 @@
 #include <boost/json/parse.hpp>
 #include <limits>
 
-namespace byway {
+namespace byway::json_text_test {
 namespace {
 
 namespace json = boost::json;
@@ -46,4 +46,4 @@ TEST(JsonText, EverythingElseIsOrdinaryJsonOnOneLine) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::json_text_test

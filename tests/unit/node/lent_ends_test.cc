@@ -8,7 +8,7 @@
 #include <array>
 #include <string>
 
-namespace byway {
+namespace byway::lent_ends_test {
 namespace {
 
 struct Pair {
@@ -111,4 +111,4 @@ TEST(LentEnds, ANodeThatIsGoneIsNoticed) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::lent_ends_test

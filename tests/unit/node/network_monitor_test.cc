@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace byway {
+namespace byway::network_monitor_test {
 namespace {
 
 TEST(NetworkMonitor, NothingHasChangedWhereNothingHas) {
@@ -25,4 +25,4 @@ TEST(NetworkMonitor, CanBeClosedBeforeItsReports) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::network_monitor_test

@@ -20,7 +20,7 @@
 #include "node/runtime.h"
 #include "tests/unit/node/temporary_dir.h"
 
-namespace byway {
+namespace byway::node_test {
 namespace {
 
 using testing::AllOf;
@@ -738,4 +738,4 @@ TEST(Node, APathTooLongForASocketIsASentence) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::node_test

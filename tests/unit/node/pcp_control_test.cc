@@ -13,7 +13,7 @@
 #include "overlay/reach/pcp_limits.h"
 #include "tests/unit/protocol/pcp_router.h"
 
-namespace byway {
+namespace byway::pcp_control_test {
 namespace {
 
 using Replies = std::vector<Bytes>;
@@ -133,4 +133,4 @@ TEST(PcpControl, WhoeverIsToldToGiveUpDoes) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::pcp_control_test

@@ -9,7 +9,7 @@
 
 #include "node/clock.h"
 
-namespace byway {
+namespace byway::port_mapper_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -266,4 +266,4 @@ TEST(MayNeedPinhole, AtAGlobalIpv6AddressUnlessIpv4IsPublicToo) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::port_mapper_test

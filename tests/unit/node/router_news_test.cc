@@ -5,7 +5,7 @@
 #include "protocol/pcp.h"
 #include "tests/unit/protocol/pcp_router.h"
 
-namespace byway {
+namespace byway::router_news_test {
 namespace {
 
 class NewsStory : public testing::Test {
@@ -39,4 +39,4 @@ TEST_F(NewsStory, StrangersAndOtherPortsAndOtherWordsAreNot) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::router_news_test

@@ -9,7 +9,7 @@
 #include "node/config.h"
 #include "tests/unit/node/temporary_dir.h"
 
-namespace byway {
+namespace byway::seeds_test {
 namespace {
 
 using testing::AllOf;
@@ -93,4 +93,4 @@ TEST(Seeds, ASpoiltInvitationIsToldFromNone) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::seeds_test

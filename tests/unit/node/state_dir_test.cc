@@ -10,7 +10,7 @@
 #include "node/database.h"
 #include "tests/unit/node/temporary_dir.h"
 
-namespace byway {
+namespace byway::state_dir_test {
 namespace {
 
 using testing::ElementsAre;
@@ -159,4 +159,4 @@ TEST(Database, SaysWhichFileIsDamaged) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::state_dir_test

@@ -9,7 +9,7 @@
 
 #include "protocol/tcp_frame.h"
 
-namespace byway {
+namespace byway::tcp_port_test {
 namespace {
 
 using testing::ElementsAre;
@@ -225,4 +225,4 @@ TEST_F(TcpPortTest, APortInUseNamesTheOptionAndTheRemedy) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::tcp_port_test

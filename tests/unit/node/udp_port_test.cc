@@ -6,7 +6,7 @@
 
 #include "node/local_addresses.h"
 
-namespace byway {
+namespace byway::udp_port_test {
 namespace {
 
 using testing::ElementsAre;
@@ -237,4 +237,4 @@ TEST(LocalEndpoints, AWildcardStandsForTheHostsAddressesButNotForLoopback) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::udp_port_test

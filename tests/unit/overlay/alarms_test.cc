@@ -11,7 +11,7 @@
 #include "protocol/random.h"
 #include "tests/unit/overlay/cast.h"
 
-namespace byway {
+namespace byway::alarms_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -75,4 +75,4 @@ TEST(Alarms, GoOffAsTimersDoWhateverIsSet) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::alarms_test

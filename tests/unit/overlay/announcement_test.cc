@@ -6,7 +6,7 @@
 #include "overlay/core/limits.h"
 #include "tests/unit/overlay/cast.h"
 
-namespace byway {
+namespace byway::announcement_test {
 namespace {
 
 using testing::ElementsAre;
@@ -89,4 +89,4 @@ TEST_F(AnnouncementTest, WhoIsNoHomeAnyMoreIsNotTold) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::announcement_test

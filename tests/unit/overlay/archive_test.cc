@@ -4,7 +4,7 @@
 
 #include "tests/unit/overlay/cast.h"
 
-namespace byway {
+namespace byway::archive_test {
 namespace {
 
 class ArchiveTest : public testing::Test {
@@ -68,4 +68,4 @@ TEST_F(ArchiveTest, WhatNobodyHoldsIsForgotten) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::archive_test

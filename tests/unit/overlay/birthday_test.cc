@@ -8,7 +8,7 @@
 #include "overlay/link/hard_limits.h"
 #include "tests/unit/overlay/cast.h"
 
-namespace byway {
+namespace byway::birthday_test {
 namespace {
 
 // Runs a machine until it has nothing more to do, and tells when it did what.
@@ -151,4 +151,4 @@ TEST(Birthday, TheOddsAreAsTheParadoxSays) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::birthday_test

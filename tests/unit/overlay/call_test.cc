@@ -6,7 +6,7 @@
 #include "overlay/core/limits.h"
 #include "tests/unit/overlay/cast.h"
 
-namespace byway {
+namespace byway::call_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -144,4 +144,4 @@ TEST(Call, OnceAnsweredNobodyIsAskedAnyMore) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::call_test

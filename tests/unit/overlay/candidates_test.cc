@@ -7,7 +7,7 @@
 #include "protocol/random.h"
 #include "tests/unit/overlay/cast.h"
 
-namespace byway {
+namespace byway::candidates_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -105,4 +105,4 @@ TEST(Candidates, NoListHoweverStrangeYieldsAForbiddenDoor) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::candidates_test

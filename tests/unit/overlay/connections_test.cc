@@ -5,7 +5,7 @@
 #include "overlay/link/tcp_limits.h"
 #include "tests/unit/overlay/cast.h"
 
-namespace byway {
+namespace byway::connections_test {
 namespace {
 
 using Purpose = Connections::Purpose;
@@ -136,4 +136,4 @@ TEST(Connections, WhoGoesTakesItsConnectionsAlongAndNobodyElses) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::connections_test

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace byway {
+namespace byway::contacted_test {
 namespace {
 
 constexpr std::uint64_t salt = 1;
@@ -79,4 +79,4 @@ TEST(Contacted, WhereOneHadToMakeRoomNothingIsKnownOfOthersUntilItWouldBeOld) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::contacted_test

@@ -7,7 +7,7 @@
 #include "protocol/attestation.h"
 #include "tests/unit/overlay/cast.h"
 
-namespace byway {
+namespace byway::dialback_test {
 namespace {
 
 using ::testing::IsEmpty;
@@ -351,4 +351,4 @@ TEST_F(DiallerStory, InAPrivateNetworkPrivateAddressesAreDialled) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::dialback_test

@@ -6,7 +6,7 @@
 #include "overlay/reach/home_limits.h"
 #include "tests/unit/overlay/cast.h"
 
-namespace byway {
+namespace byway::distance_probe_test {
 namespace {
 
 using ::testing::IsEmpty;
@@ -89,4 +89,4 @@ TEST_F(Distances, AnAnswerFromElsewhereOrToAnotherQuestionSaysNothing) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::distance_probe_test

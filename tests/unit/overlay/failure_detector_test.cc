@@ -8,7 +8,7 @@
 #include "overlay/mesh/mesh_limits.h"
 #include "tests/unit/overlay/cast.h"
 
-namespace byway {
+namespace byway::failure_detector_test {
 namespace {
 
 using Action = FailureDetector::Action;
@@ -197,4 +197,4 @@ TEST(FailureDetector, SuspicionsOfManyAreBounded) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::failure_detector_test

@@ -7,7 +7,7 @@
 
 #include "protocol/random.h"
 
-namespace byway {
+namespace byway::fifo_test {
 namespace {
 
 TEST(Fifo, IsAQueueLikeAnyOther) {
@@ -43,4 +43,4 @@ TEST(Fifo, HoldsNothingThatWasTaken) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::fifo_test

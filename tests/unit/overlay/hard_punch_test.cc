@@ -11,7 +11,7 @@
 #include "protocol/match.h"
 #include "tests/unit/overlay/cast.h"
 
-namespace byway {
+namespace byway::hard_punch_test {
 namespace {
 
 using State = HardPunch::State;
@@ -420,4 +420,4 @@ TEST_F(HardPunchStory, ThePlanThatHasBothBeginIsSentTwiceInTimeToBeOfUse) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::hard_punch_test

@@ -6,7 +6,7 @@
 
 #include "protocol/random.h"
 
-namespace byway {
+namespace byway::hash_tree_test {
 namespace {
 
 std::map<Position, std::uint64_t> crowd(std::uint64_t seed, int size) {
@@ -82,4 +82,4 @@ TEST(HashTree, ThreeStepsLeadToTheOneBucketThatDiffers) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::hash_tree_test

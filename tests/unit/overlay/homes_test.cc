@@ -9,7 +9,7 @@
 #include "overlay/reach/home_limits.h"
 #include "tests/unit/overlay/cast.h"
 
-namespace byway {
+namespace byway::homes_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -575,4 +575,4 @@ TEST_F(HomesStory, WhoIsNamedNowFindsRoomAmongThoseNobodyNamedForLong) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::homes_test

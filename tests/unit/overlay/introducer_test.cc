@@ -4,7 +4,7 @@
 
 #include "tests/unit/overlay/cast.h"
 
-namespace byway {
+namespace byway::introducer_test {
 namespace {
 
 const NodeId hub = node(1), mill = node(2);
@@ -47,4 +47,4 @@ TEST(Introducer, AHomeThatTurnedBadCannotDrownUs) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::introducer_test

@@ -10,7 +10,7 @@
 #include "overlay/directory/store.h"
 #include "tests/unit/overlay/directory_cast.h"
 
-namespace byway {
+namespace byway::keeper_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -331,4 +331,4 @@ TEST(Directory, ALeafIsFoundAfterAThirdOfTheSupernodesVanished) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::keeper_test

@@ -4,7 +4,7 @@
 
 #include "tests/unit/overlay/cast.h"
 
-namespace byway {
+namespace byway::kept_proof_test {
 namespace {
 
 class KeptProofStory : public testing::Test {
@@ -85,4 +85,4 @@ TEST_F(KeptProofStory, AnothersProofIsNotOurs) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::kept_proof_test

@@ -7,7 +7,7 @@
 #include "protocol/random.h"
 #include "tests/unit/overlay/cast.h"
 
-namespace byway {
+namespace byway::knock_budget_test {
 namespace {
 
 TEST(KnockBudget, NoStrangerIsKnockedAtMoreThanSixtyFourTimesInAnyMinute) {
@@ -54,4 +54,4 @@ TEST(KnockBudget, WhenTooManyStrangersAreNamedFurtherOnesAreLeftAlone) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::knock_budget_test

@@ -6,7 +6,7 @@
 #include "overlay/core/limits.h"
 #include "tests/unit/overlay/cast.h"
 
-namespace byway {
+namespace byway::lan_finder_test {
 namespace {
 
 // Ana looks for Bo; Cy is in the same network.
@@ -125,4 +125,4 @@ TEST_F(LanStory, WhoeverLooksForThousandsRemembersFew) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::lan_finder_test

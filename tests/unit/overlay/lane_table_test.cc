@@ -8,7 +8,7 @@
 #include "protocol/random.h"
 #include "tests/unit/overlay/cast.h"
 
-namespace byway {
+namespace byway::lane_table_test {
 namespace {
 
 const Route from_ana{.endpoint = at("198.51.100.1:7000")};
@@ -190,4 +190,4 @@ TEST(LaneRun, IsCutWhereTheLaneChanges) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::lane_table_test

@@ -6,7 +6,7 @@
 #include "overlay/reach/nat_limits.h"
 #include "tests/unit/overlay/cast.h"
 
-namespace byway {
+namespace byway::lifetime_probe_test {
 namespace {
 
 namespace nat = limits::nat;
@@ -128,4 +128,4 @@ TEST(LifetimeProbe, OnlyItsOwnNonceOnItsOwnSocketCounts) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::lifetime_probe_test

@@ -9,7 +9,7 @@
 #include "tests/unit/overlay/cast.h"
 #include "tests/unit/protocol/people.h"
 
-namespace byway {
+namespace byway::link_test {
 namespace {
 
 const Crypto& crypto = sodium_crypto();
@@ -331,4 +331,4 @@ TEST(IndexTable, ANumberIsHeldAsLongAsItsIndexLives) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::link_test

@@ -8,7 +8,7 @@
 
 #include "tests/unit/overlay/directory_cast.h"
 
-namespace byway {
+namespace byway::lookup_test {
 namespace {
 
 using ::testing::Each;
@@ -346,4 +346,4 @@ TEST_F(LookupTest, ANetworkOfOneOrTwoIsAskedWhollyAndOfNoneNotAtAll) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::lookup_test

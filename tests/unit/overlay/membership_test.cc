@@ -3,7 +3,7 @@
 
 #include "tests/unit/overlay/mesh_cluster.h"
 
-namespace byway {
+namespace byway::membership_test {
 namespace {
 
 using testing::Contains;
@@ -676,4 +676,4 @@ TEST(Membership, WhoMovesWhileItIsExaminedIsExaminedAgain) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::membership_test

@@ -9,7 +9,7 @@
 #include "protocol/random.h"
 #include "tests/unit/overlay/cast.h"
 
-namespace byway {
+namespace byway::nat_behaviour_test {
 namespace {
 
 namespace nat = limits::nat;
@@ -185,4 +185,4 @@ TEST(JudgePorts, StepsAreSeenThroughOthersTraffic) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::nat_behaviour_test

@@ -8,7 +8,7 @@
 #include "overlay/reach/nat_limits.h"
 #include "tests/unit/overlay/cast.h"
 
-namespace byway {
+namespace byway::nat_service_test {
 namespace {
 
 using testing::IsEmpty;
@@ -189,4 +189,4 @@ TEST(NatService, OneAskerHasAQuota) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::nat_service_test

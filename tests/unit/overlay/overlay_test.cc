@@ -11,7 +11,7 @@
 #include "tests/unit/overlay/cast.h"
 #include "tests/unit/protocol/people.h"
 
-namespace byway {
+namespace byway::overlay_test {
 namespace {
 
 using ::testing::Each;
@@ -290,4 +290,4 @@ TEST(Counters, EveryDropHasANameAndASentence) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::overlay_test

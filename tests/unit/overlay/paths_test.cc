@@ -8,7 +8,7 @@
 #include "protocol/packet.h"
 #include "tests/unit/overlay/cast.h"
 
-namespace byway {
+namespace byway::paths_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -585,4 +585,4 @@ TEST_F(PathStory, NoHistoryLeavesADeadlineBehind) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::paths_test

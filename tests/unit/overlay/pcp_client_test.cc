@@ -6,7 +6,7 @@
 #include "tests/unit/overlay/cast.h"
 #include "tests/unit/protocol/pcp_router.h"
 
-namespace byway {
+namespace byway::pcp_client_test {
 namespace {
 
 using Kind = PcpClient::Kind;
@@ -256,4 +256,4 @@ TEST_F(PcpStory, ANearlyUnchangedClockWithinTwoSecondsIsNone) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::pcp_client_test

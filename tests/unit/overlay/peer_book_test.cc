@@ -10,7 +10,7 @@
 #include "protocol/crypto.h"
 #include "tests/unit/overlay/cast.h"
 
-namespace byway {
+namespace byway::peer_book_test {
 namespace {
 
 using ::testing::Each;
@@ -347,4 +347,4 @@ TEST(PeerBook, AForgedFileIsNoWorseThanAStranger) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::peer_book_test

@@ -9,7 +9,7 @@
 
 #include "tests/unit/overlay/directory_cast.h"
 
-namespace byway {
+namespace byway::placement_test {
 namespace {
 
 using ::testing::SizeIs;
@@ -201,4 +201,4 @@ TEST(Placement, WhetherANodeMayHoldIsWhatTheSeatsSay) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::placement_test

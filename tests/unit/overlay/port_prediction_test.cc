@@ -10,7 +10,7 @@
 #include "protocol/random.h"
 #include "tests/unit/overlay/cast.h"
 
-namespace byway {
+namespace byway::port_prediction_test {
 namespace {
 
 using ::testing::Contains;
@@ -152,4 +152,4 @@ TEST(PortPrediction, PortsThatAreNeverGivenAreNotTried) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::port_prediction_test

@@ -5,7 +5,7 @@
 
 #include "tests/unit/overlay/cast.h"
 
-namespace byway {
+namespace byway::promotion_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -345,4 +345,4 @@ TEST_F(PromotionStory, WhoServedUntilItWasStartedAnewServesOnAtOnceIfItIsProved)
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::promotion_test

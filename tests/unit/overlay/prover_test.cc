@@ -12,7 +12,7 @@
 #include "overlay/reach/proof_limits.h"
 #include "tests/unit/overlay/cast.h"
 
-namespace byway {
+namespace byway::prover_test {
 namespace {
 
 using ::testing::AllOf;
@@ -819,4 +819,4 @@ TEST_F(StartedAnew, ForTenMinutesNobodyIsAStranger) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::prover_test

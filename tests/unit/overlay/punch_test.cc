@@ -7,7 +7,7 @@
 #include "protocol/random.h"
 #include "tests/unit/overlay/cast.h"
 
-namespace byway {
+namespace byway::punch_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -188,4 +188,4 @@ TEST_F(PunchStory, OfStrangersWhoAreNamedRoundAfterRoundNoneIsRemembered) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::punch_test

@@ -5,7 +5,7 @@
 #include "protocol/random.h"
 #include "tests/unit/overlay/cast.h"
 
-namespace byway {
+namespace byway::rate_limiter_test {
 namespace {
 
 TEST(TokenBucket, WhatWasSavedUpIsSpentAtOnceAndThenTheRateHolds) {
@@ -93,4 +93,4 @@ TEST(RateLimiter, BeingForgottenGivesNobodyMoreThanTheBurst) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::rate_limiter_test

@@ -6,7 +6,7 @@
 #include "overlay/core/limits.h"
 #include "tests/unit/overlay/cast.h"
 
-namespace byway {
+namespace byway::reason_test {
 namespace {
 
 using ::testing::HasSubstr;
@@ -85,4 +85,4 @@ TEST(Reason, CountsTheAttemptsByTcp) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::reason_test

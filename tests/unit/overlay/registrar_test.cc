@@ -9,7 +9,7 @@
 #include "overlay/core/limits.h"
 #include "tests/unit/overlay/cast.h"
 
-namespace byway {
+namespace byway::registrar_test {
 namespace {
 
 Registration wish(int seeking) {
@@ -123,4 +123,4 @@ TEST(Registrar, WhoLeftIsGoneAndExpiresNoMore) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::registrar_test

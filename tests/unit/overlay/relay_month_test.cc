@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace byway {
+namespace byway::relay_month_test {
 namespace {
 
 using namespace std::chrono;
@@ -57,4 +57,4 @@ TEST(RelayMonth, AClockThatIsSetBackChangesNothing) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::relay_month_test

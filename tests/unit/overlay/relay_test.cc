@@ -5,7 +5,7 @@
 #include "protocol/random.h"
 #include "tests/unit/overlay/cast.h"
 
-namespace byway {
+namespace byway::relay_test {
 namespace {
 
 using Opened = Relay::Opened;
@@ -373,4 +373,4 @@ TEST(Relay, NoHistoryMakesItForwardToAnybodyButTheOtherEnd) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::relay_test

@@ -5,7 +5,7 @@
 
 #include "overlay/mesh/mesh_limits.h"
 
-namespace byway {
+namespace byway::rumours_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -109,4 +109,4 @@ TEST(Rumours, WhereThereIsNoRoomTheOneToldMostGivesWay) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::rumours_test

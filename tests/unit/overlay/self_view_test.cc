@@ -5,7 +5,7 @@
 
 #include "tests/unit/overlay/cast.h"
 
-namespace byway {
+namespace byway::self_view_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -153,4 +153,4 @@ TEST_F(SelfStory, AnAnswerThatNamesNoAddressChangesNothing) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::self_view_test

@@ -6,7 +6,7 @@
 #include <set>
 #include <vector>
 
-namespace byway {
+namespace byway::sockets_test {
 namespace {
 
 using testing::ElementsAre;
@@ -69,4 +69,4 @@ TEST(Sockets, OneThatCouldNotBeOpenedIsNobodysAndIsNotClosedEither) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::sockets_test

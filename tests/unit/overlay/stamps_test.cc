@@ -5,7 +5,7 @@
 #include "overlay/core/limits.h"
 #include "tests/unit/overlay/cast.h"
 
-namespace byway {
+namespace byway::stamps_test {
 namespace {
 
 using Verdict = Stamps::Verdict;
@@ -94,4 +94,4 @@ TEST(Stamps, AThousandKeysFromTheFutureLockNobodyOut) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::stamps_test

@@ -4,7 +4,7 @@
 
 #include "tests/unit/overlay/directory_cast.h"
 
-namespace byway {
+namespace byway::store_test {
 namespace {
 
 // A small network in which everybody may hold everything; its first supernode is the holder.
@@ -179,4 +179,4 @@ TEST_F(StoreTest, WhoAsksTooMuchIsToldBusyAndOthersAreServed) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::store_test

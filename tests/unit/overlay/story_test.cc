@@ -5,7 +5,7 @@
 #include "overlay/core/limits.h"
 #include "tests/unit/overlay/cast.h"
 
-namespace byway {
+namespace byway::story_test {
 namespace {
 
 TEST(Story, ALongOneKeepsItsBeginningAndItsLatestStepsAndSaysHowManyAreMissing) {
@@ -49,4 +49,4 @@ TEST(StoryBook, KeepsNothingAboutWhomNobodyTalksTo) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::story_test

@@ -6,7 +6,7 @@
 #include "overlay/survey/survey_limits.h"
 #include "protocol/packet.h"
 
-namespace byway {
+namespace byway::survey_test {
 namespace {
 
 class SurveyMachine : public testing::Test {
@@ -149,4 +149,4 @@ TEST_F(SurveyMachine, ADialBackIsEchoedToItsFirstSenderOnly) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::survey_test

@@ -6,7 +6,7 @@
 #include "overlay/link/tcp_limits.h"
 #include "tests/unit/overlay/cast.h"
 
-namespace byway {
+namespace byway::tcp_punch_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -109,4 +109,4 @@ TEST(TcpKnockable, OnlyPublicAddressesAtDecentPortsAndNotOurOwnAndFew) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::tcp_punch_test

@@ -5,7 +5,7 @@
 
 #include "tests/unit/overlay/cast.h"
 
-namespace byway {
+namespace byway::tcp_view_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -114,4 +114,4 @@ TEST(TcpView, ANatThatKeepsPortsIsToldAsOftenAsOneLikes) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::tcp_view_test

@@ -10,7 +10,7 @@
 #include "protocol/random.h"
 #include "tests/unit/overlay/cast.h"
 
-namespace byway {
+namespace byway::timers_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -90,4 +90,4 @@ TEST(Timers, EarlierPrefersAnyDeadlineToNone) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::timers_test

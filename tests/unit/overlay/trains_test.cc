@@ -11,7 +11,7 @@
 #include "tests/unit/overlay/cast.h"
 #include "tests/unit/protocol/people.h"
 
-namespace byway {
+namespace byway::trains_test {
 namespace {
 
 using ::testing::SizeIs;
@@ -241,4 +241,4 @@ TEST_F(CappedTrains, WhatOthersPassedOnCountsAsWell) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::trains_test

@@ -8,7 +8,7 @@
 #include "overlay/mesh/mesh_limits.h"
 #include "tests/unit/overlay/cast.h"
 
-namespace byway {
+namespace byway::view_test {
 namespace {
 
 using testing::ElementsAreArray;
@@ -245,4 +245,4 @@ TEST_F(ViewTest, AnEntryIsSmallEnoughForTenThousandTimesTenThousand) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::view_test

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace byway {
+namespace byway::watched_test {
 namespace {
 
 struct Machine {
@@ -46,4 +46,4 @@ TEST(Watched, ItMayBeDueWhenItsTimeHasComeAndAfterAChange) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::watched_test

@@ -4,7 +4,7 @@
 
 #include "tests/unit/protocol/people.h"
 
-namespace byway {
+namespace byway::attestation_test {
 namespace {
 
 const Crypto& crypto = sodium_crypto();
@@ -106,4 +106,4 @@ TEST(Attestation, WhatHasASecondFormIsRefusedInIt) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::attestation_test

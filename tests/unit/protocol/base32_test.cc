@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace byway {
+namespace byway::base32_test {
 namespace {
 
 TEST(Base32, WritesAsRfc4648SaysButSmallAndUnpadded) {  // §10
@@ -40,4 +40,4 @@ TEST(Base32, ForeignCharactersAreRefused) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::base32_test

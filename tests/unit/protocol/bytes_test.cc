@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace byway {
+namespace byway::bytes_test {
 namespace {
 
 using testing::ElementsAre;
@@ -33,4 +33,4 @@ TEST(Bytes, HexShowsEveryByteAsTwoLowerCaseDigits) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::bytes_test

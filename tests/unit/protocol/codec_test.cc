@@ -8,7 +8,7 @@
 #include "protocol/packet.h"
 #include "tests/unit/protocol/people.h"
 
-namespace byway {
+namespace byway::codec_test {
 namespace {
 
 // --- anything a node could say, drawn at random ------------------------------------------------
@@ -391,4 +391,4 @@ TEST(Message, WhatAStrangerCannotSayIsStillCalledSomething) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::codec_test

@@ -5,7 +5,7 @@
 #include "protocol/handshake.h"
 #include "tests/unit/protocol/people.h"
 
-namespace byway {
+namespace byway::cookie_test {
 namespace {
 
 const Crypto& crypto = sodium_crypto();
@@ -80,4 +80,4 @@ TEST_F(CookieStory, OnlyAHandshakeIsAnsweredWithACookie) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::cookie_test

@@ -4,7 +4,7 @@
 
 #include "tests/unit/protocol/people.h"
 
-namespace byway {
+namespace byway::crypto_test {
 namespace {
 
 const Crypto& crypto = sodium_crypto();
@@ -135,4 +135,4 @@ TEST(Crypto, AMacDependsOnItsKeyAndEveryByte) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::crypto_test

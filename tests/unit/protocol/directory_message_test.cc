@@ -5,7 +5,7 @@
 #include "protocol/record.h"
 #include "tests/unit/protocol/people.h"
 
-namespace byway {
+namespace byway::directory_message_test {
 namespace {
 
 std::vector<DirectoryMessage> one_of_each() {
@@ -67,4 +67,4 @@ TEST(DirectoryMessage, NoGarbageGetsThroughAsMoreThanAnError) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::directory_message_test

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace byway {
+namespace byway::endpoint_test {
 namespace {
 
 IpAddress ip(std::string_view text) {
@@ -70,4 +70,4 @@ TEST(Endpoint, NeighboursShareAPrefix) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::endpoint_test

@@ -4,7 +4,7 @@
 
 #include "tests/unit/protocol/people.h"
 
-namespace byway {
+namespace byway::handshake_test {
 namespace {
 
 const Crypto& crypto = sodium_crypto();
@@ -162,4 +162,4 @@ TEST_F(Handshake, NothingIsFinishedBeforeItIsStarted) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::handshake_test

@@ -6,7 +6,7 @@
 
 #include "tests/unit/protocol/people.h"
 
-namespace byway {
+namespace byway::identity_test {
 namespace {
 
 const Crypto& crypto = sodium_crypto();
@@ -75,4 +75,4 @@ TEST(Identity, ContextAndMessageCannotTradeLetters) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::identity_test

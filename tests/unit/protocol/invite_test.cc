@@ -8,7 +8,7 @@
 
 #include "tests/unit/protocol/people.h"
 
-namespace byway {
+namespace byway::invite_test {
 namespace {
 
 Invite invitation() {
@@ -69,4 +69,4 @@ TEST(Invite, TellsOnlySoManySupernodes) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::invite_test

@@ -5,7 +5,7 @@
 #include "protocol/packet.h"
 #include "protocol/random.h"
 
-namespace byway {
+namespace byway::lan_packet_test {
 namespace {
 
 class LanPacketStory : public testing::Test {
@@ -58,4 +58,4 @@ TEST_F(LanPacketStory, WhatIsNotOfItsOneShapeIsRefused) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::lan_packet_test

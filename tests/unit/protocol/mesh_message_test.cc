@@ -5,7 +5,7 @@
 #include "protocol/record.h"
 #include "tests/unit/protocol/people.h"
 
-namespace byway {
+namespace byway::mesh_message_test {
 namespace {
 
 Voucher some_voucher(std::uint64_t by) {
@@ -181,4 +181,4 @@ TEST(Gone, IsAboutOneLifeOfOneNode) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::mesh_message_test

@@ -5,7 +5,7 @@
 #include "overlay/reach/nat_limits.h"
 #include "tests/unit/protocol/people.h"
 
-namespace byway {
+namespace byway::nat_message_test {
 namespace {
 
 namespace nat = limits::nat;
@@ -85,4 +85,4 @@ TEST(NatMessage, GarbageIsAnErrorAndNothingWorse) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::nat_message_test

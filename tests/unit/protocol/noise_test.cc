@@ -8,7 +8,7 @@
 
 #include "tests/unit/protocol/people.h"
 
-namespace byway {
+namespace byway::noise_test {
 namespace {
 
 const Crypto& crypto = sodium_crypto();
@@ -98,4 +98,4 @@ TEST(Noise, AnEphemeralKeyOfSmallOrderIsRefusedBeforeAnyDecryption) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::noise_test

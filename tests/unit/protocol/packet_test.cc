@@ -5,7 +5,7 @@
 
 #include "protocol/stun.h"
 
-namespace byway {
+namespace byway::packet_test {
 namespace {
 
 using testing::ElementsAre;
@@ -144,4 +144,4 @@ TEST(Packet, TheReceiverIndexStandsAtOnePlaceInAllThatHaveOne) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::packet_test

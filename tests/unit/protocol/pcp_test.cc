@@ -5,7 +5,7 @@
 #include "tests/unit/protocol/pcp_router.h"
 #include "tests/unit/protocol/people.h"
 
-namespace byway {
+namespace byway::pcp_test {
 namespace {
 
 const PcpNonce nonce = array_from_hex<12>("000102030405060708090a0b");
@@ -126,4 +126,4 @@ TEST(Pcp, BothProtocolsAnnouncementsAreKnown) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::pcp_test

@@ -7,7 +7,7 @@
 #include "protocol/packet.h"
 #include "tests/unit/protocol/people.h"
 
-namespace byway {
+namespace byway::proof_message_test {
 namespace {
 
 Endpoint some_endpoint(Random& random) {
@@ -99,4 +99,4 @@ TEST(ProofMessage, WhatIsOverItsLimitStaysOutside) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::proof_message_test

@@ -4,7 +4,7 @@
 
 #include "tests/unit/protocol/people.h"
 
-namespace byway {
+namespace byway::punch_message_test {
 namespace {
 
 const Endpoint there = *Endpoint::parse("198.51.100.7:40007");
@@ -85,4 +85,4 @@ TEST(PunchMessage, NoGarbageGetsThroughAsMoreThanAnError) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::punch_message_test

@@ -4,7 +4,7 @@
 
 #include <set>
 
-namespace byway {
+namespace byway::random_test {
 namespace {
 
 TEST(Random, TheSameSeedTellsTheSameStory) {
@@ -67,4 +67,4 @@ TEST(Random, ChanceKnowsCertainties) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::random_test

@@ -9,7 +9,7 @@
 #include "protocol/record.capnp.h"
 #include "tests/unit/protocol/people.h"
 
-namespace byway {
+namespace byway::record_test {
 namespace {
 
 const Crypto& crypto = sodium_crypto();
@@ -207,4 +207,4 @@ TEST(Record, EvenASignatureBuysNoWayPastTheLimits) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::record_test

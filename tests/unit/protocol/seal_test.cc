@@ -7,7 +7,7 @@
 
 #include "protocol/random.h"
 
-namespace byway {
+namespace byway::seal_test {
 namespace {
 
 const Crypto& crypto = sodium_crypto();
@@ -123,4 +123,4 @@ TEST_F(SealPair, ASupernodeCanAffordAHundredThousandOfThem) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::seal_test

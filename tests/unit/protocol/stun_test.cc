@@ -4,7 +4,7 @@
 
 #include "tests/unit/protocol/people.h"
 
-namespace byway {
+namespace byway::stun_test {
 namespace {
 
 const StunTransaction transaction = array_from_hex<12>("b7e7a701bc34d686fa87dfae");
@@ -118,4 +118,4 @@ TEST(Stun, EveryCutAndEveryLyingLengthIsRefused) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::stun_test

@@ -5,7 +5,7 @@
 #include "protocol/record.h"
 #include "tests/unit/protocol/people.h"
 
-namespace byway {
+namespace byway::survey_message_test {
 namespace {
 
 SupernodeState busy_state() {
@@ -97,4 +97,4 @@ TEST(SurveyMessage, NoGarbageGetsThroughAsMoreThanAnError) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::survey_message_test

@@ -5,7 +5,7 @@
 
 #include "protocol/random.h"
 
-namespace byway {
+namespace byway::tcp_frame_test {
 namespace {
 
 using ::testing::IsEmpty;
@@ -89,4 +89,4 @@ TEST(TcpFrame, AStrangerBindsOneFrameOfMemoryAtMost) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::tcp_frame_test

@@ -4,7 +4,7 @@
 
 #include "protocol/random.h"
 
-namespace byway {
+namespace byway::tcp_message_test {
 namespace {
 
 Candidate some_candidate(Random& random) {
@@ -58,4 +58,4 @@ TEST(TcpMessage, GarbageIsAnError) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::tcp_message_test

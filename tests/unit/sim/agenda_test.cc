@@ -7,7 +7,7 @@
 
 #include "protocol/random.h"
 
-namespace byway::sim {
+namespace byway::sim::agenda_test {
 namespace {
 
 using testing::ElementsAre;
@@ -83,4 +83,4 @@ TEST(Agenda, TellsTheSameStoryAsAHeap) {
 }
 
 }  // namespace
-}  // namespace byway::sim
+}  // namespace byway::sim::agenda_test

@@ -5,7 +5,7 @@
 
 #include <set>
 
-namespace byway::sim {
+namespace byway::sim::nat_test {
 namespace {
 
 constexpr TimePoint start = TimePoint{} + 1h;
@@ -194,4 +194,4 @@ TEST(NatPoisoning, AFirstPacketThatComesUninvitedTakesThePortAway) {
 }
 
 }  // namespace
-}  // namespace byway::sim
+}  // namespace byway::sim::nat_test

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace byway::sim {
+namespace byway::sim::network_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -409,4 +409,4 @@ TEST(Story, KeepsTheLastLinesAndSaysHowManyItDoesNotShow) {
 }
 
 }  // namespace
-}  // namespace byway::sim
+}  // namespace byway::sim::network_test

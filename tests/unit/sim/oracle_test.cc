@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace byway::sim {
+namespace byway::sim::oracle_test {
 namespace {
 
 TEST(Oracle, EasyNatsAlwaysMeet) {
@@ -41,4 +41,4 @@ TEST(Oracle, BlockedUdpMeetsNobody) {
 }
 
 }  // namespace
-}  // namespace byway::sim
+}  // namespace byway::sim::oracle_test

@@ -7,7 +7,7 @@
 #include "overlay/core/timers.h"
 #include "protocol/random.h"
 
-namespace byway::sim {
+namespace byway::sim::tcp_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -139,4 +139,4 @@ TEST(SimTcp, WhoIsClosedHearsItAndWhoIsCutOffNotices) {
 }
 
 }  // namespace
-}  // namespace byway::sim
+}  // namespace byway::sim::tcp_test

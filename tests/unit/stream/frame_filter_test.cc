@@ -5,7 +5,7 @@
 
 #include "tests/unit/stream/mallory.h"
 
-namespace byway::testing {
+namespace byway::testing::frame_filter_test {
 namespace {
 
 using ::testing::HasSubstr;
@@ -322,4 +322,4 @@ TEST_F(AuthenticatedMallory, RandomContentUnderTheRightKeyNeverCrashes) {
 }
 
 }  // namespace
-}  // namespace byway::testing
+}  // namespace byway::testing::frame_filter_test

@@ -5,7 +5,7 @@
 
 #include "tests/unit/stream/pair.h"
 
-namespace byway::testing {
+namespace byway::testing::session_test {
 namespace {
 
 using ::testing::IsEmpty;
@@ -648,4 +648,4 @@ TEST(Session, ALossyHandshakeStillSucceeds) {
 }
 
 }  // namespace
-}  // namespace byway::testing
+}  // namespace byway::testing::session_test

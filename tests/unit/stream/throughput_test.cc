@@ -6,7 +6,7 @@
 
 #include "tests/unit/stream/pair.h"
 
-namespace byway::testing {
+namespace byway::testing::throughput_test {
 namespace {
 
 // Bytes that reach Bo in the ten seconds after a second of warming up.
@@ -171,4 +171,4 @@ TEST(Throughput, ASessionMovesAHundredMegabytesIntact) {
 }
 
 }  // namespace
-}  // namespace byway::testing
+}  // namespace byway::testing::throughput_test

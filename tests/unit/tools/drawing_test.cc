@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-namespace byway::tools {
+namespace byway::tools::drawing_test {
 namespace {
 
 using testing::ElementsAre;
@@ -141,4 +141,4 @@ TEST(Drawing, TheDotHasAnEdgeForEachPairAndOneForWhatIsMissing) {
 }
 
 }  // namespace
-}  // namespace byway::tools
+}  // namespace byway::tools::drawing_test

@@ -3,7 +3,7 @@
 
 #include "tests/unit/overlay/mesh_cluster.h"
 
-namespace byway {
+namespace byway::mesh_cluster_test {
 namespace {
 
 constexpr MeshCluster::Weather rainy{.loss = 0.05};
@@ -189,4 +189,4 @@ TEST(MeshOfAHundred, ComesTogetherWhenAllBeginAtOnce) {
 }
 
 }  // namespace
-}  // namespace byway
+}  // namespace byway::mesh_cluster_test

@@ -2,7 +2,7 @@
 // long as they have room, without anybody being made to wait for it or kept moving.
 #include "tests/scenarios/scenario.h"
 
-namespace byway::scenarios {
+namespace byway::scenarios::near_homes_test {
 namespace {
 
 struct Country {
@@ -149,4 +149,4 @@ TEST(NearHomes, TheNearOnesAreNotOverrunAndTheRestStaysWhereItIs) {
 }
 
 }  // namespace
-}  // namespace byway::scenarios
+}  // namespace byway::scenarios::near_homes_test
