@@ -291,13 +291,11 @@ void Overlay::Conductor::warn_again(TimePoint now) {
 // To how many of our leaves.
 std::size_t Overlay::Conductor::tell_home_gone(const NodeId& gone) {
   std::size_t warned = 0;
-  for (std::size_t place = 0; place < registrar_.size(); ++place) {
-    const auto& homes = registrar_.record_at(place)->record().homes;
-    if (std::find(homes.begin(), homes.end(), gone) == homes.end()) continue;
-    Peer* leaf = find(registrar_.at(place));
+  registrar_.each_with_home(gone, [&](const NodeId& id) {
+    Peer* leaf = find(id);
     if (leaf) send(*leaf, HomeGone{gone});
-    if (++warned == limits::warned_at_once) break;
-  }
+    return ++warned < limits::warned_at_once;
+  });
   return warned;
 }
 

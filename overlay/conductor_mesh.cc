@@ -185,7 +185,7 @@ void Overlay::Conductor::on_mesh_event(TimePoint now, const MeshEvent& event) {
                  [&](const MemberUpdated& updated) {
                    // Perhaps started anew: what it held may be gone.
                    placement_.add(updated.record);
-                   keeper_.change().on_joined(now, *updated.record);
+                   keeper_.change().on_renewed(now, *updated.record);
                  },
                  [&](const MemberDropped& dropped) {
                    events_.push_back(SupernodeLost{dropped.record->record().id,

@@ -62,10 +62,19 @@ void Keeper::on_joined(TimePoint now, const SignedRecord& member) {
   const auto group = placement_.group_of(member);
   if (!group) return;
   for (Leaf* leaf : concerned(*group)) {
-    for (Seat& seat : leaf->seats)
-      if (seat.holder == member.record().id)
-        reopen(seat, now + random_.upto(limits::replace_spread) + turn(*leaf, seat.holder));
     reseat(now, *leaf, limits::replace_spread);
+    schedule(*leaf);
+  }
+}
+
+void Keeper::on_renewed(TimePoint now, const SignedRecord& member) {
+  const auto group = placement_.group_of(member);
+  if (!group) return;
+  for (Leaf* leaf : concerned(*group)) {
+    const auto seat = std::find_if(leaf->seats.begin(), leaf->seats.end(),
+                                   [&](const Seat& s) { return s.holder == member.record().id; });
+    if (seat == leaf->seats.end()) continue;
+    reopen(*seat, now + random_.upto(limits::replace_spread) + turn(*leaf, seat->holder));
     schedule(*leaf);
   }
 }

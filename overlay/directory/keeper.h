@@ -49,8 +49,9 @@ class Keeper {
   // It left: nothing more is placed. What the holders have, they keep.
   void release(const NodeId& leaf);
 
-  // A supernode joined, or came back after a restart and has forgotten what it held.
   void on_joined(TimePoint now, const SignedRecord& member);
+  // A member has a newer record: perhaps it was started anew and has forgotten what it held.
+  void on_renewed(TimePoint now, const SignedRecord& member);
   void on_left(TimePoint now, const SignedRecord& member);
   void on_placed(TimePoint now, const NodeId& from, const Placed& placed);
 

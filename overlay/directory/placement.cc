@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "overlay/core/foresight.h"
+
 namespace byway {
 namespace {
 
@@ -25,33 +27,25 @@ std::uint64_t score(const Placement::Draw& draw, std::uint64_t what) {
   return mix(mix(what ^ draw.first) + draw.second);
 }
 
-struct Scored {
-  std::uint64_t score;
-  std::size_t index;
-};
-bool better(const Scored& a, const Scored& b) {
+bool better(const Placement::Scored& a, const Placement::Scored& b) {
   return a.score > b.score;
 }
 
-// The `count` best, best first, of n things scored by `score_of`.
+// The `count` best, best first, of n things scored by `score_of`. Hardly any of many gets that far,
+// so those are kept in order and the others cost a comparison.
 template <class ScoreOf>
-std::vector<Scored> best(std::size_t n, std::size_t count, ScoreOf&& score_of) {
-  std::vector<Scored> chosen;  // a heap whose front is the worst of the chosen
+std::vector<Placement::Scored> best(std::size_t n, std::size_t count, ScoreOf&& score_of) {
   count = std::min(count, n);
+  std::vector<Placement::Scored> chosen;
   if (count == 0) return chosen;
-  chosen.reserve(count);
+  chosen.reserve(count + 1);
   for (std::size_t i = 0; i < n; ++i) {
-    const Scored candidate{score_of(i), i};
-    if (chosen.size() == count) {
-      if (!better(candidate, chosen.front())) continue;
-      std::pop_heap(chosen.begin(), chosen.end(), better);
-      chosen.back() = candidate;
-    } else {
-      chosen.push_back(candidate);
-    }
-    std::push_heap(chosen.begin(), chosen.end(), better);
+    const Placement::Scored candidate{score_of(i), i};
+    const bool full = chosen.size() == count;
+    if (full && !better(candidate, chosen.back())) continue;
+    chosen.insert(std::upper_bound(chosen.begin(), chosen.end(), candidate, better), candidate);
+    if (full) chosen.pop_back();
   }
-  std::sort_heap(chosen.begin(), chosen.end(), better);
   return chosen;
 }
 
@@ -136,13 +130,39 @@ Placement::Draw Placement::draw(const NodeId& target) const {
           load_be<std::uint64_t>(ByteView(digest).subspan(8, 8))};
 }
 
+std::vector<NodeId> Placement::best_of_each(const Draw& draw,
+                                            const std::vector<Scored>& groups) const {
+  // Eight times the same way through memory: asked for side by side (core/foresight.h).
+  for (const Scored& group : groups) ask_for(&members_[group.index], sizeof(Members));
+  for (const Scored& group : groups) ask_for(members_[group.index].data(), sizeof(RecordPtr));
+  for (const Scored& group : groups) ask_for(&id_of(members_[group.index].front()), sizeof(NodeId));
+  std::vector<NodeId> found;
+  found.reserve(groups.size());
+  for (const Scored& group : groups) {
+    const Members& members = members_[group.index];
+    std::size_t first = 0;
+    if (members.size() > 1)
+      first = best(members.size(), 1,
+                   [&](std::size_t i) { return score(draw, fold(id_of(members[i]).key())); })
+                  .front()
+                  .index;
+    found.push_back(id_of(members[first]));
+  }
+  return found;
+}
+
 Placement::Seats Placement::seats(const Draw& draw, std::size_t count) const {
   const auto groups =
       best(groups_.size(), count, [&](std::size_t i) { return score(draw, groups_[i]); });
   Seats seats;
   if (groups.empty()) return seats;
-  // While there is a netgroup for every seat, a new one has to beat the last; else it gets one.
-  if (groups.size() == count) seats.bar = groups.back().score;
+  if (groups.size() == count) {
+    // While there is a netgroup for every seat, the best of each has it, and a new netgroup has to
+    // beat the last of them; else it gets one.
+    seats.bar = groups.back().score;
+    seats.holders = best_of_each(draw, groups);
+    return seats;
+  }
 
   const std::size_t rounds = (count + groups.size() - 1) / groups.size();
   std::vector<std::vector<Scored>> ranked;

@@ -43,6 +43,11 @@ class Placement {
     std::uint64_t bar = 0;
   };
 
+  struct Scored {
+    std::uint64_t score;
+    std::size_t index;
+  };
+
   Placement(const Crypto& crypto, int netgroup_bits_v4, int netgroup_bits_v6)
       : crypto_(&crypto), bits_v4_(netgroup_bits_v4), bits_v6_(netgroup_bits_v6) {}
 
@@ -71,6 +76,7 @@ class Placement {
  private:
   using Members = std::vector<RecordPtr>;
   std::size_t index_of(std::uint64_t group) const;
+  std::vector<NodeId> best_of_each(const Draw& draw, const std::vector<Scored>& groups) const;
   bool is_in(std::uint64_t group, const NodeId& node) const;
   bool find_group(const NodeId& node) const;
 

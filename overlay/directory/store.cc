@@ -18,7 +18,8 @@ Store::Store(const NodeId& self, const Placement& placement, RecordSource source
       room_(room),
       places_(limits::places_per_home, limits::places_burst, limits::tracked_askers),
       finds_(limits::finds_per_asker, limits::finds_burst, limits::tracked_askers),
-      verifications_(limits::verifications, limits::verifications_burst) {}
+      verifications_(limits::verifications, limits::verifications_burst),
+      entries_(0, SaltedHash(this)) {}
 
 Placed Store::on_place(TimePoint now, const NodeId& from, const SignedRecord* home,
                        const Place& place) {
@@ -43,22 +44,24 @@ Placed Store::on_place(TimePoint now, const NodeId& from, const SignedRecord* ho
       known->second.record->record().sequence >= record->record().sequence)
     return answer(PlaceOutcome::newer_known);
 
-  Entry entry{std::move(record), now, from, *netgroup};
   const auto placed = per_home_.find(from);
   const bool has_quota = placed == per_home_.end() || placed->second < room_.per_home;
   if (known == entries_.end()) {
     if (!has_quota) return answer(PlaceOutcome::busy);
+    Entry& entry = entries_[place.target];
+    ages_.push_back(entry);
+    charge(entry, from, *netgroup);
+    refresh(entry, now, std::move(record));
   } else {
+    Entry& entry = known->second;
+    refresh(entry, now, std::move(record));
     // Charged to the lighter burdened of the two netgroups.
-    const Entry& before = known->second;
-    const bool moves = has_quota && charged_to(*netgroup) + 1 < charged_to(before.netgroup);
-    if (!moves) {
-      entry.home = before.home;
-      entry.netgroup = before.netgroup;
+    if (entry.charged->netgroup != *netgroup && has_quota &&
+        charged_to(*netgroup) + 1 < entry.charged->records.size()) {
+      discharge(entry);
+      charge(entry, from, *netgroup);
     }
-    erase(known);
   }
-  charge(place.target, entry);
   make_room();
   return answer(find(place.target) ? PlaceOutcome::kept : PlaceOutcome::busy);
 }
@@ -71,13 +74,13 @@ Found Store::on_find(TimePoint now, const NodeId& from, const Find& question) {
 }
 
 void Store::on_timeout(TimePoint now) {
-  while (!ages_.empty() && ages_.begin()->first + limits::record_lifetime <= now)
-    erase(entries_.find(ages_.begin()->second));
+  while (!ages_.empty() && ages_.front().received + limits::record_lifetime <= now)
+    erase(ages_.front());
 }
 
 std::optional<TimePoint> Store::next_timeout() const {
   if (ages_.empty()) return {};
-  return ages_.begin()->first + limits::record_lifetime;
+  return ages_.front().received + limits::record_lifetime;
 }
 
 RecordPtr Store::find(const NodeId& target) const {
@@ -87,43 +90,52 @@ RecordPtr Store::find(const NodeId& target) const {
 
 std::size_t Store::charged_to(const IpAddress& netgroup) const {
   const auto known = netgroups_.find(netgroup);
-  return known == netgroups_.end() ? 0 : known->second.size();
+  return known == netgroups_.end() ? 0 : known->second.records.size();
 }
 
-void Store::charge(const NodeId& target, const Entry& entry) {
-  bytes_ += entry.record->exact_bytes().size();
-  ages_.emplace(entry.received, target);
-  ByAge& burden = netgroups_[entry.netgroup];
-  burdens_.erase({burden.size(), entry.netgroup});
-  burden.emplace(entry.received, target);
-  burdens_.emplace(burden.size(), entry.netgroup);
-  ++per_home_[entry.home];
-  entries_.insert_or_assign(target, entry);
+void Store::charge(Entry& entry, const NodeId& home, const IpAddress& netgroup) {
+  Burden& burden = netgroups_[netgroup];
+  burden.netgroup = netgroup;
+  burdens_.erase({burden.records.size(), netgroup});
+  burden.records.push_back(entry);
+  burdens_.emplace(burden.records.size(), netgroup);
+  entry.charged = &burden;
+  entry.home = home;
+  ++per_home_[home];
 }
 
-void Store::discharge(const NodeId& target, const Entry& entry) {
-  bytes_ -= entry.record->exact_bytes().size();
-  ages_.erase({entry.received, target});
-  const auto burden = netgroups_.find(entry.netgroup);
-  burdens_.erase({burden->second.size(), entry.netgroup});
-  burden->second.erase({entry.received, target});
-  if (burden->second.empty())
-    netgroups_.erase(burden);
-  else
-    burdens_.emplace(burden->second.size(), entry.netgroup);
+void Store::discharge(Entry& entry) {
+  Burden& burden = *entry.charged;
+  burdens_.erase({burden.records.size(), burden.netgroup});
+  burden.records.erase(burden.records.iterator_to(entry));
+  if (!burden.records.empty()) burdens_.emplace(burden.records.size(), burden.netgroup);
   const auto home = per_home_.find(entry.home);
   if (--home->second == 0) per_home_.erase(home);
+  if (burden.records.empty()) netgroups_.erase(IpAddress(burden.netgroup));
 }
 
-void Store::erase(Entries::iterator entry) {
-  discharge(entry->first, entry->second);
-  entries_.erase(entry);
+// It is the youngest now.
+void Store::refresh(Entry& entry, TimePoint now, RecordPtr record) {
+  if (entry.record) bytes_ -= entry.record->exact_bytes().size();
+  bytes_ += record->exact_bytes().size();
+  entry.record = std::move(record);
+  entry.received = now;
+  ages_.splice(ages_.end(), ages_, ages_.iterator_to(entry));
+  auto& beside = entry.charged->records;
+  beside.splice(beside.end(), beside, beside.iterator_to(entry));
+}
+
+void Store::erase(Entry& entry) {
+  bytes_ -= entry.record->exact_bytes().size();
+  discharge(entry);
+  ages_.erase(ages_.iterator_to(entry));
+  entries_.erase(NodeId(entry.target()));
 }
 
 void Store::make_room() {
   while (entries_.size() > room_.records || bytes_ > room_.bytes) {
     const IpAddress& heaviest = burdens_.rbegin()->second;
-    erase(entries_.find(netgroups_.at(heaviest).begin()->second));
+    erase(netgroups_.at(heaviest).records.front());
   }
 }
 

@@ -15,9 +15,11 @@
 //   - to keep us busy with signatures: who is asked is checked first, then rates, then signatures.
 #pragma once
 
+#include <boost/intrusive/list.hpp>
 #include <functional>
 #include <map>
 #include <set>
+#include <unordered_map>
 
 #include "overlay/core/foresight.h"
 #include "overlay/core/rate_limiter.h"
@@ -49,7 +51,7 @@ class Store {
   void on_timeout(TimePoint now);  // forgets what is too old
   std::optional<TimePoint> next_timeout() const;
   void foresee() const {  // what that looks at
-    if (!ages_.empty()) ask_for(&*ages_.begin(), sizeof(ByAge::value_type));
+    if (!ages_.empty()) ask_for(&ages_.front(), sizeof(Entry));
   }
 
   RecordPtr find(const NodeId& target) const;
@@ -57,18 +59,31 @@ class Store {
   std::size_t bytes() const { return bytes_; }
 
  private:
+  using Hook = boost::intrusive::list_member_hook<
+      boost::intrusive::link_mode<boost::intrusive::normal_link>>;
+  struct Burden;
   struct Entry {
     RecordPtr record;
-    TimePoint received;
+    TimePoint received;  // last
     NodeId home;         // that placed it
-    IpAddress netgroup;  // of that home: who is charged
-  };
-  using Entries = std::map<NodeId, Entry>;
-  using ByAge = std::set<std::pair<TimePoint, NodeId>>;
+    Burden* charged;     // the netgroup of that home
+    Hook in_age;
+    Hook in_burden;
 
-  void charge(const NodeId& target, const Entry& entry);
-  void discharge(const NodeId& target, const Entry& entry);
-  void erase(Entries::iterator entry);
+    const NodeId& target() const { return record->record().id; }
+  };
+  using ByAge =
+      boost::intrusive::list<Entry, boost::intrusive::member_hook<Entry, Hook, &Entry::in_age>>;
+  struct Burden {
+    IpAddress netgroup;
+    boost::intrusive::list<Entry, boost::intrusive::member_hook<Entry, Hook, &Entry::in_burden>>
+        records;  // the oldest first
+  };
+
+  void charge(Entry& entry, const NodeId& home, const IpAddress& netgroup);
+  void discharge(Entry& entry);
+  void refresh(Entry& entry, TimePoint now, RecordPtr record);
+  void erase(Entry& entry);
   void make_room();
   std::size_t charged_to(const IpAddress& netgroup) const;
 
@@ -80,10 +95,11 @@ class Store {
   RateLimiter<NodeId> finds_;
   TokenBucket verifications_;
 
-  Entries entries_;
+  // Most of what comes says again what is known: that moves one entry to the end of two lists.
+  std::unordered_map<NodeId, Entry, SaltedHash> entries_;
   std::size_t bytes_ = 0;
-  ByAge ages_;                                           // of all, the oldest first
-  std::map<IpAddress, ByAge> netgroups_;                 // who is charged with what
+  ByAge ages_;                                           // the oldest first
+  std::map<IpAddress, Burden> netgroups_;                // who is charged with what
   std::set<std::pair<std::size_t, IpAddress>> burdens_;  // how much, the least first
   std::map<NodeId, std::size_t> per_home_;
 };

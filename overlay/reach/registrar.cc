@@ -1,5 +1,6 @@
 #include "overlay/reach/registrar.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "overlay/core/foresight.h"
@@ -34,11 +35,24 @@ void Registrar::admit(TimePoint now, const NodeId& leaf, RecordPtr record) {
   const Place place = known != places_.end() ? *known : static_cast<Place>(leaves_->size());
   if (known == places_.end()) {
     leaves_->push_back({.id = leaf, .record = {}, .heard = now});
+    marks_.push_back(0);
     places_.insert(place);
     link_last(place);
   }
+  marks_[place] = 0;
+  if (record)
+    for (const NodeId& home : record->record().homes) marks_[place] |= mark_of(home);
   (*leaves_)[place].record = std::move(record);
   hear(now, place);
+}
+
+Registrar::Marks Registrar::mark_of(const NodeId& home) {
+  return Marks{1} << (home.key()[0] & 31);
+}
+
+bool Registrar::names(const Leaf& leaf, const NodeId& home) {
+  const auto& homes = leaf.record->record().homes;
+  return std::find(homes.begin(), homes.end(), home) != homes.end();
 }
 
 RecordPtr Registrar::record_of(const NodeId& leaf) const {
@@ -112,11 +126,13 @@ void Registrar::erase(Place place) {
   if (place != moved) {
     places_.erase(moved);
     Leaf& leaf = (*leaves_)[place] = std::move((*leaves_)[moved]);
+    marks_[place] = marks_[moved];
     places_.insert(place);
     (leaf.before == nowhere ? first_ : (*leaves_)[leaf.before].after) = place;
     (leaf.after == nowhere ? last_ : (*leaves_)[leaf.after].before) = place;
   }
   leaves_->pop_back();
+  marks_.pop_back();
 }
 
 }  // namespace byway

@@ -42,7 +42,15 @@ class Registrar {
   std::size_t size() const { return leaves_->size(); }
   // In no order; `place` < size(). Others have other places once one is removed.
   const NodeId& at(std::size_t place) const { return (*leaves_)[place].id; }
-  const RecordPtr& record_at(std::size_t place) const { return (*leaves_)[place].record; }
+  // Those whose record names this home, while `take` says yes. One in ten is looked at in vain, the
+  // others cost 4 bytes of memory each.
+  template <typename Take>
+  void each_with_home(const NodeId& home, Take&& take) const {
+    const Marks mark = mark_of(home);
+    for (Place place = 0; place < leaves_->size(); ++place)
+      if ((marks_[place] & mark) != 0 && names((*leaves_)[place], home))
+        if (!take((*leaves_)[place].id)) return;
+  }
   std::vector<NodeId> ids() const;
   RecordPtr record_of(const NodeId& leaf) const;
   // How many to take in at this moment.
@@ -76,6 +84,10 @@ class Registrar {
     bool operator()(Place place, const NodeId& id) const noexcept { return (*this)(id, place); }
   };
 
+  using Marks = std::uint32_t;  // a bit for each home that a record names
+  static Marks mark_of(const NodeId& home);
+  static bool names(const Leaf& leaf, const NodeId& home);
+
   void hear(TimePoint now, Place place);
   void link_last(Place place);
   void unlink(Place place);
@@ -84,7 +96,8 @@ class Registrar {
   std::size_t max_leaves_;
   std::unique_ptr<Leaves> leaves_ = std::make_unique<Leaves>();  // stays where the index knows it
   boost::unordered_flat_set<Place, Hash, Same> places_{0, Hash{leaves_.get()}, Same{leaves_.get()}};
-  Place first_ = nowhere;  // in the row
+  std::vector<Marks> marks_;  // of the leaves, in their order
+  Place first_ = nowhere;     // in the row
   Place last_ = nowhere;
 };
 

@@ -10,6 +10,7 @@
 #include "overlay/mesh/view.h"
 #include "protocol/message.h"
 #include "protocol/packet.h"
+#include "tools/sim/network.h"
 
 namespace byway::sim {
 namespace {

@@ -128,7 +128,7 @@ TEST_F(KeeperTest, AHolderThatCameBackHasForgottenAndIsGivenItsRecordsAgain) {
   const auto its = std::ranges::find(members, restarted, id_of);
   placed.clear();
   placement.add(*its);
-  keeper.on_joined(now, **its);
+  keeper.on_renewed(now, **its);
   run_for(10s);
   EXPECT_THAT(placed, ElementsAre(restarted));
 }

@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "overlay/core/limits.h"
-#include "tests/unit/overlay/cast.h"
+#include "protocol/random.h"
+#include "tests/unit/overlay/directory_cast.h"
 
 namespace byway::registrar_test {
 namespace {
@@ -120,6 +122,43 @@ TEST(Registrar, WhoLeftIsGoneAndExpiresNoMore) {
   EXPECT_EQ(registrar.size(), 0u);
   EXPECT_EQ(registrar.next_timeout(), std::nullopt);
   EXPECT_EQ(registrar.poll_expired(noon + 1h), std::nullopt);
+}
+
+TEST(Registrar, WhoseHomeItWasIsFoundAmongAllWhateverHappenedBefore) {
+  Random random(9);
+  Registrar registrar(1000);
+  std::map<NodeId, std::vector<NodeId>> homes;  // as the records said
+  for (int step = 0; step < 3000; ++step) {
+    const std::uint64_t number = random.below(60);
+    const RecordPtr record =
+        leaf_record(number, {node(1000 + random.below(20)), node(1000 + random.below(20))},
+                    std::uint64_t(step));
+    if (random.below(3) == 0) {
+      registrar.remove(id_of(record));
+      homes.erase(id_of(record));
+    } else {
+      registrar.admit(noon, id_of(record), record);
+      homes[id_of(record)] = record->record().homes;
+    }
+    if (step % 50 != 0) continue;
+    const NodeId home = node(1000 + random.below(20));
+    std::set<NodeId> expected, found;
+    for (const auto& [leaf, its] : homes)
+      if (std::ranges::count(its, home) > 0) expected.insert(leaf);
+    registrar.each_with_home(home, [&](const NodeId& leaf) { return found.insert(leaf).second; });
+    ASSERT_EQ(found, expected) << "after " << step;
+  }
+}
+
+TEST(Registrar, WhoHasSeenEnoughOfAHomesLeavesIsShownNoMore) {
+  Registrar registrar(10);
+  for (std::uint64_t i = 0; i < 5; ++i) {
+    const RecordPtr record = leaf_record(i, {node(1000)}, 1);
+    registrar.admit(noon, id_of(record), record);
+  }
+  int seen = 0;
+  registrar.each_with_home(node(1000), [&](const NodeId&) { return ++seen < 2; });
+  EXPECT_EQ(seen, 2);
 }
 
 }  // namespace
