@@ -18,7 +18,6 @@
 namespace byway {
 namespace {
 
-constexpr Duration look_every = 50ms;  // for `cancelled`, while waiting
 // Any address of the part of IPv6 that is given out (2000::/3): the kernel is asked for a way
 // there, and nothing is sent.
 constexpr const char* somewhere = "2000::1";

@@ -19,7 +19,6 @@
 namespace byway {
 namespace {
 
-constexpr Duration cancel_looks = 50ms;    // for `cancelled`, while waiting
 constexpr Duration nat_pmp_patience = 2s;  // RFC 6886 doubles from 250 ms: three attempts
 // Devices answer within MX = 1 s. Where there are none, each kind is asked for one after the other:
 // so two, a device and its service, and not the four that the library would ask for by itself.
@@ -123,15 +122,15 @@ class NatPmp final : public RouterControl {
         getnatpmprequesttimeout(&natpmp, &limit);
         const Duration left =
             std::chrono::seconds{limit.tv_sec} + std::chrono::microseconds{limit.tv_usec};
-        const auto wait_us = std::clamp<Duration>(left, Duration::zero(), cancel_looks) /
-                             std::chrono::microseconds{1};
+        const auto wait_us =
+            std::clamp<Duration>(left, Duration::zero(), look_every) / std::chrono::microseconds{1};
         timeval nap{0, static_cast<suseconds_t>(wait_us)};
         fd_set set;
         FD_ZERO(&set);
         if (natpmp.s < 0 || natpmp.s >= FD_SETSIZE) return NATPMP_ERR_SOCKETERROR;
         FD_SET(natpmp.s, &set);
         const bool readable = ::select(natpmp.s + 1, &set, nullptr, nullptr, &nap) > 0;
-        if (!readable && left > cancel_looks) continue;
+        if (!readable && left > look_every) continue;
         const int code = readnatpmpresponseorretry(&natpmp, &answer);
         if (code != NATPMP_TRYAGAIN) return code;
       }

@@ -31,8 +31,9 @@ struct PortMapping {
 
 class RouterControl {
  public:
-  // Looked at between two steps of what takes long: true, give up.
+  // Looked at between two steps of what takes long, and so often while waiting: true, give up.
   using Cancelled = std::function<bool()>;
+  static constexpr Duration look_every = 50ms;
 
   virtual ~RouterControl() = default;
   virtual std::string_view name() const = 0;

@@ -53,10 +53,7 @@ Result<std::vector<Endpoint>> read_endpoints(EndpointList::Reader list, std::siz
 }
 
 void write_endpoints(EndpointList::Builder list, const std::vector<Endpoint>& endpoints) {
-  for (unsigned i = 0; i < list.size(); ++i) {
-    list[i].setAddress(to_data(endpoints[i].address.bytes()));
-    list[i].setPort(endpoints[i].port);
-  }
+  for (unsigned i = 0; i < list.size(); ++i) packing::put_endpoint(list[i], endpoints[i]);
 }
 
 Result<Record> read_record(wire::NodeRecord::Reader reader) {

@@ -23,6 +23,7 @@
 
 #include "overlay/core/foresight.h"
 #include "overlay/core/rate_limiter.h"
+#include "overlay/core/salted_hash.h"
 #include "overlay/directory/placement.h"
 #include "protocol/directory_message.h"
 
