@@ -107,6 +107,7 @@ void log_event(const Event& event) {
           },
           [](const StreamReadable&) {},
           [](const StreamWritable&) {},
+          [](const StreamUnread&) {},
           [](const StreamClosed& stream) {
             spdlog::debug("event=stream-closed stream={} why={}", stream.stream,
                           quoted(stream.why));

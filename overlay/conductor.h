@@ -100,6 +100,7 @@ class Overlay::Conductor {
   std::size_t fill(TimePoint now, StreamId stream, std::size_t most, const StreamSource& source);
   void finish(TimePoint now, StreamId stream);
   void reset(TimePoint now, StreamId stream);
+  void stop_reading(TimePoint now, StreamId stream);
   Read read(TimePoint now, StreamId stream, std::size_t max, Bytes spent);
   std::uint64_t survey(TimePoint now, const Seed& supernode, SurveyQuestion question);
   void leave(TimePoint now);

@@ -227,6 +227,10 @@ void Overlay::Conductor::pump_events(TimePoint now, Peer& peer, SessionSlot& slo
                      if (const StreamId number = number_of(reset.id))
                        close_stream(number, "the peer gave it up");
                    },
+                   [&](const session_event::Unread& unread) {
+                     if (const StreamId number = number_of(unread.id))
+                       events_.push_back(StreamUnread{number});
+                   },
                    [&](const session_event::StreamClosed& closed) {
                      if (const StreamId number = number_of(closed.id)) {
                        close_stream(number, "");
@@ -418,6 +422,15 @@ void Overlay::Conductor::reset(TimePoint now, StreamId number) {
   if (stream == streams_.end()) return;
   stream->second.ended = true;  // whoever resets need not be told
   stream->second.slot->session->reset(stream->second.id, reset_by_application);
+  after_stream_call(now, stream->second.peer);
+}
+
+void Overlay::Conductor::stop_reading(TimePoint now, StreamId number) {
+  const auto stream = streams_.find(number);
+  if (stream == streams_.end()) return;
+  stream->second.head.clear();
+  stream->second.at_end = false;
+  stream->second.slot->session->stop_reading(stream->second.id);
   after_stream_call(now, stream->second.peer);
 }
 

@@ -90,6 +90,9 @@ void Overlay::finish(TimePoint now, StreamId stream) {
 void Overlay::reset(TimePoint now, StreamId stream) {
   conductor_->reset(now, stream);
 }
+void Overlay::stop_reading(TimePoint now, StreamId stream) {
+  conductor_->stop_reading(now, stream);
+}
 Overlay::Read Overlay::read(TimePoint now, StreamId stream, std::size_t max, Bytes spent) {
   return conductor_->read(now, stream, max, std::move(spent));
 }

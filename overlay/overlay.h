@@ -194,6 +194,8 @@ class Overlay {
   std::size_t fill(TimePoint now, StreamId stream, std::size_t most, const StreamSource& source);
   void finish(TimePoint now, StreamId stream);  // no more from us; the peer may go on
   void reset(TimePoint now, StreamId stream);   // both directions, at once
+  // What the peer still sends is thrown away, and the peer hears StreamUnread; we may go on.
+  void stop_reading(TimePoint now, StreamId stream);
   struct Read {
     Bytes bytes;
     bool end = false;  // the peer finished and everything was read

@@ -36,7 +36,10 @@ Bridge::Bridge(AppContext context, StreamId stream, const NodeId& peer, Bytes fi
 void Bridge::start(Replies::Socket socket, bool borrows) {
   socket_.emplace(std::move(socket));
   ::setsockopt(socket_->native_handle(), SOL_SOCKET, SO_SNDBUF, &socket_size, sizeof(socket_size));
-  if (borrows) borrow();
+  if (borrows)
+    borrow();
+  else
+    watch_command();
   started_ = !borrows;
   pump_out();
   pump_in();
@@ -64,8 +67,8 @@ void Bridge::borrow() {
   });
 }
 
-// Nothing goes by the socket in one direction, or in both: that the command is gone would not be
-// noticed there.
+// That the command is gone would be noticed late where nothing comes for it, and not at all where
+// nothing goes by the socket.
 void Bridge::watch_command() {
   socket_->async_wait(Replies::Socket::wait_error, [weak = weak_from_this()](const ErrorCode&) {
     const auto self = weak.lock();
@@ -83,12 +86,7 @@ void Bridge::watch_command() {
 
 // stream ──► command
 void Bridge::pump_in() {
-  if (!started_ || in_writing_ || in_done_) return;
-  if (command_gone_) {
-    while (!stream_closed_ && !context_.streams.read(stream_, in_at_once).bytes.empty()) {
-    }
-    return;
-  }
+  if (!started_ || in_writing_ || in_done_ || command_gone_) return;
   for (int turns = 0;;) {
     gather();
     if (in_.empty() && !in_end_ && !stream_closed_) return;
@@ -220,6 +218,7 @@ void Bridge::wait_for_command() {
   out_waiting_ = true;
   const auto go_on = [self = shared_from_this()](const ErrorCode& error) {
     self->out_waiting_ = false;
+    if (self->out_done_) return;
     if (error) self->out_end_ = true;
     if (error) self->on_command_gone();
     self->pump_out();
@@ -239,6 +238,7 @@ void Bridge::on_command_gone() {
   lent_out_.reset();
   in_.clear();
   in_used_ = 0;
+  if (!in_end_) context_.streams.stop_reading(stream_);
   linger_.after(linger_for, [weak = weak_from_this()] {
     const auto self = weak.lock();
     if (!self || self->stream_closed_) return;
@@ -247,13 +247,23 @@ void Bridge::on_command_gone() {
     self->tell_over("the command went away before the stream's end");
   });
   pump_out();
-  pump_in();
+}
+
+// What the command still sends has no taker; what the peer sends goes on to its end.
+bool Bridge::on_unread() {
+  broken_ = "nobody there reads what it brings any more";
+  first_out_.clear();
+  out_end_ = out_done_ = true;
+  lent_in_.reset();
+  ErrorCode ignored;
+  if (socket_) socket_->shutdown(Replies::Socket::shutdown_receive, ignored);
+  return true;
 }
 
 void Bridge::on_closed(const StreamEnd& end) {
   stream_closed_ = true;
   linger_.cancel();
-  broken_ = end.why;
+  if (!end.why.empty()) broken_ = end.why;
   if (broken_.empty() && !(in_end_ && out_done_) && !command_gone_)
     broken_ = "it ended before its time";
   if (command_gone_ || !started_) {

@@ -7,8 +7,8 @@
 // stays open also where both are lent: its hanging up is how either learns that the other is gone.
 //
 // An end on one side is passed on as an end (half-close). A stream that breaks closes the socket
-// after what came before; a command that goes away finishes the stream, and what the peer still
-// sends is thrown away for a while and then refused by a reset.
+// after what came before. A command that goes away finishes the stream, and the peer is told that
+// nobody reads what it still sends; the stream is reset if its end does not come for a while.
 #pragma once
 
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -41,6 +41,7 @@ class Bridge final : public StreamUser, public std::enable_shared_from_this<Brid
 
   void on_readable() override { pump_in(); }
   void on_writable() override { pump_out(); }
+  bool on_unread() override;
   void on_closed(const StreamEnd& end) override;
 
  private:
@@ -83,7 +84,7 @@ class Bridge final : public StreamUser, public std::enable_shared_from_this<Brid
   bool out_empty_ = false;    // it has no more at present
   bool out_broken_ = false;   // the command is gone
   bool out_end_ = false;      // the command finished
-  bool out_done_ = false;     // and the stream has it all
+  bool out_done_ = false;     // and the stream has it all, or the peer wants no more
 
   bool started_ = false;
   bool stream_closed_ = false;

@@ -60,6 +60,7 @@ class PipeCall final : public StreamUser, public std::enable_shared_from_this<Pi
     give_up();
   }
   void on_writable() override {}
+  bool on_unread() override { return unread_ = true; }  // and what comes may say why
   void on_closed(const StreamEnd& end) override {
     if (over_) return;
     over_ = true;
@@ -77,6 +78,7 @@ class PipeCall final : public StreamUser, public std::enable_shared_from_this<Pi
         context_, messages_.id(), peer_, Bytes{}, messages_.rest(),
         [outcomes = outcomes_, token](const Bridge::Ended& ended) { outcomes->end(token, ended); });
     context_.streams.attach(messages_.id(), peer_, bridge);
+    if (unread_) bridge->on_unread();
     replies_->raw(token, lends_, [bridge, borrows = lends_](Replies::Socket socket) {
       bridge->start(std::move(socket), borrows);
     });
@@ -101,6 +103,7 @@ class PipeCall final : public StreamUser, public std::enable_shared_from_this<Pi
   std::shared_ptr<Replies> replies_;
   std::shared_ptr<PipeOutcomes> outcomes_;
   Timer patience_;
+  bool unread_ = false;
   bool over_ = false;
 };
 

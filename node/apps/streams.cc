@@ -55,6 +55,10 @@ void Streams::reset(StreamId stream) {
   used_.erase(stream);
 }
 
+void Streams::stop_reading(StreamId stream) {
+  runtime_.overlay().stop_reading(runtime_.now(), stream);
+}
+
 Overlay::Read Streams::read(StreamId stream, std::size_t max, Bytes spent) {
   return runtime_.overlay().read(runtime_.now(), stream, max, std::move(spent));
 }
@@ -86,6 +90,12 @@ void Streams::on_event(const Event& event) {
   if (const auto* writable = std::get_if<StreamWritable>(&event)) {
     if (const auto user = user_of(writable->stream)) user->on_writable();
     return;
+  }
+  if (const auto* unread = std::get_if<StreamUnread>(&event)) {
+    const auto user = user_of(unread->stream);
+    if (!user || user->on_unread()) return;
+    user->on_closed({"nobody there reads it any more", false});
+    return reset(unread->stream);
   }
   if (const auto* closed = std::get_if<StreamClosed>(&event)) {
     if (closed->why.empty()) return close(closed->stream, {});

@@ -28,6 +28,8 @@ class StreamUser {
   virtual ~StreamUser() = default;
   virtual void on_readable() = 0;
   virtual void on_writable() = 0;
+  // The peer reads no more of it. Who has no use then for what still comes loses the stream.
+  virtual bool on_unread() { return false; }
   // The stream is gone and its number with it.
   virtual void on_closed(const StreamEnd& end) = 0;
 };
@@ -49,6 +51,8 @@ class Streams {
   std::size_t fill(StreamId stream, std::size_t most, const StreamSource& source);
   void finish(StreamId stream);
   void reset(StreamId stream);  // its user hears nothing more
+  // Nothing that still comes is wanted; the peer is told. Ours may go on.
+  void stop_reading(StreamId stream);
   Overlay::Read read(StreamId stream, std::size_t max, Bytes spent = {});
 
   void on_event(const Event& event);

@@ -88,6 +88,9 @@ struct StreamReadable {
 struct StreamWritable {  // room again after a short write
   StreamId stream;
 };
+struct StreamUnread {  // the peer reads no more of it; what it sends still comes
+  StreamId stream;
+};
 // Nothing more will come or go; the number is not used again. Empty why: a clean end.
 struct StreamClosed {
   StreamId stream;
@@ -167,7 +170,7 @@ struct Step {
 
 using Event = std::variant<HomeGained, HomeLost, HomeUnreachable, Ready, PathChanged, PeerConnected,
                            PeerLost, PeerUnreachable, StreamOpened, StreamReadable, StreamWritable,
-                           StreamClosed, RoleChanged, SupernodeGained, SupernodeLost, LookedUp,
-                           Moved, MappingDoubted, SurveyDone, Step>;
+                           StreamUnread, StreamClosed, RoleChanged, SupernodeGained, SupernodeLost,
+                           LookedUp, Moved, MappingDoubted, SurveyDone, Step>;
 
 }  // namespace byway

@@ -137,8 +137,11 @@ std::string_view name_of(std::uint8_t type) {
 }
 
 // Bit 1 of a stream id marks it unidirectional (RFC 9000 section 2.1); we have none of those.
+bool is_bidirectional(std::uint64_t id) {
+  return (id & 0x02) == 0;
+}
 bool read_bidirectional_id(Reader& in) {
-  return (in.varint() & 0x02) == 0;
+  return is_bidirectional(in.varint());
 }
 
 void read_ack(Reader& in) {
@@ -203,7 +206,8 @@ bool read_handshake_frame(Reader& in, std::uint8_t type) {
   }
 }
 
-bool read_one_rtt_frame(Reader& in, std::uint8_t type, bool from_server) {
+bool read_one_rtt_frame(Reader& in, std::uint8_t type, bool from_server,
+                        std::vector<std::int64_t>* unread) {
   if (type >= frame::stream_first && type <= frame::stream_last) return read_stream(in, type);
   switch (type) {
     case frame::padding:
@@ -220,7 +224,12 @@ bool read_one_rtt_frame(Reader& in, std::uint8_t type, bool from_server) {
       in.varint();  // final size
       return ours;
     }
-    case frame::stop_sending:
+    case frame::stop_sending: {
+      const auto id = in.varint();
+      in.varint();  // error code
+      if (unread && in.ok()) unread->push_back(static_cast<std::int64_t>(id));
+      return is_bidirectional(id);
+    }
     case frame::max_stream_data: {
       const bool ours = read_bidirectional_id(in);
       in.varint();
@@ -246,7 +255,8 @@ bool read_one_rtt_frame(Reader& in, std::uint8_t type, bool from_server) {
 }  // namespace
 
 std::optional<RefusedFrame> first_refused_frame(ByteView payload, QuicPacketKind kind,
-                                                bool from_server) {
+                                                bool from_server,
+                                                std::vector<std::int64_t>* unread) {
   if (payload.empty()) return RefusedFrame{0, "an empty packet"};
 
   Reader in{payload};
@@ -254,8 +264,9 @@ std::optional<RefusedFrame> first_refused_frame(ByteView payload, QuicPacketKind
     const auto type = in.byte();
     if (type >= 0x40) return RefusedFrame{type, "a frame type not in shortest form"};
 
-    const bool ours = kind == QuicPacketKind::one_rtt ? read_one_rtt_frame(in, type, from_server)
-                                                      : read_handshake_frame(in, type);
+    const bool ours = kind == QuicPacketKind::one_rtt
+                          ? read_one_rtt_frame(in, type, from_server, unread)
+                          : read_handshake_frame(in, type);
     if (!in.ok()) return RefusedFrame{type, "a truncated frame"};
     if (!ours) return RefusedFrame{type, name_of(type)};
   }

@@ -22,6 +22,7 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "protocol/bytes.h"
 
@@ -35,7 +36,9 @@ struct RefusedFrame {
 };
 
 // The first frame that we would never have sent; nullopt when the whole payload is acceptable.
+// `unread`: gets the streams that STOP_SENDING names, for ngtcp2 obeys it without a word.
 std::optional<RefusedFrame> first_refused_frame(ByteView payload, QuicPacketKind kind,
-                                                bool from_server);
+                                                bool from_server,
+                                                std::vector<std::int64_t>* unread = nullptr);
 
 }  // namespace byway

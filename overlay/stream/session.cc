@@ -212,6 +212,7 @@ void Session::Impl::drop_connection() {
   sendable_.clear();
   owing_reset_.clear();
   forgotten_.clear();
+  unread_.clear();
   early_.clear();
 }
 
@@ -220,6 +221,8 @@ void Session::Impl::settle() {
   if (!usable() || !connection_) return;
   open_early_streams();
   send_owed_resets();
+  for (const auto id : unread_) on_stream_unread(id);
+  unread_.clear();
   for (const auto id : std::exchange(forgotten_, {})) forget_if_done(id);
 
   // A quiet stream is no reason to lose the session; a session without streams may go.
@@ -292,6 +295,9 @@ void Session::reset(QuicStreamId id, std::uint64_t code) {
 }
 Session::Chunk Session::read(QuicStreamId id, std::size_t max, Bytes spent) {
   return impl_->read(id, max, std::move(spent));
+}
+void Session::stop_reading(QuicStreamId id) {
+  impl_->stop_reading(id);
 }
 void Session::close(TimePoint, std::string_view reason) {
   impl_->close(reason);

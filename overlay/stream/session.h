@@ -100,6 +100,10 @@ struct Reset {
   QuicStreamId id;
   std::uint64_t code;
 };
+// The peer reads no more of it: what we write is thrown away. Its own half goes on.
+struct Unread {
+  QuicStreamId id;
+};
 // Nothing of it is left.
 struct StreamClosed {
   QuicStreamId id;
@@ -113,8 +117,8 @@ struct Closed {
 
 using SessionEvent =
     std::variant<session_event::Established, session_event::StreamOpened, session_event::Readable,
-                 session_event::Writable, session_event::Reset, session_event::StreamClosed,
-                 session_event::Closed>;
+                 session_event::Writable, session_event::Reset, session_event::Unread,
+                 session_event::StreamClosed, session_event::Closed>;
 
 struct SessionStats {
   Duration smoothed_rtt{};
@@ -172,6 +176,9 @@ class Session {
   std::size_t fill(QuicStreamId id, std::size_t most, const StreamSource& source);
   void finish(QuicStreamId id);                     // nothing more from us
   void reset(QuicStreamId id, std::uint64_t code);  // both directions, at once
+  // What waits to be read and what still comes is thrown away, and the peer told so; our half goes
+  // on.
+  void stop_reading(QuicStreamId id);
   // Taking bytes lets the peer send more. `fin` comes once, with the last bytes or after them.
   struct Chunk {
     Bytes bytes;

@@ -40,8 +40,10 @@ struct SessionStream {
   bool told_readable = false;
   bool fin_arrived = false;
   bool fin_told = false;
-  bool given_up = false;    // reset, by either side
-  bool owes_reset = false;  // RESET_STREAM waits until the peer knows the stream
+  bool given_up = false;      // reset, by either side
+  bool unread_here = false;   // stop_reading() was called
+  bool unread_there = false;  // by the peer
+  bool owes_reset = false;    // RESET_STREAM waits until the peer knows the stream
   std::uint64_t reset_code = 0;
 };
 
@@ -77,6 +79,7 @@ class Session::Impl {
   std::size_t fill(QuicStreamId id, std::size_t most, const StreamSource& source);
   void finish(QuicStreamId id);
   void reset(QuicStreamId id, std::uint64_t code);
+  void stop_reading(QuicStreamId id);
   Chunk read(QuicStreamId id, std::size_t max, Bytes spent);
 
   // session_output.cc
@@ -100,6 +103,7 @@ class Session::Impl {
   void on_stream_opened(QuicStreamId id);
   void on_stream_acknowledged(QuicStreamId id, std::uint64_t offset);
   void on_stream_reset(QuicStreamId id, std::uint64_t code);
+  void on_stream_unread(QuicStreamId id);
   void on_stream_forgotten(QuicStreamId id);
   void on_stream_window(QuicStreamId id);
   static int decrypt(std::uint8_t* dest, const ngtcp2_crypto_aead* aead,
@@ -145,7 +149,9 @@ class Session::Impl {
   void sent(QuicStreamId id, SessionStream& stream, std::size_t count, bool with_fin);
   double bytes_per_ns() const;  // the pace
   std::size_t send_quantum() const;
+  Duration time_of(std::size_t count) const;  // at that pace
   void pace(TimePoint now, std::size_t count);
+  void tell_pace();
   Bytes hand_out(std::size_t used);
 
   // ngtcp2's decrypt callback is not told whose packet it decrypts. While a session is inside
@@ -175,6 +181,7 @@ class Session::Impl {
   std::size_t longest_turn_ = 0;
   std::set<QuicStreamId> owing_reset_;
   std::set<QuicStreamId> forgotten_;  // gone below, to be told about
+  std::vector<QuicStreamId> unread_;  // named by the peer in the packet at hand
   std::vector<QuicStreamId> early_;   // opened here before the handshake was done
   bool streams_may_send_ = false;
 
@@ -184,6 +191,7 @@ class Session::Impl {
   Bytes batch_;                 // where packets are written, kept between polls
   TimePoint next_departure_{};  // pacing: what is sent so far ends its turn here,
   std::size_t unpaced_ = 0;     // but for this much
+  std::size_t untold_ = 0;      // and of these bytes ngtcp2 is not told when they end it
 
   std::optional<Farewell> farewell_;
   std::optional<TimePoint> linger_until_;

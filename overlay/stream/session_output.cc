@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 
+#include "overlay/core/foresight.h"
 #include "overlay/stream/session_impl.h"
 
 namespace byway {
@@ -25,6 +26,8 @@ constexpr std::size_t turns_in_a_burst = 4;
 // A stream so fast that a batch is gone sooner than this sends several before it waits: every wait
 // costs a timer of the system's, and so short a queue on the way nobody notices.
 constexpr Duration worth_a_wait = 250us;
+// So much at least is paced exactly, also where little is sent at a time.
+constexpr std::size_t most_untold = 64 * 1024;
 
 }  // namespace
 
@@ -36,6 +39,7 @@ std::optional<Session::Packets> Session::Impl::poll_packets(TimePoint now,
   if (!connection_ || size < smallest_packet_size || max_packets == 0) return std::nullopt;
 
   Inside inside{*this};
+  if (!sendable_.empty() && next_departure_ > now) tell_pace();
   const auto quantum = send_quantum();
   const auto least = stats_.bytes_sent < first_window * size ? first_window : least_burst;
   const auto burst = std::max(least, quantum / size);
@@ -94,6 +98,9 @@ std::size_t Session::Impl::write_packet(TimePoint now, MutableBytes dest) {
         data[i] = {const_cast<std::uint8_t*>(unsent[i].data()), unsent[i].size()};
         offered += unsent[i].size();
       }
+      // What the packet after this one will carry comes from memory while this one is encrypted.
+      const auto rest = unsent[0].subspan(std::min(unsent[0].size(), dest.size()));
+      ask_for(rest.data(), std::min(rest.size(), dest.size()));
       flags = NGTCP2_WRITE_STREAM_FLAG_MORE;
       if (stream->finishing && offered == stream->out.unsent_size())
         flags |= NGTCP2_WRITE_STREAM_FLAG_FIN;
@@ -141,7 +148,7 @@ QuicStreamId Session::Impl::next_sendable() {
   while (!sendable_.empty()) {
     const auto id = sendable_.front();
     auto* stream = find(id);
-    if (stream && !stream->given_up) return id;
+    if (stream && !stream->given_up && !stream->unread_there) return id;
     if (stream) stream->queued = false;
     sendable_.drop();
   }
@@ -170,6 +177,10 @@ double Session::Impl::bytes_per_ns() const {
   return 1.25 * static_cast<double>(stat.cwnd) / static_cast<double>(stat.smoothed_rtt);
 }
 
+Duration Session::Impl::time_of(std::size_t count) const {
+  return Duration{static_cast<Duration::rep>(static_cast<double>(count) / bytes_per_ns())};
+}
+
 std::size_t Session::Impl::send_quantum() const {
   return std::min<std::size_t>(ngtcp2_conn_get_send_quantum(connection_),
                                static_cast<std::size_t>(burst_ns * bytes_per_ns()));
@@ -182,14 +193,22 @@ std::size_t Session::Impl::send_quantum() const {
 void Session::Impl::pace(TimePoint now, std::size_t count) {
   unpaced_ += count;
   if (unpaced_ == 0) return;
-  const double rate = bytes_per_ns();
-  const Duration taken{static_cast<Duration::rep>(static_cast<double>(unpaced_) / rate)};
+  const auto taken = time_of(unpaced_);
   if (count > 0 && taken < worth_a_wait) return;
 
-  const auto start = std::max(now - made_up_for, next_departure_);
+  next_departure_ = std::max(now - made_up_for, next_departure_) + taken;
+  untold_ += std::exchange(unpaced_, 0);
+  // ngtcp2 would wake us then, and where nothing waits that is for nothing: after every word that
+  // somebody types. It is told before something is sent again.
+  if (count > 0 || !sendable_.empty() || untold_ >= most_untold) tell_pace();
+}
+
+// ngtcp2 reckons by the bytes that it has written since it was last told.
+void Session::Impl::tell_pace() {
+  if (untold_ == 0) return;
+  const auto start = next_departure_ - time_of(untold_);
   ngtcp2_conn_update_pkt_tx_time(connection_, to_timestamp(start));
-  next_departure_ = start + taken;
-  unpaced_ = 0;
+  untold_ = 0;
 }
 
 // Written once, kept for those who did not hear it, and then nothing else is needed of ngtcp2.

@@ -251,7 +251,7 @@ int Session::Impl::decrypt(std::uint8_t* dest, const ngtcp2_crypto_aead* aead,
 }
 
 bool Session::Impl::admits(ByteView payload, QuicPacketKind kind) {
-  const auto refused = first_refused_frame(payload, kind, client_);
+  const auto refused = first_refused_frame(payload, kind, client_, &unread_);
   if (!refused) return true;
   ++stats_.frames_refused;
   if (kind != QuicPacketKind::initial) refused_ = refused;

@@ -40,7 +40,8 @@ SessionStream* Session::Impl::find(QuicStreamId id) {
 
 SessionStream* Session::Impl::find_for_writing(QuicStreamId id) {
   auto* stream = usable() ? find(id) : nullptr;
-  return stream && !stream->finishing && !stream->given_up ? stream : nullptr;
+  const bool writable = stream && !stream->finishing && !stream->given_up && !stream->unread_there;
+  return writable ? stream : nullptr;
 }
 
 // --- opening ----------------------------------------------------------------------------------
@@ -81,6 +82,8 @@ void Session::Impl::open_early_streams() {
     if (stream.given_up) {
       ngtcp2_conn_shutdown_stream_read(connection_, id, stream.reset_code);
       owing_reset_.insert(id);
+    } else if (stream.unread_here) {
+      ngtcp2_conn_shutdown_stream_read(connection_, id, 0);
     }
     queue(id, stream);
   }
@@ -140,14 +143,16 @@ void Session::Impl::finish(QuicStreamId id) {
 
 void Session::Impl::queue(QuicStreamId id, SessionStream& stream) {
   const bool has_something = !stream.fin_sent && (stream.out.unsent_size() > 0 || stream.finishing);
-  if (stream.queued || !has_something || stream.given_up || !stream.open_below) return;
+  if (stream.queued || !has_something || !stream.open_below) return;
+  if (stream.given_up || stream.unread_there) return;
   stream.queued = true;
   sendable_.push(id);
 }
 
 void Session::Impl::tell_writable_if_roomy(QuicStreamId id, SessionStream& stream) {
   // A quarter free, so that a writer wakes for a good portion and not for every packet.
-  if (!stream.short_write || stream.given_up || room(stream) < send_share() / 4) return;
+  if (!stream.short_write || stream.given_up || stream.unread_there) return;
+  if (room(stream) < send_share() / 4) return;
   stream.short_write = false;
   tell(session_event::Writable{id});
 }
@@ -171,7 +176,7 @@ int Session::Impl::on_stream_data(QuicStreamId id, ByteView bytes, std::uint32_t
     return NGTCP2_ERR_CALLBACK_FAILURE;
 
   auto* stream = find(id);
-  if (!stream || stream->given_up) return 0;
+  if (!stream || stream->given_up || stream->unread_here) return 0;
   stream->peer_knows = true;
   stream->in.push(bytes);
   stream->fin_arrived |= (flags & NGTCP2_STREAM_DATA_FLAG_FIN) != 0;
@@ -186,7 +191,7 @@ void Session::Impl::tell_readable(QuicStreamId id, SessionStream& stream) {
 
 Session::Chunk Session::Impl::read(QuicStreamId id, std::size_t max, Bytes spent) {
   auto* stream = usable() ? find(id) : nullptr;
-  if (!stream || stream->given_up) return {};
+  if (!stream || stream->given_up || stream->unread_here) return {};
 
   Chunk chunk;
   chunk.bytes = stream->in.take(max, std::move(spent));
@@ -245,11 +250,34 @@ void Session::Impl::send_owed_resets() {
   }
 }
 
-// The peer gave up sending, and with it the whole stream: our half goes too.
+// STOP_SENDING alone (RFC 9000 section 3.5): the peer answers it by resetting its half.
+void Session::Impl::stop_reading(QuicStreamId id) {
+  auto* stream = usable() ? find(id) : nullptr;
+  if (!stream || stream->given_up || stream->unread_here) return;
+
+  stream->unread_here = true;
+  stream->fin_told = stream->fin_arrived;
+  give_back_credit(id, *stream, stream->in.discard());
+  if (stream->gone_below)
+    forget_if_done(id);
+  else if (stream->open_below)
+    ngtcp2_conn_shutdown_stream_read(connection_, id, 0);
+}
+
+// ngtcp2 resets our half by itself. What it holds of it stays until the stream is gone.
+void Session::Impl::on_stream_unread(QuicStreamId id) {
+  auto* stream = find(id);
+  if (!stream || stream->given_up || std::exchange(stream->unread_there, true)) return;
+  tell(session_event::Unread{id});
+}
+
+// The peer gave up sending, and with it the whole stream: our half goes too, unless we asked for
+// it.
 void Session::Impl::on_stream_reset(QuicStreamId id, std::uint64_t code) {
   auto* stream = find(id);
   if (!stream) return;
   stream->peer_knows = true;
+  if (stream->unread_here && !stream->given_up) return;
   owing_reset_.insert(id);
   if (stream->given_up) return;
 

@@ -44,6 +44,7 @@ std::string in_words(const Event& event, const std::function<std::string(const N
           },
           [&](const StreamReadable& e) { return stream(e.stream) + " readable"; },
           [&](const StreamWritable& e) { return stream(e.stream) + " writable"; },
+          [&](const StreamUnread& e) { return stream(e.stream) + " unread"; },
           [&](const StreamClosed& e) { return stream(e.stream) + " closed" + because(e.why); },
           [&](const RoleChanged& e) { return "is a " + e.role + ": " + e.why; },
           [&](const SupernodeGained& e) { return name(e.id) + " is a member of the mesh"; },

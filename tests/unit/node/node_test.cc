@@ -557,6 +557,24 @@ TEST_F(LendingNeighbourhood, ACommandThatIsKilledEndsTheStreamThoughItsPipesGoOn
   EXPECT_EQ(::write(ana_in_.writes.get(), "x", 1), -1) << "and the node lets go of the pipe";
 }
 
+TEST_F(LendingNeighbourhood, APipeThatNobodyThereReadsIsLetGo) {
+  ana_and_bob_know_each_other();
+  ASSERT_NO_FATAL_FAILURE(connect_pipe(true));
+  lend_to(*ana_end_, ana_in_.reads.get(), -1);
+  lend_to(*bob_end_, bob_in_.reads.get(), bob_out_.writes.get());
+  for (UniqueFd* mine : {&ana_in_.reads, &bob_in_.reads, &bob_out_.writes}) mine->reset();
+  bob_out_.reads.reset();
+  const std::string words(1000, 'w');
+  ASSERT_TRUE(until([&] {
+    const ssize_t n = ::write(ana_in_.writes.get(), words.data(), words.size());
+    const auto told = read_some(*bob_end_);
+    if (told && !told->empty()) bob_end_->stream->close();  // as its command does
+    return n < 0 && errno == EPIPE;
+  })) << "ana's node holds on to it";
+  const auto ended = answer(*ana_, control::Outcome{ana_end_->token});
+  EXPECT_THAT(ended->failed, HasSubstr("nobody there reads what it brings any more"));
+}
+
 TEST_F(Neighbourhood, APipeEndsWellThoughItsListenerHadNothingToSay) {
   ana_and_bob_know_each_other();
   // Bob's "accepted" and his end travel together, and ana reads both at once.
@@ -610,6 +628,16 @@ TEST_F(Neighbourhood, APipeToAServiceThatIsNotOfferedFailsWithASentence) {
   EXPECT_EQ(listening->lines.size(), 1u);
   listening->go_away();
   EXPECT_THAT(answer(*bob_, control::Listen{"../etc", {}})->failed, HasSubstr("name"));
+}
+
+TEST_F(Neighbourhood, AWriterHearsAtOnceThatThePeersCommandIsGone) {
+  ana_and_bob_know_each_other();
+  ASSERT_NO_FATAL_FAILURE(connect_pipe());
+  bob_end_->stream->close();
+  ASSERT_TRUE(until([&] { return !read_some(*ana_end_); }));
+  ASSERT_TRUE(until([&] { return write_some(*ana_end_, 10) == 0; })) << "it is taken for nobody";
+  const auto ended = answer(*ana_, control::Outcome{ana_end_->token});
+  EXPECT_THAT(ended->failed, HasSubstr("nobody there reads what it brings any more"));
 }
 
 TEST_F(Neighbourhood, APipeWhosePeerVanishesIsToldAsBroken) {

@@ -66,6 +66,14 @@ TEST(FrameFilter, WhatASessionSendsPasses) {
   EXPECT_FALSE(in_one_rtt(handshake_done, From::server));
 }
 
+TEST(FrameFilter, StreamsThatNobodyReadsAreNamed) {
+  std::vector<std::int64_t> unread;
+  const auto payload =
+      ping + frame({0x05, 8, 1}) + frame({0x04, 4, 1, 2}) + frame({0x05, 0x40, 0x64, 0});
+  EXPECT_FALSE(first_refused_frame(payload, QuicPacketKind::one_rtt, false, &unread));
+  EXPECT_THAT(unread, ::testing::ElementsAre(8, 100));
+}
+
 TEST(FrameFilter, OnlyTheServerSaysTheHandshakeIsDone) {
   EXPECT_TRUE(in_one_rtt(handshake_done, From::client));
 }

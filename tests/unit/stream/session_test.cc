@@ -398,6 +398,68 @@ TEST(Session, AResetEndsBothDirectionsAndTellsTheCode) {
   EXPECT_EQ(pair.bo.session->open_streams(), 0u);
 }
 
+TEST(Session, AWriterHearsThatNobodyReadsAndStillHearsWhatItIsTold) {
+  Pair pair;
+  pair.ana.reads = false;
+  ASSERT_TRUE(pair.meet());
+  const auto id = *pair.ana.session->open_stream();
+  pair.ana.say(id, "go on");
+  pair.run_for(100ms);
+  pair.bo.say(id, noise(5'000'000, 1));
+  pair.run_for(5s);  // until its window is full
+  pair.ana.session->stop_reading(id);
+  ASSERT_TRUE(
+      pair.run_until([&] { return pair.bo.first<session_event::Unread>().has_value(); }, 100ms));
+  EXPECT_EQ(pair.bo.first<session_event::Unread>()->id, id);
+  EXPECT_EQ(pair.bo.session->write(id, bytes_of("anyone?")), 0u);
+
+  pair.ana.say(id, noise(300'000, 2));
+  pair.ana.finish(id);
+  ASSERT_TRUE(pair.run_until([&] { return pair.bo.ended.contains(id); }, 5s));
+  EXPECT_EQ(pair.bo.heard[id].size(), 5 + 300'000u);
+  pair.run_for(2s);
+  EXPECT_FALSE(pair.ana.first<session_event::Reset>());
+  EXPECT_THAT(pair.bo.all<session_event::Unread>(), SizeIs(1));
+  EXPECT_THAT(pair.ana.all<session_event::StreamClosed>(), SizeIs(1));
+  EXPECT_THAT(pair.bo.all<session_event::StreamClosed>(), SizeIs(1));
+  EXPECT_EQ(pair.ana.session->open_streams(), 0u);
+  EXPECT_EQ(pair.bo.session->open_streams(), 0u);
+}
+
+TEST(Session, AStreamMayBeLeftUnreadBeforeTheHandshakeIsDone) {
+  Pair pair;
+  pair.connect();
+  const auto id = *pair.ana.session->open_stream();
+  pair.ana.session->stop_reading(id);
+  pair.ana.say(id, "only listen");
+  pair.ana.finish(id);
+  ASSERT_TRUE(pair.run_until([&] { return pair.bo.ended.contains(id); }, 2s));
+  EXPECT_EQ(text_of(pair.bo.heard[id]), "only listen");
+  pair.run_for(1s);
+  EXPECT_TRUE(pair.bo.first<session_event::Unread>());
+  EXPECT_EQ(pair.ana.session->open_streams() + pair.bo.session->open_streams(), 0u);
+}
+
+TEST(Session, WhatIsLeftUnreadTakesNothingFromTheOthersWindow) {
+  Pair pair;
+  pair.ana.reads = false;
+  ASSERT_TRUE(pair.meet());
+  for (int i = 0; i < 10; ++i) {  // each would use up a quarter of the session's window
+    const auto id = *pair.bo.session->open_stream();
+    pair.bo.say(id, noise(3'000'000, 1));
+    pair.run_for(1s);
+    pair.ana.session->stop_reading(id);
+    pair.ana.session->finish(id);
+    pair.run_for(1s);
+  }
+  EXPECT_EQ(pair.ana.session->open_streams() + pair.bo.session->open_streams(), 0u);
+  pair.ana.reads = true;
+  const auto id = *pair.bo.session->open_stream();
+  pair.bo.say(id, noise(10'000'000, 2));
+  pair.bo.finish(id);
+  EXPECT_TRUE(pair.run_until([&] { return pair.ana.ended.contains(id); }, 60s));
+}
+
 TEST(Session, StreamsResetUnderLossLeaveNothingBehind) {
   for (std::uint64_t seed = 1; seed <= 5; ++seed) {
     Pair pair{{.delay = 10ms, .jitter = 8ms, .loss = 0.2}, seed};
@@ -415,6 +477,7 @@ TEST(Session, StreamsResetUnderLossLeaveNothingBehind) {
       if (dice.chance(0.7)) {
         opener.session->reset(*id, 1);
       } else {
+        if (dice.chance(0.5)) opener.session->stop_reading(*id);
         opener.finish(*id);
       }
     }
@@ -453,6 +516,21 @@ TEST(Session, AnEmptySessionGoesAfterItsIdleTimeout) {
   EXPECT_EQ(pair.ana.closed()->end, SessionEnd::timed_out);
   EXPECT_EQ(pair.ana.session->state(), Session::State::closed);
   EXPECT_EQ(pair.bo.closed()->end, SessionEnd::timed_out);
+}
+
+TEST(Session, AWordWakesNobodyBeforeItsAcknowledgementIsDue) {
+  Pair pair;
+  ASSERT_TRUE(pair.meet());
+  const auto id = *pair.ana.session->open_stream();
+  pair.ana.say(id, "hello");
+  pair.run_for(1s);
+  for (int i = 0; i < 100; ++i) {
+    pair.ana.say(id, "a word");
+    pair.settle();
+    ASSERT_GT(*pair.ana.session->next_timeout(), pair.now + 20ms) << i;
+    pair.run_for(1s);
+  }
+  EXPECT_EQ(pair.bo.heard[id].size(), 5 + 100 * 6u);
 }
 
 TEST(Session, AQuietStreamKeepsItsSession) {
