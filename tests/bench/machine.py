@@ -71,6 +71,8 @@ class Machine:
 
     def long_wire(self, a, a_address, b, b_address, delay_ms, loss, mbit):
         """A wire that takes its time, loses, and carries so much each way: the lab's delay box, with tbf before it."""
+        if not shutil.which("ethtool"):
+            raise Unable("needs ethtool")
         near, near_box = self.wire(a, a_address, "box", None)
         far, far_box = self.wire(b, b_address, "box", None)
         for host, end in ((a, near), (b, far)):
