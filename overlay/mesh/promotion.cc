@@ -21,9 +21,9 @@ std::string wait(Duration left) {
                        : std::to_string((seconds + 59) / 60) + " min";
 }
 std::string supernodes(std::size_t n) {
-  if (n == 0) return "no other supernode is known";
-  return n == 1 ? "only one other supernode is known"
-                : "only " + std::to_string(n) + " other supernodes are known";
+  if (n == 0) return "no other supernode known";
+  return n == 1 ? "only one other supernode known"
+                : "only " + std::to_string(n) + " other supernodes known";
 }
 
 }  // namespace
@@ -119,12 +119,12 @@ bool Promotion::shrunk() const {
 std::string Promotion::new_need() const {
   if (needs_.supernodes < figures::supernodes_wanted) return supernodes(needs_.supernodes);
   if (needs_.mean_load > figures::load_high)
-    return "the nearest supernodes are " + percent(needs_.mean_load) + " loaded";
+    return "the nearest supernodes " + percent(needs_.mean_load) + " loaded";
   if (shrunk())
     return std::to_string(usual_ - needs_.supernodes) + " of " + std::to_string(usual_) +
-           " supernodes have gone";
-  if (needs_.lacks_tcp443) return "none of the supernodes known offers TCP 443";
-  if (needs_.lacks_ipv6) return "none of the supernodes known offers IPv6";
+           " supernodes gone";
+  if (needs_.lacks_tcp443) return "no supernode known that offers TCP 443";
+  if (needs_.lacks_ipv6) return "no supernode known that offers IPv6";
   return {};
 }
 
@@ -248,7 +248,7 @@ std::string Promotion::why(TimePoint now, std::string_view proof) const {
       if (config_.told == Told::supernode)
         return "told to be a supernode (--role supernode); " + std::string(proof);
       if (prove_by_) return "its address has changed and is being proved again";
-      return "proved reachable and needed: when it stepped up, " + because_;
+      return "proved reachable and needed when it stepped up (" + because_ + ")";
     case State::handing_over:
       return because_ + ", so its leaves are told other homes first";
   }

@@ -411,19 +411,24 @@ def tunnels(machine, options):
 def latency(machine, options):
     with type(machine)(machine.build) as other:
         state, far_id, _ = pair(other)
-        yield compared(other, options, "a direct path", state, far_id, [("far", "10.77.1.2:7200")])
+        yield from compared(other, options, "a direct path", state, far_id, [("far", "10.77.1.2:7200")])
     state, far_id, _ = relayed_pair(machine)
-    yield compared(machine, options, "the relay", state, far_id, [("hub", "10.77.1.2:7200"), ("far", "10.77.2.2:7200")])
+    yield from compared(machine, options, "the relay", state, far_id,
+                        [("hub", "10.77.1.2:7200"), ("far", "10.77.2.2:7200")])
 
 
 def compared(machine, options, name, state, far_id, hops):
-    """Beside it UDP echoes by plain sockets over the same wires; over several, one after another."""
-    runs = [(pinged(machine, state, far_id), sum(echoed(machine, *hop) for hop in zip(("client", "hub"), hops)))
+    """Beside it, over the same wires (over several, one after another): UDP echoes by plain sockets, and ping(8), which
+    the other kernel answers by itself."""
+    ways = {"bare UDP echo": echoed} | ({"raw ping": raw_pinged} if shutil.which("ping") else {})
+    runs = [[pinged(machine, state, far_id)] +
+            [sum(way(machine, *hop) for hop in zip(("client", "hub"), hops)) for way in ways.values()]
             for _ in range(options.repeat)]
-    ours, plain = (median([run[i] for run in runs]) for i in (0, 1))
-    more = median([run[0] - run[1] for run in runs])
-    return row(f"latency: ping over {name}", 1000 * ours, "us", "bare UDP echo", 1000 * plain,
-               note=f"{1000 * more:.0f} us more")
+    ours = median([run[0] for run in runs])
+    for i, way in enumerate(ways, 1):
+        more = median([run[0] - run[i] for run in runs])
+        yield row(f"latency: ping over {name}", 1000 * ours, "us", way, 1000 * median([run[i] for run in runs]),
+                  note=f"{1000 * more:.0f} us more")
 
 
 PINGS = 100
@@ -444,6 +449,11 @@ def echoed(machine, before, hop):
     echo.kill()
     echo.wait()
     return plain
+
+
+def raw_pinged(machine, before, hop):
+    out = machine.run(before, 1, "ping", "-c", str(PINGS), "-i", "0.02", hop[1].split(":")[0])
+    return median([float(line.split("time=")[1].split()[0]) for line in out.splitlines() if "time=" in line])
 
 
 # --- growth ---------------------------------------------------------------------------------------

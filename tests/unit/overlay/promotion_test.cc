@@ -69,8 +69,7 @@ TEST_F(PromotionStory, WhoIsProvedStableAndNeededStepsUp) {
   EXPECT_EQ(promotion.state(), State::supernode);
   EXPECT_THAT(events(), ElementsAre(Event::became_supernode));
   EXPECT_EQ(why(),
-            "proved reachable and needed: when it stepped up, only 3 other supernodes are "
-            "known");
+            "proved reachable and needed when it stepped up (only 3 other supernodes known)");
 }
 
 TEST_F(PromotionStory, WhoIsNotNeededStaysInReserve) {
@@ -116,7 +115,7 @@ TEST_F(PromotionStory, WhenAFifthOfTheNeighbourhoodIsGoneTheReserveIsCalled) {
   run_for(10min);
   EXPECT_EQ(promotion.state(), State::reserve);
   promotion.on_needs(now, {.supernodes = 32, .mean_load = 0.2});
-  EXPECT_THAT(why(), HasSubstr("8 of 40 supernodes have gone"));
+  EXPECT_THAT(why(), HasSubstr("8 of 40 supernodes gone"));
   run_for(2min);
   EXPECT_EQ(promotion.state(), State::supernode);
 }
@@ -340,8 +339,8 @@ TEST_F(PromotionStory, WhoServedUntilItWasStartedAnewServesOnAtOnceIfItIsProved)
   promotion.on_served_before(now);
   EXPECT_THAT(events(), ElementsAre(Event::became_reserve, Event::became_supernode));
   EXPECT_EQ(why(),
-            "proved reachable and needed: when it stepped up, it had served here until it was "
-            "started anew");
+            "proved reachable and needed when it stepped up (it had served here until it was "
+            "started anew)");
 }
 
 }  // namespace
