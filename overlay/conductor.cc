@@ -337,7 +337,7 @@ void Overlay::Conductor::on_timeout(TimePoint now) {
   prover_.on_timeout(now);
   proof_helper_.on_timeout(now);
   dialler_.on_timeout(now);
-  // Whoever waited to step up looks again whether it is still needed.
+  // Above all: whoever waited to step up looks again whether it is still needed.
   if (const auto due = promotion_.next_timeout(); due && now >= *due) assess_needs(now);
   promotion_.on_timeout(now);
   pump_lan(now);

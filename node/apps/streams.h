@@ -28,7 +28,8 @@ class StreamUser {
   virtual ~StreamUser() = default;
   virtual void on_readable() = 0;
   virtual void on_writable() = 0;
-  // The peer reads no more of it. Who has no use then for what still comes loses the stream.
+  // The peer reads no more of it. True: what it still sends is wanted. False: the stream is closed,
+  // and reset.
   virtual bool on_unread() { return false; }
   // The stream is gone and its number with it.
   virtual void on_closed(const StreamEnd& end) = 0;

@@ -474,10 +474,10 @@ TEST(Session, StreamsResetUnderLossLeaveNothingBehind) {
       if (dice.chance(0.8)) opener.say(*id, noise(dice.below(20'000), 1));
       if (dice.chance(0.3)) opener.finish(*id);
       pair.run_for(dice.upto(30ms));
+      if (dice.chance(0.3)) opener.session->stop_reading(*id);
       if (dice.chance(0.7)) {
         opener.session->reset(*id, 1);
       } else {
-        if (dice.chance(0.5)) opener.session->stop_reading(*id);
         opener.finish(*id);
       }
     }
