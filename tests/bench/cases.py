@@ -1,5 +1,6 @@
 """What is measured, and beside what. Each case yields rows:
 name, value, unit, and, where there is one, reference_name, reference and ratio."""
+import contextlib
 import json
 import os
 import shutil
@@ -8,7 +9,7 @@ import subprocess
 import time
 
 import overlays
-from machine import Unable, cpu_seconds, rss_bytes
+from machine import Awake, Counter, Unable, cpu_seconds, rss_bytes
 
 RELAY_CORE, CLIENT_CORE = 0, 1
 BOTH_CORES = "0,1"
@@ -39,10 +40,14 @@ def first_port_after(sockets):
 
 def through(machine, pid, to, seconds, burst, sockets, frames=(), rate=0, size=SIZE, window=WINDOW):
     """Sends through whatever forwards at `to`, and counts what comes out of it."""
-    before = cpu_seconds(pid)
+    counter = machine.counter
+    before, counted = cpu_seconds(pid), counter.count() if counter else 0
     got = json.loads(machine.run("client", CLIENT_CORE, machine.program("bench_packets"), "through", to,
-                                 first_port_after(sockets), seconds, size, burst, sockets, window, rate, *frames))
+                                 first_port_after(sockets), seconds, size, burst, sockets, window, rate,
+                                 counter.worth if counter else 1, *frames))
     used = cpu_seconds(pid) - before
+    if counter:  # each and every one, not those that were let through times what they are worth
+        got["received"] = got["received"] // counter.worth + counter.count() - counted
     return {"per_second": got["per_second"], "loss": 1 - got["received"] / max(1, got["sent"]),
             "cpu_us": 1e6 * used / max(1, got["received"]), "client_us": 1e6 * got["cpu_s"] / max(1, got["received"]),
             "busy": used / got["seconds"], "client_busy": got["cpu_s"] / got["seconds"]}
@@ -103,16 +108,19 @@ class Coturn:
 
 
 def relay(machine, options):
-    _, hub_end = machine.wire("client", "10.77.1.1", "hub", "10.77.1.2")
+    client_end, hub_end = machine.wire("client", "10.77.1.1", "hub", "10.77.1.2")
     relays = [Byway(machine), Bare(machine)]
     if shutil.which("turnserver"):
         relays.append(Coturn(machine))
-    for name, burst, sockets, hardware in (("one lane, bursts of 16", 16, 1, True),
-                                           ("one lane, bursts of 16, software segmentation", 16, 1, False),
-                                           ("100 senders, bursts of 4", 4, 100, True),
-                                           ("100 senders, packet by packet", 1, 100, True)):
-        if not hardware and not shutil.which("ethtool"):
+    for name, burst, sockets, hardware, off_the_wire in (
+            ("one lane, bursts of 16", 16, 1, True, False),
+            ("one lane, bursts of 16, software segmentation", 16, 1, False, False),
+            ("the same, counted off the wire", 16, 1, False, True),
+            ("100 senders, bursts of 4", 4, 100, True, False),
+            ("100 senders, packet by packet", 1, 100, True, False)):
+        if not hardware and not shutil.which("ethtool") or off_the_wire and not shutil.which("nft"):
             continue
+        machine.counter = Counter(machine, "client", client_end, CLIENT_CORE) if off_the_wire else None
         if shutil.which("ethtool"):
             machine.run("hub", None, "ethtool", "-K", hub_end, "tx-udp-segmentation", "on" if hardware else "off")
         # In turn, so that what the machine does meanwhile meets all of them.
@@ -125,23 +133,31 @@ def relay(machine, options):
         for other in relays[1:]:
             yield row(f"relay: {name}, processor", of("Byway", "cpu_us"), "us/datagram", other.name,
                       of(other.name, "cpu_us"))
+        if machine.counter:
+            machine.counter.remove()
 
 
 def segmentation(machine, options):
     """Where the limit of trains lies that software has to cut: more on the way than `relay` has, and no trains."""
     if not shutil.which("ethtool"):
         raise Unable("needs ethtool")
-    _, hub_end = machine.wire("client", "10.77.1.1", "hub", "10.77.1.2")
+    client_end, hub_end = machine.wire("client", "10.77.1.1", "hub", "10.77.1.2")
     machine.run("hub", None, "ethtool", "-K", hub_end, "tx-udp-segmentation", "off")
     byway, bare = Byway(machine), Bare(machine)
-    for window in (WINDOW, 4 * WINDOW):
-        turns = [[one.measure(options.seconds, 16, 1, window) for one in (byway, bare)] for _ in range(options.repeat)]
+    for window, burst, off_the_wire in ((WINDOW, 16, False), (4 * WINDOW, 16, False), (4 * WINDOW, 16, True),
+                                        (4 * WINDOW, 48, True)):
+        if off_the_wire and not machine.counter:
+            machine.counter = Counter(machine, "client", client_end, CLIENT_CORE)
+        name = f"segmentation: bursts of {burst}, {window} on the way" + (", off the wire" if off_the_wire else "")
+        turns = [[one.measure(options.seconds, burst, 1, window) for one in (byway, bare)] for _ in range(options.repeat)]
         ours, plain = ({key: median([turn[i][key] for turn in turns]) for key in turns[0][0]} for i in (0, 1))
-        yield row(f"segmentation: {window} on the way", ours["per_second"], "datagrams/s", "bare forwarder",
+        yield row(name, ours["per_second"], "datagrams/s", "bare forwarder",
                   plain["per_second"], f"busy {100 * ours['busy']:.0f} and {100 * plain['busy']:.0f} %, the client "
                   f"{100 * ours['client_busy']:.0f} and {100 * plain['client_busy']:.0f} %")
-        yield row(f"segmentation: {window} on the way, processor", ours["cpu_us"], "us/datagram", "bare forwarder",
+        yield row(name + ", processor", ours["cpu_us"], "us/datagram", "bare forwarder",
                   plain["cpu_us"])
+    if machine.counter:
+        machine.counter.remove()
     single = [bare.measure(options.seconds, 16, 1, WINDOW, False) for _ in range(options.repeat)]
     yield row("segmentation: bare forwarder, no trains", median([run["per_second"] for run in single]), "datagrams/s",
               note=f"{median([run['cpu_us'] for run in single]):.2f} us each")
@@ -418,26 +434,30 @@ def latency(machine, options):
 
 
 def compared(machine, options, name, state, far_id, hops):
-    """Beside it, over the same wires (over several, one after another): UDP echoes by plain sockets, and ping(8), which
-    the other kernel answers by itself."""
-    ways = {"bare UDP echo": echoed} | ({"raw ping": raw_pinged} if shutil.which("ping") else {})
-    runs = [[pinged(machine, state, far_id)] +
-            [sum(way(machine, *hop) for hop in zip(("client", "hub"), hops)) for way in ways.values()]
-            for _ in range(options.repeat)]
-    ours = median([run[0] for run in runs])
-    for i, way in enumerate(ways, 1):
-        more = median([run[0] - run[i] for run in runs])
-        yield row(f"latency: ping over {name}", 1000 * ours, "us", way, 1000 * median([run[i] for run in runs]),
-                  note=f"{1000 * more:.0f} us more")
+    """Beside it, over the same wires (over several, one after another), what is measured the same way: ping(8) also
+    ends when the kernel has the answer, and UDP echoes by plain sockets when the program has it, as an app here."""
+    ways = ([("ping", "rtt_ms", "raw ping", raw_pinged)] if shutil.which("ping") else []) + \
+        [("ping, until the app has it", "app_ms", "bare UDP echo", echoed)]
+    for how, kept_awake in (("", False), (", processors kept awake", True)):
+        if kept_awake and not Awake.possible():
+            continue
+        with Awake() if kept_awake else contextlib.nullcontext():
+            runs = [(pinged(machine, state, far_id),
+                     [sum(way(machine, *hop) for hop in zip(("client", "hub"), hops)) for *_, way in ways])
+                    for _ in range(options.repeat)]
+        for i, (what, key, reference, _) in enumerate(ways):
+            more = median([ours[key] - theirs[i] for ours, theirs in runs])
+            yield row(f"latency: {what}, over {name}{how}", 1000 * median([ours[key] for ours, _ in runs]), "us",
+                      reference, 1000 * median([theirs[i] for _, theirs in runs]), note=f"{1000 * more:.0f} us more")
 
 
 PINGS = 100
 
 
 def pinged(machine, state, far_id):
-    """Milliseconds: the median of many pings."""
+    """Milliseconds: medians of many pings."""
     lines = machine.ask("client", state, "ping", far_id, "-c", str(PINGS), "-i", "0.02")
-    return median([line["rtt_ms"] for line in lines if line.get("seq") is not None and line.get("rtt_ms")])
+    return {key: median([line[key] for line in lines if line.get(key)]) for key in ("rtt_ms", "app_ms")}
 
 
 def echoed(machine, before, hop):

@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import tempfile
 import time
@@ -24,6 +25,7 @@ class Machine:
         self.prefix = f"byb{os.getpid()}"
         self.spaces = []
         self.children = []
+        self.counter = None  # of what arrives, where a socket is not what counts
         self.dir = tempfile.mkdtemp(prefix="byway-bench-")
 
     def __enter__(self):
@@ -143,6 +145,58 @@ class Machine:
         """The JSON objects that a command prints."""
         out = self.run(host, core, self.program("byway"), *words, "--json", "--state-dir", state, timeout=timeout)
         return [json.loads(line) for line in out.splitlines() if line.strip()]
+
+
+class Counter:
+    """Counts datagrams of a kilobyte and more as they come off the wire, and lets one of so many through.
+
+    Without it whoever forwards has also the receiver's work on its core: over a veth the kernel of the one who sends
+    carries a datagram all the way into the socket of the one who receives. So what comes off the wire is handed to
+    `core` (receive packet steering), is counted there (nftables), and only the few that keep the sender going reach
+    its socket."""
+
+    worth = 64
+
+    def __init__(self, machine, host, device, core):
+        self.machine, self.host = machine, host
+        self.steering = f"/sys/class/net/{device}/queues/rx-0/rps_cpus"
+        self.steer(1 << core)
+        machine.run(host, None, "nft", f"add table netdev bench; add chain netdev bench wire {{ type filter hook ingress "
+                    f"device {device} priority 0; }}; add rule netdev bench wire meta length 1000-1400 "
+                    f"numgen inc mod {self.worth} != 0 counter drop")
+
+    def steer(self, cores):
+        if os.cpu_count() > 1:
+            self.machine.run(self.host, None, "sh", "-c", f"echo {cores:x} > {self.steering}")
+
+    def count(self):
+        """Without those let through."""
+        listed = json.loads(self.machine.run(self.host, None, "nft", "-j", "list", "table", "netdev", "bench"))
+        rules = [one["rule"]["expr"] for one in listed["nftables"] if "rule" in one]
+        return next(part["counter"]["packets"] for part in rules[0] if "counter" in part)
+
+    def remove(self):
+        self.machine.run(self.host, None, "nft", "delete table netdev bench")
+        self.steer(0)
+        self.machine.counter = None
+
+
+class Awake:
+    """Keeps the processors from sleeping, as cyclictest does: waking one of a virtual machine takes longer than most of
+    what is measured here."""
+
+    path = "/dev/cpu_dma_latency"  # the kernel's PM QoS interface: so many microseconds at most, while it is open
+
+    @classmethod
+    def possible(cls):
+        return os.access(cls.path, os.W_OK)
+
+    def __enter__(self):
+        self.file = open(self.path, "wb", buffering=0)
+        self.file.write(struct.pack("i", 0))
+
+    def __exit__(self, *_):
+        self.file.close()
 
 
 def sh(*words):

@@ -3,8 +3,9 @@
 //
 //   bench_packets forward LISTEN TO trains|singles [THREADS]
 //       a bare forwarder: recvmmsg, sendmmsg; with several threads a socket each (SO_REUSEPORT)
-//   bench_packets through TO LISTEN SECONDS SIZE BURST SOCKETS WINDOW RATE [FRAME…]
-//       sends to TO and counts what arrives at LISTEN, with at most WINDOW datagrams on the way
+//   bench_packets through TO LISTEN SECONDS SIZE BURST SOCKETS WINDOW RATE WORTH [FRAME…]
+//       sends to TO and counts what arrives at LISTEN, with at most WINDOW datagrams on the way;
+//       each counts as WORTH, for whoever lets no more than one of so many through to LISTEN
 //   bench_packets turn SERVER PEER COUNT
 //       opens TURN allocations towards PEER for the ports that `through` sends from
 //   bench_packets echo LISTEN
@@ -246,12 +247,13 @@ int through(int argc, char** argv) {
   const auto sockets = static_cast<std::size_t>(std::stoul(argv[7]));
   const auto window = static_cast<std::uint64_t>(std::stoull(argv[8]));
   const double per_second = std::stod(argv[9]);
+  const auto worth = static_cast<std::uint64_t>(std::stoull(argv[10]));
   const int on = 1;
   ::setsockopt(sink, SOL_UDP, UDP_GRO, &on, sizeof(on));
   std::vector<Sender> senders;
   for (std::size_t i = 0; i < sockets; ++i) {
     const auto datagram =
-        make_datagram(size, argc > 10 ? argv[10 + i % static_cast<std::size_t>(argc - 10)] : "0");
+        make_datagram(size, argc > 11 ? argv[11 + i % static_cast<std::size_t>(argc - 11)] : "0");
     Sender sender{open_sender(i), {}};
     for (std::size_t k = 0; k < burst; ++k)
       sender.train.insert(sender.train.end(), datagram.begin(), datagram.end());
@@ -274,7 +276,7 @@ int through(int argc, char** argv) {
       sent += burst;
       next = next + 1 < sockets ? next + 1 : 0;
     }
-    if (const auto count = take_arrived(sink, b); count > 0) {
+    if (const auto count = worth * take_arrived(sink, b); count > 0) {
       received += count;
       given_up = std::min(given_up, sent - received);
       last_heard = Clock::now();
@@ -288,7 +290,7 @@ int through(int argc, char** argv) {
     }
   }
   const std::uint64_t in_time = received;
-  for (const auto end = Clock::now(); since(end) < 0.2;) received += take_arrived(sink, b);
+  for (const auto end = Clock::now(); since(end) < 0.2;) received += worth * take_arrived(sink, b);
   std::printf(
       "{\"sent\":%llu,\"received\":%llu,\"seconds\":%.3f,\"per_second\":%.0f,"
       "\"cpu_s\":%.3f}\n",
@@ -420,7 +422,7 @@ int main(int argc, char** argv) {
   if (what == "forward" && argc >= 5)
     return forward(argv[2], argv[3], std::string(argv[4]) == "trains",
                    argc > 5 ? std::stoul(argv[5]) : 1);
-  if (what == "through" && argc >= 10) return through(argc, argv);
+  if (what == "through" && argc >= 11) return through(argc, argv);
   if (what == "turn" && argc == 5) return turn(argv[2], argv[3], std::stoul(argv[4]));
   if (what == "echo" && argc >= 3) return echo(argv[2]);
   if (what == "ping" && argc >= 5) return ping(argv[2], std::stoi(argv[3]), std::stoi(argv[4]));
@@ -429,7 +431,7 @@ int main(int argc, char** argv) {
   std::fprintf(stderr,
                "usage: bench_packets forward LISTEN TO trains|singles [THREADS]\n"
                "       bench_packets through TO LISTEN SECONDS SIZE BURST SOCKETS WINDOW RATE "
-               "[FRAME…]\n"
+               "WORTH [FRAME…]\n"
                "       bench_packets turn SERVER PEER COUNT\n"
                "       bench_packets echo LISTEN\n"
                "       bench_packets ping TO COUNT INTERVAL_MS\n"
