@@ -162,6 +162,27 @@ class SodiumCrypto final : public Crypto {
     return tag;
   }
 
+  // Both outputs are under one key, which need not be hashed for each.
+  std::array<Key, 2> hkdf(const Key& chaining_key, ByteView input) const override {
+    Key secret = hmac(chaining_key, input);
+    crypto_auth_hmacsha256_state keyed;
+    crypto_auth_hmacsha256_init(&keyed, secret.data(), secret.size());
+    const auto output = [&](ByteView before, std::uint8_t number) {
+      crypto_auth_hmacsha256_state state = keyed;
+      crypto_auth_hmacsha256_update(&state, before.data(), before.size());
+      crypto_auth_hmacsha256_update(&state, &number, 1);
+      Key key;
+      crypto_auth_hmacsha256_final(&state, key.data());
+      sodium_memzero(&state, sizeof(state));
+      return key;
+    };
+    const Key first = output({}, 1);
+    const Key second = output(first, 2);
+    sodium_memzero(&keyed, sizeof(keyed));
+    sodium_memzero(secret.data(), secret.size());
+    return {first, second};
+  }
+
  private:
   bool knows_the_subgroup_ = false;
 };

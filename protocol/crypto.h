@@ -8,6 +8,7 @@
 // Nothing here keeps state: every member may be called from any thread at once.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -59,6 +60,8 @@ class Crypto {
   virtual Key hash(ByteView message) const = 0;                  // SHA-256
   virtual Key hmac(const Key& key, ByteView message) const = 0;  // HMAC-SHA-256 (RFC 2104)
   virtual Tag mac(ByteView key, ByteView message) const = 0;  // BLAKE2b-128, key of 16–64 bytes
+  // Two keys out of one and an input: HKDF (RFC 5869) with no info, as Noise has it (§4.3).
+  virtual std::array<Key, 2> hkdf(const Key& chaining_key, ByteView input) const = 0;
 };
 
 // The real thing. The first call initialises libsodium.

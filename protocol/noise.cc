@@ -8,20 +8,6 @@ namespace {
 
 constexpr std::string_view protocol_name = "Noise_IK_25519_ChaChaPoly_SHA256";
 
-struct TwoKeys {
-  Key first, second;
-};
-
-// HKDF with two outputs, as the framework defines it (§4.3).
-TwoKeys hkdf(const Crypto& crypto, const Key& chaining_key, ByteView input) {
-  const Key secret = crypto.hmac(chaining_key, input);
-  const Key first = crypto.hmac(secret, ByteArray<1>{1});
-  ByteArray<33> again;
-  std::copy(first.begin(), first.end(), again.begin());
-  again.back() = 2;
-  return {first, crypto.hmac(secret, again)};
-}
-
 Key key_of(ByteView bytes) {
   Key key;
   std::copy_n(bytes.begin(), key.size(), key.begin());
@@ -45,9 +31,9 @@ void SymmetricState::mix_hash(ByteView data) {
 }
 
 void SymmetricState::mix_key(const Key& input) {
-  const TwoKeys keys = hkdf(*crypto_, chaining_key_, input);
-  chaining_key_ = keys.first;
-  cipher_key_ = keys.second;
+  const auto [first, second] = crypto_->hkdf(chaining_key_, input);
+  chaining_key_ = first;
+  cipher_key_ = second;
   nonce_ = 0;
 }
 
@@ -69,8 +55,8 @@ Result<Bytes> SymmetricState::decrypt_and_hash(ByteView ciphertext) {
 }
 
 NoiseKeys SymmetricState::split() const {
-  const TwoKeys keys = hkdf(*crypto_, chaining_key_, {});
-  return {keys.first, keys.second, hash_};
+  const auto [first, second] = crypto_->hkdf(chaining_key_, {});
+  return {first, second, hash_};
 }
 
 NoiseInitiator::NoiseInitiator(const Crypto& crypto, ByteView prologue, const KeyPair& self,

@@ -214,6 +214,15 @@ Key StandInCrypto::hmac(const Key& key, ByteView message) const {
   return state.digest<32>();
 }
 
+std::array<Key, 2> StandInCrypto::hkdf(const Key& chaining_key, ByteView input) const {
+  const Key secret = hmac(chaining_key, input);
+  const Key first = hmac(secret, ByteArray<1>{1});
+  ByteArray<33> again;
+  std::copy(first.begin(), first.end(), again.begin());
+  again.back() = 2;
+  return {first, hmac(secret, again)};
+}
+
 Tag StandInCrypto::mac(ByteView key, ByteView message) const {
   State state = begin(Use::mac);
   state.take(key);

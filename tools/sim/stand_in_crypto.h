@@ -43,6 +43,7 @@ class StandInCrypto : public Crypto {
 
   Key hash(ByteView message) const override;
   Key hmac(const Key& key, ByteView message) const override;
+  std::array<Key, 2> hkdf(const Key& chaining_key, ByteView input) const override;
   Tag mac(ByteView key, ByteView message) const override;
 
  private:

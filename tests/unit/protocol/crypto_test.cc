@@ -52,6 +52,13 @@ TEST(Crypto, HashesAsRfc6234And4231Say) {
             "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
 }
 
+// RFC 5869, A.3: no salt is a salt of zeros, and 42 bytes are one output and ten of the second.
+TEST(Crypto, KeysAreDerivedAsTheStandardHasIt) {
+  const auto [first, second] = crypto.hkdf(Key{}, Bytes(22, 0x0b));
+  EXPECT_EQ(to_hex(first), "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d");
+  EXPECT_EQ(to_hex(ByteView{second}.first(10)), "9d201395faa4b61a96c8");
+}
+
 TEST(Crypto, OneKeyPairServesBothCurves) {
   const Identity ana = person(1);
   EXPECT_EQ(*crypto.x25519_from_ed25519(ana.id().key()), crypto.x25519_base(ana.x25519_secret()));
