@@ -23,5 +23,13 @@ inline WallTime wall_now() {
   return WallTime{std::chrono::duration_cast<std::chrono::milliseconds>(
       std::chrono::system_clock::now().time_since_epoch())};
 }
+// How long ago something was that the kernel stamped by the wall clock. Negative or large where
+// that was set in between.
+inline Duration age_of(const timespec& stamped) {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  return std::chrono::seconds{now.tv_sec - stamped.tv_sec} +
+         std::chrono::nanoseconds{now.tv_nsec - stamped.tv_nsec};
+}
 
 }  // namespace byway

@@ -221,12 +221,24 @@ void Runtime::settle() {
     }
     while (const auto order = overlay_->poll_socket()) carry_out(*order);
   }
+  if (!before_sending_.empty())
+    for (const auto& tell : std::exchange(before_sending_, {})) tell();
   port_.flush();
   tcp_.flush();
   publish_lanes();
   settling_ = false;
   if (work >= work_per_settle) return settle_later();
   if (auto deadline = overlay_->next_timeout()) wake_at(*deadline);
+}
+
+std::shared_ptr<void> Runtime::stamp_arrivals() {
+  if (auto kept = stamps_.lock()) return kept;
+  port_.stamp_arrivals(true);
+  std::shared_ptr<void> kept(nullptr, [this, alive = std::weak_ptr<int>(alive_)](void*) {
+    if (!alive.expired()) port_.stamp_arrivals(false);
+  });
+  stamps_ = kept;
+  return kept;
 }
 
 void Runtime::carry_out(const SocketOrder& order) {
@@ -255,7 +267,11 @@ void Runtime::settle_later() {
 void Runtime::wake_at(TimePoint deadline) {
   if (closed_ || (armed_ && *armed_ <= deadline)) return;
   armed_ = deadline;
-  alarm_.set(deadline);
+  if (deadline > monotonic_now()) return alarm_.set(deadline);
+  // Due already: sockets have their turn, and the kernel need not be asked to wake us at once.
+  boost::asio::post(io_, [this, alive = std::weak_ptr<int>(alive_)] {
+    if (!alive.expired() && !closed_) on_alarm();
+  });
 }
 
 void Runtime::on_alarm() {

@@ -52,6 +52,12 @@ class Runtime {
   boost::asio::io_context& io() { return io_; }
   Overlay& overlay() { return *overlay_; }
   TimePoint now() const { return monotonic_now(); }
+  // When what is being told of arrived: at the kernel, where that is known (UDP, and only while
+  // somebody keeps stamp_arrivals()), else now.
+  TimePoint arrived() const { return port_.arrived().value_or(now()); }
+  std::shared_ptr<void> stamp_arrivals();
+  // Once, as the last thing before what is gathered is sent.
+  void before_sending(std::function<void()> tell) { before_sending_.push_back(std::move(tell)); }
   std::vector<Endpoint> bound() const { return port_.bound(); }
   const std::vector<Endpoint>& local() const { return local_; }
   UdpPort::Counters port_counters() const;  // of all threads
@@ -88,6 +94,8 @@ class Runtime {
   std::vector<LaneChange> lane_changes_;
   std::function<void(const Event&)> hear_;
   std::function<void()> changed_;
+  std::vector<std::function<void()>> before_sending_;
+  std::weak_ptr<void> stamps_;  // kept by those who want arrivals to be stamped
   AlarmClock alarm_;
   std::optional<TimePoint> armed_;
   boost::asio::steady_timer host_timer_;

@@ -8,8 +8,10 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 #include <utility>
 
+#include "node/clock.h"
 #include "node/socket_address.h"
 #include "overlay/core/fifo.h"
 
@@ -46,15 +48,32 @@ void set_buffers(int fd, int bytes) {
     set_option(fd, SOL_SOCKET, SO_SNDBUF, bytes);
 }
 
-// The size of the datagrams in a joined message; 0: it is one datagram.
-std::size_t train_segment(msghdr& header) {
+// What the kernel says beside a message.
+struct Beside {
+  std::size_t segment = 0;          // the size of the datagrams joined in it; 0: it is one datagram
+  std::optional<timespec> stamped;  // when it arrived, by the wall clock
+};
+
+Beside beside(msghdr& header) {
+  Beside found;
   for (cmsghdr* c = CMSG_FIRSTHDR(&header); c; c = CMSG_NXTHDR(&header, c)) {
-    if (c->cmsg_level != SOL_UDP || c->cmsg_type != UDP_GRO) continue;
-    int size = 0;
-    std::memcpy(&size, CMSG_DATA(c), sizeof(size));
-    return size > 0 ? static_cast<std::size_t>(size) : 0;
+    if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_GRO) {
+      int size = 0;
+      std::memcpy(&size, CMSG_DATA(c), sizeof(size));
+      if (size > 0) found.segment = static_cast<std::size_t>(size);
+    } else if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPNS) {
+      std::memcpy(&found.stamped.emplace(), CMSG_DATA(c), sizeof(timespec));
+    }
   }
-  return 0;
+  return found;
+}
+
+// The same moment by our clock, if it can be one: the wall clock may have been set in between.
+std::optional<TimePoint> by_our_clock(const timespec& stamped) {
+  constexpr Duration believable = 1s;
+  const Duration age = age_of(stamped);
+  if (age < Duration::zero() || age > believable) return {};
+  return monotonic_now() - age;
 }
 
 // The messages of one sendmmsg, built over transmits that stay where they are.
@@ -212,7 +231,7 @@ struct UdpPort::Buffers {
   std::array<iovec, batch_messages> vectors;
   std::array<SocketAddress, batch_messages> from;
   struct alignas(cmsghdr) Control {
-    std::array<char, CMSG_SPACE(sizeof(int))> raw;
+    std::array<char, CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(timespec))> raw;
   };
   std::array<Control, batch_messages> control;
   std::vector<Datagram> datagrams;
@@ -307,6 +326,7 @@ Outcome<std::shared_ptr<UdpPort::Socket>> UdpPort::make_socket(SocketId id,
     set_option(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE);
   }
   if (options_.receive_trains) set_option(fd, SOL_UDP, UDP_GRO, 1);
+  if (stamps_) set_option(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1);
   // Setting the size to 0 changes nothing, but an old kernel refuses the option's name.
   const int none = 0;
   socket->trains =
@@ -334,6 +354,15 @@ Outcome<std::shared_ptr<UdpPort::Socket>> UdpPort::make_socket(SocketId id,
 void UdpPort::share() {
   for (const auto& socket : sockets_)
     set_option(socket->handle.native_handle(), SOL_SOCKET, SO_REUSEPORT, 1);
+}
+
+void UdpPort::stamp_arrivals(bool wanted) {
+  if (std::exchange(stamps_, wanted) == wanted) return;
+  const auto tell = [&](Socket& socket) {
+    set_option(socket.handle.native_handle(), SOL_SOCKET, SO_TIMESTAMPNS, wanted ? 1 : 0);
+  };
+  for (const auto& socket : sockets_) tell(*socket);
+  for (const auto& [id, socket] : spare_) tell(*socket);
 }
 
 void UdpPort::start(Receive receive) {
@@ -393,12 +422,14 @@ bool UdpPort::receive_batch(Socket& socket) {
   ++counters_.receive_calls;
 
   b.datagrams.clear();
+  std::optional<timespec> last;
   for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) {
     msghdr& header = b.messages[i].msg_hdr;
     if (header.msg_flags & MSG_TRUNC) continue;
     const Endpoint from = endpoint_of(b.from[i]);
     const ByteView all{b.bytes.get() + i * message_room, b.messages[i].msg_len};
-    const std::size_t segment = train_segment(header);
+    const auto [segment, stamped] = beside(header);
+    if (stamped) last = stamped;
     if (segment == 0 || segment >= all.size()) {
       b.datagrams.push_back({from, all, socket.id, Proto::udp});
       continue;
@@ -406,7 +437,9 @@ bool UdpPort::receive_batch(Socket& socket) {
     ++counters_.trains_in;
     b.datagrams.push_back({from, all, socket.id, Proto::udp, segment});
   }
+  if (last) arrived_ = by_our_clock(*last);
   if (!b.datagrams.empty()) receive_(b.datagrams);
+  arrived_.reset();
   return static_cast<std::size_t>(count) == batch_messages;
 }
 

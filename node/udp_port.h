@@ -12,6 +12,8 @@
 // Beside the listening sockets there are spare ones, opened and closed as the core asks (see
 // OpenSocket); what is to leave from a spare socket that is not open is not sent at all. Spare
 // sockets keep the order among themselves: it decides which ports a NAT gives them.
+// On request the kernel tells when it received each message (SO_TIMESTAMPNS), which is what ping(8)
+// goes by: how soon we were woken and came to it is left out.
 // All sockets set "don't fragment" and ignore the kernel's path MTU cache (packet size is the
 // stream layer's decision, and an ICMP message proves nothing).
 #pragma once
@@ -27,6 +29,7 @@
 
 #include "node/outcome.h"
 #include "overlay/core/io.h"
+#include "protocol/time.h"
 
 namespace byway {
 
@@ -69,6 +72,10 @@ class UdpPort {
   void start(Receive receive);
   void on_spent(Spent spent) { spent_ = std::move(spent); }
   void close();
+  // From now on, or no longer: arrived() is known. It costs every message a clock's reading.
+  void stamp_arrivals(bool wanted);
+  // While datagrams are handed on: when the kernel received the last of them. None: not known.
+  std::optional<TimePoint> arrived() const { return arrived_; }
 
   // A spare socket, and where it is bound. Nothing: the system has none for us.
   std::optional<Endpoint> open_spare(SocketId id, const std::optional<Endpoint>& bind);
@@ -105,6 +112,8 @@ class UdpPort {
   std::map<SocketId, std::shared_ptr<Socket>> spare_;
   SocketId gathering_ = main_socket;  // the spare socket that was last sent from, until a flush
   std::unique_ptr<Buffers> buffers_;
+  bool stamps_ = false;
+  std::optional<TimePoint> arrived_;
   Counters counters_;
   // Gone with us: what Asio still has to tell then, nobody hears.
   std::shared_ptr<int> alive_ = std::make_shared<int>(0);

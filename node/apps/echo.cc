@@ -110,6 +110,11 @@ class PingRun final : public StreamUser, public std::enable_shared_from_this<Pin
   }
 
  private:
+  struct Sent {
+    TimePoint asked;  // handed to the stream
+    TimePoint left;   // handed to the kernel
+  };
+
   bool open() {
     const auto stream = context_.streams.open(peer_, {"echo", {}});
     if (!stream) {
@@ -123,11 +128,20 @@ class PingRun final : public StreamUser, public std::enable_shared_from_this<Pin
     return true;
   }
 
-  // The last thing in a turn: whatever is done between here and the packet's leaving counts.
+  // The last thing in a turn: whatever is done between here and the packet's leaving is waited for.
   void send_echo() {
-    waiting_[sent_] = context_.runtime.now();
+    const TimePoint now = context_.runtime.now();
+    waiting_[sent_] = {now, now};
+    context_.runtime.before_sending([weak = weak_from_this(), sequence = sent_] {
+      if (const auto run = weak.lock()) run->on_leaving(sequence);
+    });
     messages_->send(apps::Echo{sent_});
     ++sent_;
+  }
+
+  void on_leaving(std::uint32_t sequence) {
+    const auto found = waiting_.find(sequence);
+    if (found != waiting_.end()) found->second.left = context_.runtime.now();
   }
 
   // `about_to_leave`: echoes that are sent in this turn yet.
@@ -140,9 +154,12 @@ class PingRun final : public StreamUser, public std::enable_shared_from_this<Pin
     if (over_) return;
     const TimePoint now = context_.runtime.now();
     if (first_byte_) {
-      for (const auto& [sequence, when] : waiting_)
-        if (now - when > echo_patience) tell_lost(sequence);
-      std::erase_if(waiting_, [&](const auto& echo) { return now - echo.second > echo_patience; });
+      const auto is_lost = [&](const auto& echo) {
+        return now - echo.second.asked > echo_patience;
+      };
+      for (const auto& echo : waiting_)
+        if (is_lost(echo)) tell_lost(echo.first);
+      std::erase_if(waiting_, is_lost);
     }
     if (!wants_more() && waiting_.empty()) return finish();
 
@@ -158,14 +175,16 @@ class PingRun final : public StreamUser, public std::enable_shared_from_this<Pin
     const auto found = waiting_.find(sequence);
     if (found == waiting_.end()) return;  // too late, or never sent
     const TimePoint now = context_.runtime.now();
-    const Duration rtt = now - found->second;
+    const auto [asked, left] = found->second;
+    const Duration rtt = std::max(context_.runtime.arrived() - left, Duration::zero());
     waiting_.erase(found);
     ++received_;
     retry_ = retry_interval;
 
     const auto peer = context_.peer(peer_);
     const PathKind path = peer ? peer->path : PathKind::none;
-    boost::json::object line{{"seq", sequence}, {"rtt_ms", json_ms(rtt)}};
+    boost::json::object line{
+        {"seq", sequence}, {"rtt_ms", json_ms(rtt)}, {"app_ms", json_ms(now - asked)}};
     tell_path(line, peer);
     replies_->line(line);
 
@@ -232,6 +251,7 @@ class PingRun final : public StreamUser, public std::enable_shared_from_this<Pin
 
   void conclude() {
     over_ = true;
+    stamps_.reset();
     tick_.cancel();
     give_up_.cancel();
     if (const auto messages = std::exchange(messages_, std::nullopt))
@@ -243,7 +263,8 @@ class PingRun final : public StreamUser, public std::enable_shared_from_this<Pin
   NodeId peer_;
   std::shared_ptr<Replies> replies_;
   std::optional<MessageStream> messages_;
-  std::map<std::uint32_t, TimePoint> waiting_;  // echoes under way, by when they were sent
+  std::shared_ptr<void> stamps_ = context_.runtime.stamp_arrivals();
+  std::map<std::uint32_t, Sent> waiting_;  // echoes under way
   Timer tick_, give_up_;
   TimePoint started_;
   Duration interval_{};

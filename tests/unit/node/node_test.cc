@@ -14,6 +14,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/json.hpp>
+#include <thread>
 
 #include "node/lent_ends.h"
 #include "node/log.h"
@@ -253,6 +254,29 @@ TEST_F(Neighbourhood, PingMeasuresOverAStreamAndSumsUp) {
   EXPECT_EQ(summary.at("sent").to_number<int>(), 3);
   EXPECT_EQ(summary.at("received").to_number<int>(), 3);
   EXPECT_GT(summary.at("first_byte_ms").to_number<double>(), 0.0);
+}
+
+TEST_F(Neighbourhood, APingTellsTheNetworksTimeApartFromOurOwn) {
+  ana_and_bob_know_each_other();
+  const control::Ping until_direct{.peer = "bob", .count = 0, .until = control::Until::direct};
+  ASSERT_TRUE(answer(*ana_, until_direct)->is_done);
+  // Everybody here comes to things late. What has arrived at ana waits for her: that is her time.
+  constexpr auto late = std::chrono::milliseconds(5);
+  const auto answers = ask(*ana_, control::Ping{.peer = "bob", .count = 10, .interval_ms = 10});
+  ASSERT_TRUE(until([&] {
+    std::this_thread::sleep_for(late);
+    return answers->over();
+  }));
+  ASSERT_TRUE(answers->is_done) << answers->failed;
+  double most = 0;
+  for (const auto& line : answers->lines) {
+    if (!line.if_contains("seq")) continue;
+    const double network = line.at("rtt_ms").to_number<double>();
+    const double app = line.at("app_ms").to_number<double>();
+    EXPECT_LE(network, app);
+    most = std::max(most, app - network);
+  }
+  EXPECT_GE(most, 0.8 * late.count());
 }
 
 TEST_F(Neighbourhood, PingGoesOnUntilAnEchoWentDirect) {

@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <thread>
+
+#include "node/clock.h"
 #include "node/local_addresses.h"
 
 namespace byway::udp_port_test {
@@ -161,6 +164,40 @@ TEST(UdpPort, ASpareSocketHasAPortOfItsOwnAndHearsTheAnswersToIt) {
   ana.flush();
   EXPECT_EQ(ana.counters().no_socket, 1u);
   EXPECT_TRUE(ana.open_spare(17, std::nullopt));
+}
+
+TEST(UdpPort, OnRequestItKnowsWhenTheKernelHadADatagramHoweverLateItIsRead) {
+  constexpr Duration late = 20ms;
+  boost::asio::io_context io;
+  UdpPort ana(io), bo(io);
+  ana.bind(loopback());
+  const Endpoint target = *bo.bind(loopback());
+  std::size_t heard = 0;
+  std::optional<Duration> age;
+  ana.start([](std::span<const Datagram>) {});
+  bo.start([&](std::span<const Datagram>) {
+    ++heard;
+    age.reset();
+    if (const auto arrived = bo.arrived()) age = monotonic_now() - *arrived;
+  });
+  const auto read_late = [&] {
+    ana.send(transmit(target, filled(5, 5)));
+    ana.flush();
+    std::this_thread::sleep_for(late);
+    const auto before = heard;
+    for (int i = 0; i < 1000 && heard == before; ++i) io.run_one_for(5ms);
+    ASSERT_EQ(heard, before + 1);
+    EXPECT_EQ(bo.arrived(), std::nullopt);  // only while it is told
+  };
+  read_late();
+  EXPECT_EQ(age, std::nullopt);
+  bo.stamp_arrivals(true);
+  // The kernel begins a moment after it is asked; until then it says when it was read.
+  for (int i = 0; i < 50 && age.value_or(0ms) < late; ++i) read_late();
+  EXPECT_GE(age, late);
+  bo.stamp_arrivals(false);
+  read_late();
+  EXPECT_EQ(age, std::nullopt);
 }
 
 TEST(UdpPort, SpareSocketsSendInTheOrderTheyAreTold) {
