@@ -22,6 +22,12 @@ bool is_pipe(int fd) {
   return ::fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode);
 }
 
+bool is_connection(int fd) {
+  int type = 0;
+  socklen_t size = sizeof(type);
+  return ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
+}
+
 UniqueFd opened_anew(int fd, int mode) {
   if (!is_pipe(fd)) return {};
   const std::string path = "/proc/self/fd/" + std::to_string(fd);
@@ -37,6 +43,12 @@ struct Beside {
 
 LentEnds lendable(int in, int out) {
   return {opened_anew(in, O_RDONLY), opened_anew(out, O_WRONLY)};
+}
+
+LentEnds lendable_connection(int fd) {
+  const int flags = ::fcntl(fd, F_GETFL);
+  if (!is_connection(fd) || flags < 0 || ::fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) return {};
+  return {UniqueFd{::fcntl(fd, F_DUPFD_CLOEXEC, 0)}, UniqueFd{::fcntl(fd, F_DUPFD_CLOEXEC, 0)}};
 }
 
 bool lend(int socket, const LentEnds& ends) {
@@ -93,7 +105,8 @@ std::optional<LentEnds> take_lent(int socket) {
   for (const UniqueFd* end : {&ends.in, &ends.out}) {
     if (!end->is_open()) continue;
     const int flags = ::fcntl(end->get(), F_GETFL);
-    if (!is_pipe(end->get()) || flags < 0 || !(flags & O_NONBLOCK)) return {};
+    const bool is_lendable = is_pipe(end->get()) || is_connection(end->get());
+    if (!is_lendable || flags < 0 || !(flags & O_NONBLOCK)) return {};
   }
   return ends;
 }

@@ -35,7 +35,7 @@ constexpr std::size_t max_train_bytes = 65'000;
 constexpr std::size_t gather_at_most = 64;  // transmits, before they are sent
 constexpr std::size_t max_waiting = 1024;   // transmits held back while a socket is full
 
-void set_option(int fd, int level, int name, int value) {
+void set_quietly(int fd, int level, int name, int value) {
   ::setsockopt(fd, level, name, &value, sizeof(value));  // best effort
 }
 
@@ -43,9 +43,9 @@ void set_option(int fd, int level, int name, int value) {
 // can be passed; others get as much as it allows.
 void set_buffers(int fd, int bytes) {
   if (::setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)) != 0)
-    set_option(fd, SOL_SOCKET, SO_RCVBUF, bytes);
+    set_quietly(fd, SOL_SOCKET, SO_RCVBUF, bytes);
   if (::setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes)) != 0)
-    set_option(fd, SOL_SOCKET, SO_SNDBUF, bytes);
+    set_quietly(fd, SOL_SOCKET, SO_SNDBUF, bytes);
 }
 
 // What the kernel says beside a message.
@@ -320,19 +320,19 @@ Outcome<std::shared_ptr<UdpPort::Socket>> UdpPort::make_socket(SocketId id,
   if (error) return failed("");
   set_buffers(fd, options_.buffer_bytes);
   if (v4) {
-    set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
+    set_quietly(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
   } else {
-    set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-    set_option(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE);
+    set_quietly(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+    set_quietly(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE);
   }
-  if (options_.receive_trains) set_option(fd, SOL_UDP, UDP_GRO, 1);
-  if (stamps_) set_option(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1);
+  if (options_.receive_trains) set_quietly(fd, SOL_UDP, UDP_GRO, 1);
+  if (stamps_) set_quietly(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1);
   // Setting the size to 0 changes nothing, but an old kernel refuses the option's name.
   const int none = 0;
   socket->trains =
       options_.send_trains && ::setsockopt(fd, SOL_UDP, UDP_SEGMENT, &none, sizeof(none)) == 0;
 
-  if (options_.joins) set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+  if (options_.joins) set_quietly(fd, SOL_SOCKET, SO_REUSEPORT, 1);
   SocketAddress address;
   const socklen_t length = fill(address, endpoint);
   if (::bind(fd, &address.any, length) != 0) {
@@ -353,13 +353,13 @@ Outcome<std::shared_ptr<UdpPort::Socket>> UdpPort::make_socket(SocketId id,
 
 void UdpPort::share() {
   for (const auto& socket : sockets_)
-    set_option(socket->handle.native_handle(), SOL_SOCKET, SO_REUSEPORT, 1);
+    set_quietly(socket->handle.native_handle(), SOL_SOCKET, SO_REUSEPORT, 1);
 }
 
 void UdpPort::stamp_arrivals(bool wanted) {
   if (std::exchange(stamps_, wanted) == wanted) return;
   const auto tell = [&](Socket& socket) {
-    set_option(socket.handle.native_handle(), SOL_SOCKET, SO_TIMESTAMPNS, wanted ? 1 : 0);
+    set_quietly(socket.handle.native_handle(), SOL_SOCKET, SO_TIMESTAMPNS, wanted ? 1 : 0);
   };
   for (const auto& socket : sockets_) tell(*socket);
   for (const auto& [id, socket] : spare_) tell(*socket);

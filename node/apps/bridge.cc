@@ -102,6 +102,8 @@ void Bridge::pump_in() {
       forget_sent(static_cast<std::size_t>(n));
   }
   in_done_ = true;
+  // The other direction of a connection goes on by itself; a pipe ends when it is closed.
+  if (lent_out_ && in_end_) ::shutdown(lent_out_->native_handle(), SHUT_WR);
   lent_out_.reset();
   ErrorCode ignored;
   if (in_end_) socket_->shutdown(Replies::Socket::shutdown_send, ignored);

@@ -3,8 +3,9 @@
 //   stream ──► pieces as they lie there ──► command     the next when they are written
 //   command ──► as much as the stream takes ──► stream  read into the stream's own memory
 //
-// The command's end of either direction is its Unix socket, or a pipe that it has lent. The socket
-// stays open also where both are lent: its hanging up is how either learns that the other is gone.
+// The command's end of either direction is its Unix socket, or what it has lent: a pipe, or one
+// direction of a connection. The socket stays open also where both are lent: its hanging up is how
+// either learns that the other is gone.
 //
 // An end on one side is passed on as an end (half-close). A stream that breaks closes the socket
 // after what came before. A command that goes away finishes the stream, and the peer is told that

@@ -18,9 +18,10 @@ namespace po = boost::program_options;
 using Table = std::vector<Command>;
 
 Table commands(std::span<const Command> more) {
-  Table table{run_command(),  id_command(),      status_command(), ping_command(),
-              chat_command(), say_command(),     inbox_command(),  listen_command(),
-              pipe_command(), contact_command(), invite_command(), bench_command()};
+  Table table{run_command(),  id_command(),      status_command(),  ping_command(),
+              chat_command(), say_command(),     inbox_command(),   listen_command(),
+              pipe_command(), forward_command(), contact_command(), invite_command(),
+              bench_command()};
   table.insert(table.end(), more.begin(), more.end());
   return table;
 }

@@ -8,6 +8,7 @@
 
 #include "node/cli/control_client.h"
 #include "node/cli/text.h"
+#include "node/json_text.h"
 
 namespace byway::cli {
 namespace {
@@ -37,6 +38,10 @@ int Call::usage(const std::string& sentence) const {
 
 void Call::print(const std::string& line) const {
   out << line << std::endl;
+}
+
+void Call::tell(const boost::json::object& facts, const std::string& sentence) const {
+  print(json ? json_text(facts) : sentence);
 }
 
 std::optional<double> Call::number(const char* option, double otherwise, double least,

@@ -5,6 +5,7 @@
 // naming the option and the remedy.
 #pragma once
 
+#include <boost/json/object.hpp>
 #include <boost/program_options/options_description.hpp>
 #include <boost/program_options/variables_map.hpp>
 #include <functional>
@@ -37,6 +38,8 @@ struct Call {
   bool has(const char* option) const { return options.count(option) > 0; }
   // A line to stdout, at once.
   void print(const std::string& line) const;
+  // One of the two, as --json wishes.
+  void tell(const boost::json::object& facts, const std::string& sentence) const;
   // A number given to an option, or `otherwise`; nothing after a usage sentence was printed.
   std::optional<double> number(const char* option, double otherwise, double least,
                                double most) const;

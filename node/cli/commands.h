@@ -14,6 +14,7 @@ Command say_command();      // say.cc
 Command inbox_command();    // inbox.cc
 Command listen_command();   // listen.cc
 Command pipe_command();     // pipe.cc
+Command forward_command();  // forward.cc
 Command contact_command();  // contact.cc
 Command bench_command();    // bench.cc
 Command invite_command();   // invite.cc

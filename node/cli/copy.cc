@@ -148,16 +148,15 @@ class Direction {
   std::uint64_t moved_ = 0;
 };
 
-std::string reason(const Direction& up, const Direction& down) {
+std::string reason(const CopyEnds& ends, const Direction& up, const Direction& down) {
   if (down.error() != 0)
     return down.reading_failed() ? "the stream broke off"
            : down.error() == EPIPE
-               ? "nobody reads standard output any more"
-               : "standard output cannot be written: " + std::string{strerrordesc_np(down.error())};
+               ? "nobody reads " + ends.out_name + " any more"
+               : ends.out_name + " cannot be written: " + strerrordesc_np(down.error());
   if (up.error() == 0) return {};
-  return up.reading_failed()
-             ? "standard input cannot be read: " + std::string{strerrordesc_np(up.error())}
-             : "the peer closed the stream before it had taken everything";
+  return up.reading_failed() ? ends.in_name + " cannot be read: " + strerrordesc_np(up.error())
+                             : "the peer closed the stream before it had taken everything";
 }
 
 }  // namespace
@@ -214,7 +213,7 @@ CopyResult copy_both_ways(const CopyEnds& ends) {
   result.sent = up.moved();
   result.received = down.moved();
   result.told = down.was_told();
-  result.broken = reason(up, down);
+  result.broken = reason(ends, up, down);
   result.our_fault = (down.error() != 0 && !down.reading_failed()) || up.reading_failed();
   return result;
 }

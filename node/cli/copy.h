@@ -27,6 +27,7 @@ struct CopyEnds {
   bool in_lent = false, out_lent = false;  // to the node, which reads or writes it itself
   // The peer's end ends both directions: nobody should have to press Ctrl-D to be let go.
   bool until_peers_end = false;
+  std::string in_name = "standard input", out_name = "standard output";  // in sentences
 };
 
 struct CopyResult {

@@ -1,19 +1,22 @@
 // `byway listen`: offers a service to peers: one stream on standard input and output, or a command
-// for each stream.
+// or a connection for each stream.
 #include <poll.h>
-#include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <boost/json/parse.hpp>
-#include <map>
+#include <cerrno>
+#include <cstring>
+#include <functional>
 #include <ostream>
 
+#include "node/cli/carry.h"
+#include "node/cli/children.h"
 #include "node/cli/commands.h"
 #include "node/cli/control_client.h"
 #include "node/cli/interrupts.h"
 #include "node/cli/stdio_stream.h"
+#include "node/cli/tcp.h"
 #include "node/cli/text.h"
 #include "node/cli/words.h"
 #include "node/json_text.h"
@@ -91,66 +94,16 @@ int serve_one(const Call& call, ControlClient node, const Interrupts& interrupts
   }
 }
 
-// The commands that serve streams at present.
-class Children {
- public:
-  // `stream` becomes standard input and output of `sh -c command`.
-  bool start(const std::string& command, const UniqueFd& stream, const Offer& offer) {
-    const pid_t pid = fork();
-    if (pid < 0) return false;
-    if (pid > 0) {
-      running_[pid] = offer;
-      return true;
-    }
-    Interrupts::restore_in_child();
-    dup2(stream.get(), STDIN_FILENO);
-    dup2(stream.get(), STDOUT_FILENO);
-    setenv("BYWAY_PEER", offer.id.c_str(), 1);
-    setenv("BYWAY_PEER_NAME", offer.name.c_str(), 1);
-    execl("/bin/sh", "sh", "-c", command.c_str(), static_cast<char*>(nullptr));
-    _exit(127);
-  }
+using Served = Children<Offer>;
 
-  // Those that ended since, with how.
-  template <typename Told>
-  void reap(Told&& told) {
-    int status = 0;
-    for (pid_t pid = 0; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
-      const auto found = running_.find(pid);
-      if (found == running_.end()) continue;
-      told(found->second, status);
-      running_.erase(found);
-    }
-  }
-
-  void end_all() {
-    for (const auto& [pid, offer] : running_) kill(pid, SIGTERM);
-    for (const auto& [pid, offer] : running_) waitpid(pid, nullptr, 0);
-    running_.clear();
-  }
-
-  bool any() const { return !running_.empty(); }
-
- private:
-  std::map<pid_t, Offer> running_;
-};
-
-void tell_line(const Call& call, const json::object& object, const std::string& sentence) {
-  call.print(call.json ? json_text(object) : sentence);
-}
+// Begins to serve a stream. False: it is lost, and that has been said.
+using Begin = std::function<bool(Served&, const Offer&)>;
+// A child has ended, so (waitpid).
+using Ended = std::function<void(const Offer&, int)>;
 
 int serve_all(const Call& call, ControlClient node, const Interrupts& interrupts,
-              const std::string& command) {
-  Children children;
-  const auto ended = [&](const Offer& offer, int status) {
-    const bool by_signal = WIFSIGNALED(status);
-    const int value = by_signal ? WTERMSIG(status) : WEXITSTATUS(status);
-    const std::string how = (by_signal ? "signal " : "exit code ") + std::to_string(value);
-    tell_line(call,
-              {{"ended", offer.id}, {"name", offer.name}, {by_signal ? "signal" : "exit", value}},
-              "ended for " + offer.peer + " with " + how);
-  };
-
+              const Begin& begin, const Ended& ended) {
+  Served children;
   while (true) {
     children.reap(ended);
     while (const auto reply = node.next_if_there()) {
@@ -169,14 +122,8 @@ int serve_all(const Call& call, ControlClient node, const Interrupts& interrupts
         if (!call.json) call.print("listening for streams to " + printable(call.words[0]));
         continue;
       }
-      std::string problem;
-      auto taken = accept(call, *offer, false, problem);
-      if (!taken || !children.start(command, taken->stream, *offer)) {
-        call.err << "a stream from " << offer->peer << " was lost: " << printable(problem)
-                 << std::endl;
-        continue;
-      }
       if (!call.json) call.print("a stream from " + offer->peer);
+      begin(children, *offer);
     }
     std::array<pollfd, 2> polled{{{node.fd(), POLLIN, 0}, {interrupts.fd(), POLLIN, 0}}};
     // A child's end is noticed within the second: only its message waits for that.
@@ -187,11 +134,77 @@ int serve_all(const Call& call, ControlClient node, const Interrupts& interrupts
   }
 }
 
+bool lost(const Call& call, const Offer& offer, const std::string& problem) {
+  call.err << "a stream from " << offer.peer << " was lost: " << printable(problem) << std::endl;
+  return false;
+}
+
+// Each stream becomes standard input and output of `sh -c command`.
+int serve_by_command(const Call& call, ControlClient node, const Interrupts& interrupts,
+                     const std::string& command) {
+  const auto begin = [&](Served& children, const Offer& offer) {
+    std::string problem;
+    const auto taken = accept(call, offer, false, problem);
+    if (!taken) return lost(call, offer, problem);
+    const bool started = children.start(offer, [&] {
+      dup2(taken->stream.get(), STDIN_FILENO);
+      dup2(taken->stream.get(), STDOUT_FILENO);
+      setenv("BYWAY_PEER", offer.id.c_str(), 1);
+      setenv("BYWAY_PEER_NAME", offer.name.c_str(), 1);
+      execl("/bin/sh", "sh", "-c", command.c_str(), static_cast<char*>(nullptr));
+      return 127;
+    });
+    return started || lost(call, offer, strerrordesc_np(errno));
+  };
+  const auto ended = [&](const Offer& offer, int status) {
+    const bool by_signal = WIFSIGNALED(status);
+    const int value = by_signal ? WTERMSIG(status) : WEXITSTATUS(status);
+    const std::string how = (by_signal ? "signal " : "exit code ") + std::to_string(value);
+    call.tell({{"ended", offer.id}, {"name", offer.name}, {by_signal ? "signal" : "exit", value}},
+              "ended for " + offer.peer + " with " + how);
+  };
+  return serve_all(call, std::move(node), interrupts, begin, ended);
+}
+
+// Each stream is taken to a connection of its own.
+int serve_by_connection(const Call& call, ControlClient node, const Interrupts& interrupts,
+                        const TcpAddress& to) {
+  // The connection first, but a stream that cannot have one is taken all the same: so its peer
+  // hears at once that nobody is there.
+  const auto carry_one = [&](const Offer& offer) {
+    std::string why, problem;
+    UniqueFd connection = connect_tcp(to, why);
+    auto taken = accept(call, offer, true, problem);
+    if (taken && !connection.is_open()) problem = to.text() + " did not take it: " + why;
+    if (!problem.empty()) return lost(call, offer, problem), exit_failed;
+    const Carried carried = carry_connection(call.state_dir, std::move(taken->stream), taken->raw,
+                                             std::move(connection));
+    json::object line{{"ended", offer.id}, {"name", offer.name}};
+    tell_carried(line, carried);
+    call.tell(line, carried_in_words("the stream from " + offer.peer, carried));
+    return carried.problem.empty() ? exit_done : exit_failed;
+  };
+  const auto begin = [&](Served& children, const Offer& offer) {
+    return children.start(offer, [&] { return carry_one(offer); }) ||
+           lost(call, offer, strerrordesc_np(errno));
+  };
+  return serve_all(call, std::move(node), interrupts, begin, [](const Offer&, int) {});
+}
+
 int listen(Call& call) {
-  const bool for_each = call.has("exec");
-  if (call.json && !for_each)
+  const bool by_command = call.has("exec"), by_connection = call.has("to");
+  if (by_command && by_connection)
+    return call.usage("--exec and --to cannot both have a stream: leave one of them away");
+  if (call.json && !by_command && !by_connection)
     return call.usage(
-        "--json cannot go with a stream on standard output: leave it away, or add --exec");
+        "--json cannot go with a stream on standard output: leave it away, or add --exec or --to");
+  std::optional<TcpAddress> to;
+  if (by_connection) {
+    const std::string& text = call.options["to"].as<std::string>();
+    to = parse_tcp(text);
+    if (!to || to->port == "0")
+      return call.usage("--to " + text + " is no TCP address: write PORT or HOST:PORT");
+  }
 
   control::Listen request{.service = call.words[0], .allow = {}};
   if (call.has("allow")) request.allow = call.options["allow"].as<std::vector<std::string>>();
@@ -200,34 +213,41 @@ int listen(Call& call) {
   if (!node) return call.fail(problem);
   const Interrupts interrupts;
   node->send(request);
-  if (for_each)
-    return serve_all(call, std::move(*node), interrupts, call.options["exec"].as<std::string>());
+  if (by_command)
+    return serve_by_command(call, std::move(*node), interrupts,
+                            call.options["exec"].as<std::string>());
+  if (by_connection) return serve_by_connection(call, std::move(*node), interrupts, *to);
   return serve_one(call, std::move(*node), interrupts);
 }
 
 }  // namespace
 
 Command listen_command() {
-  return {.name = "listen",
-          .synopsis = "SERVICE [--allow PEER …] [--exec CMD [--json]]",
-          .summary = "offer a service to peers: one stream here, or a command for each",
-          .details =
-              "Without --exec the first stream to SERVICE is connected to standard input and\n"
-              "output, and the command ends with it. With --exec every stream gets a CMD of\n"
-              "its own, whose standard input and output it is, and BYWAY_PEER says whose it\n"
-              "is; that goes on until interrupted.\n",
-          .describe =
-              [](po::options_description& options) {
-                options.add_options()  //
-                    ("allow",
-                     po::value<std::vector<std::string>>()->composing()->value_name("PEER"),
-                     "only this peer; may be given again (default: every contact)")  //
-                    ("exec", po::value<std::string>()->value_name("CMD"),
-                     "run CMD with the shell for each stream");
-              },
-          .least_words = 1,
-          .most_words = 1,
-          .run = listen};
+  return {
+      .name = "listen",
+      .synopsis = "SERVICE [--allow PEER …] [--exec CMD | --to [HOST:]PORT] [--json]",
+      .summary = "offer a service to peers: one stream here, or a command or connection for each",
+      .details =
+          "Without --exec the first stream to SERVICE is connected to standard input and\n"
+          "output, and the command ends with it. With --exec every stream gets a CMD of\n"
+          "its own, whose standard input and output it is, and BYWAY_PEER says whose it\n"
+          "is; with --to every stream is taken to a TCP connection, as for a web or SSH\n"
+          "server here. Both go on until interrupted.\n\n"
+          "  bob$ byway listen ssh --to 22 --allow ana\n"
+          "  ana$ byway forward 2222 bob:ssh\n",
+      .describe =
+          [](po::options_description& options) {
+            options.add_options()  //
+                ("allow", po::value<std::vector<std::string>>()->composing()->value_name("PEER"),
+                 "only this peer; may be given again (default: every contact)")  //
+                ("exec", po::value<std::string>()->value_name("CMD"),
+                 "run CMD with the shell for each stream")  //
+                ("to", po::value<std::string>()->value_name("[HOST:]PORT"),
+                 "connect each stream to this TCP port, of this host where none is given");
+          },
+      .least_words = 1,
+      .most_words = 1,
+      .run = listen};
 }
 
 }  // namespace byway::cli

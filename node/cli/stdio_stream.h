@@ -17,10 +17,8 @@ constexpr int exit_interrupted = 130;
 // Of standard input and output, what the node can be lent: to be told with the request.
 LentEnds lendable_stdio();
 
-// Copies both ways until both ends, or lends the node what it borrows; then asks the node how the
-// stream ended: a Unix socket cannot tell a clean end from a broken one, and half a backup must not
-// look like a whole one. With a terminal for input the peer's end is the end of both. The exit
-// code; what failed has been said, beginning with `what` ("the pipe to bob").
+// Carries it to its end (carry.h). With a terminal for input the peer's end is the end of both. The
+// exit code; what failed has been said, beginning with `what` ("the pipe to bob").
 int carry_on_stdio(const Call& call, UniqueFd stream, const control::Raw& raw, LentEnds lent,
                    const Interrupts& interrupts, const std::string& what);
 

@@ -15,6 +15,7 @@
 #include "node/apps/app_codec.h"
 #include "node/cli/cli.h"
 #include "node/cli/commands.h"
+#include "node/cli/tcp.h"
 #include "node/lent_ends.h"
 #include "tests/unit/node/cli_fake_node.h"
 
@@ -148,9 +149,11 @@ TEST(Cli, UsageMistakesNameTheOptionAndTheRemedy) {
 }
 
 TEST(Cli, WithoutANodeEveryCommandTellsHowToStartOne) {
-  const std::vector<std::vector<std::string>> all{
-      {"status"}, {"ping", "bob"},  {"say", "bob", "hi"},  {"inbox"},       {"contact", "list"},
-      {"chat"},   {"listen", "in"}, {"pipe", "bob", "in"}, {"bench", "bob"}};
+  const std::vector<std::vector<std::string>> all{{"status"},           {"ping", "bob"},
+                                                  {"say", "bob", "hi"}, {"inbox"},
+                                                  {"contact", "list"},  {"chat"},
+                                                  {"listen", "in"},     {"pipe", "bob", "in"},
+                                                  {"bench", "bob"},     {"forward", "0", "bob:in"}};
   for (std::vector<std::string> words : all) {
     words.insert(words.end(), {"--state-dir", "/nonexistent/byway"});
     const Told told = byway(words);
@@ -159,6 +162,34 @@ TEST(Cli, WithoutANodeEveryCommandTellsHowToStartOne) {
               "byway: no node is running in /nonexistent/byway: start it with `byway run`\n");
     EXPECT_THAT(told.out, IsEmpty());
   }
+}
+
+TEST(Cli, WhatCannotBeForwardedIsSaidBeforeAnybodyConnects) {
+  const std::vector<std::pair<std::vector<std::string>, std::string>> mistakes{
+      {{"forward", "70000", "bob:ssh"}, "70000 is no TCP address: write PORT or HOST:PORT"},
+      {{"forward", "::1", "bob:ssh"}, "::1 is no TCP address"},
+      {{"forward", "2222", "bob"}, "bob is no service of a peer: write PEER:SERVICE"},
+      {{"listen", "ssh", "--to", "0"}, "--to 0 is no TCP address"},
+      {{"listen", "ssh", "--to", "22", "--exec", "cat"}, "--exec and --to cannot both"}};
+  for (const auto& [words, sentence] : mistakes) {
+    const Told told = byway(words);
+    EXPECT_EQ(told.code, 2);
+    EXPECT_THAT(told.err, HasSubstr(sentence));
+  }
+  FakeNode node{always({control::Done{}})};
+  const Told told = byway({"forward", "0", "bob:ssh", "--state-dir", node.dir()});
+  EXPECT_EQ(told.code, 1);
+  EXPECT_THAT(told.err, HasSubstr("no contact is called bob"));
+}
+
+TEST(Cli, ATcpAddressMayLackItsHost) {
+  EXPECT_EQ(parse_tcp("22")->text(), "127.0.0.1:22");
+  EXPECT_EQ(parse_tcp("db.example:5432")->text(), "db.example:5432");
+  EXPECT_EQ(parse_tcp("[::1]:0")->text(), "[::1]:0");
+  EXPECT_EQ(parse_tcp("[::1]:0")->host, "::1");
+  for (const char* wrong : {"", ":", ":22", "22:", "host", "host:", "host:65536", "a:b:22", "[]:22",
+                            "22 ", "-1", "host:+2"})
+    EXPECT_FALSE(parse_tcp(wrong)) << wrong;
 }
 
 TEST(Cli, ADirectoryTooLongForASocketIsExplained) {

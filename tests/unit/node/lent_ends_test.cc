@@ -72,6 +72,21 @@ TEST(LentEnds, BothPipesArriveAndDoNotBlockThoughTheirOwnersDo) {
   EXPECT_FALSE(::fcntl(out.second.get(), F_GETFL) & O_NONBLOCK);
 }
 
+TEST(LentEnds, AConnectionIsLentInBothDirections) {
+  const Pair control = sockets(), connection = sockets();
+  const LentEnds lent = lendable_connection(connection.first.get());
+  ASSERT_TRUE(lent.in.is_open() && lent.out.is_open());
+  ASSERT_TRUE(lend(control.first.get(), lent));
+  const auto taken = take_lent(control.second.get());
+  ASSERT_TRUE(taken && taken->in.is_open() && taken->out.is_open());
+  ASSERT_EQ(::write(connection.second.get(), "question", 8), 8);
+  EXPECT_EQ(read_from(taken->in.get()), "question");
+  ASSERT_EQ(::write(taken->out.get(), "answer", 6), 6);
+  EXPECT_EQ(read_from(connection.second.get()), "answer");
+  EXPECT_EQ(read_from(taken->in.get()), "") << "it does not block";
+  EXPECT_FALSE(lendable_connection(pipes().first.get()).any());
+}
+
 TEST(LentEnds, OnlyPipesAreLent) {
   const Pair control = sockets(), out = pipes();
   const UniqueFd nothing{::open("/dev/null", O_RDONLY | O_CLOEXEC)};

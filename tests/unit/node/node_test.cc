@@ -492,8 +492,72 @@ class LendingNeighbourhood : public Neighbourhood {
     }));
   }
 
+  // A connection, one end of which is lent: both directions by it, each ended for itself.
+  struct Connection {
+    Connection() {
+      std::array<int, 2> fds{};
+      EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds.data()),
+                0);
+      ours = UniqueFd{fds[0]};
+      lent = UniqueFd{fds[1]};
+    }
+    UniqueFd ours, lent;
+  };
+  static void lend_to(Answers& end, Connection& connection) {
+    ASSERT_TRUE(lend(end.stream->native_handle(), lendable_connection(connection.lent.get())));
+    connection.lent.reset();
+  }
+  std::string read_all(const UniqueFd& from) {
+    std::string all, piece(65'536, 0);
+    EXPECT_TRUE(until([&] {
+      const ssize_t n = ::read(from.get(), piece.data(), piece.size());
+      if (n > 0) all.append(piece, 0, static_cast<std::size_t>(n));
+      return n == 0;
+    }));
+    return all;
+  }
+
   PipePair ana_in_, ana_out_, bob_in_, bob_out_;
 };
+
+TEST_F(LendingNeighbourhood, EachDirectionOfALentConnectionEndsForItself) {
+  ana_and_bob_know_each_other();
+  ASSERT_NO_FATAL_FAILURE(connect_pipe(true));
+  Connection at_ana, at_bob;
+  lend_to(*ana_end_, at_ana);
+  lend_to(*bob_end_, at_bob);
+  ASSERT_EQ(::write(at_ana.ours.get(), "question", 8), 8);
+  ::shutdown(at_ana.ours.get(), SHUT_WR);
+  EXPECT_EQ(read_all(at_bob.ours), "question");
+  ASSERT_EQ(::write(at_bob.ours.get(), "answer", 6), 6);  // long after the question's end
+  ::shutdown(at_bob.ours.get(), SHUT_WR);
+  EXPECT_EQ(read_all(at_ana.ours), "answer");
+
+  ASSERT_TRUE(until([&] { return !read_some(*ana_end_) && !read_some(*bob_end_); }));
+  const auto ended = answer(*ana_, control::Outcome{ana_end_->token});
+  EXPECT_TRUE(ended->is_done) << ended->failed;
+  EXPECT_EQ(ended->lines.at(0).at("sent").to_number<int>(), 8);
+  EXPECT_EQ(ended->lines.at(0).at("received").to_number<int>(), 6);
+}
+
+TEST_F(LendingNeighbourhood, WhatBreaksIsNoEndForALentConnection) {
+  ana_and_bob_know_each_other();
+  ASSERT_NO_FATAL_FAILURE(connect_pipe(true));
+  Connection at_ana, at_bob;
+  const UniqueFd commands{::fcntl(at_ana.lent.get(), F_DUPFD_CLOEXEC, 0)};  // keeps it open
+  lend_to(*ana_end_, at_ana);
+  lend_to(*bob_end_, at_bob);
+  ASSERT_EQ(::write(at_bob.ours.get(), "half", 4), 4);
+  std::string arrived(100, 0);
+  ASSERT_TRUE(until([&] { return ::read(at_ana.ours.get(), arrived.data(), 100) == 4; }));
+  bool left = false;
+  bob_->leave([&] { left = true; });
+  ASSERT_TRUE(until([&] { return left && !read_some(*ana_end_); }));
+  EXPECT_FALSE(answer(*ana_, control::Outcome{ana_end_->token})->failed.empty());
+  // Only the command, which has asked how it ended, may close it, and does so by a reset.
+  EXPECT_EQ(::read(at_ana.ours.get(), arrived.data(), 100), -1);
+  EXPECT_EQ(errno, EAGAIN);
+}
 
 TEST_F(LendingNeighbourhood, LentPipesCarryBothWaysAndTheNodesTellHowMuch) {
   ana_and_bob_know_each_other();

@@ -1,0 +1,101 @@
+#include "node/cli/tcp.h"
+
+#include <netdb.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+
+namespace byway::cli {
+namespace {
+
+constexpr const char* this_host = "127.0.0.1";
+constexpr unsigned long last_port = 65535;
+constexpr int backlog = 64;
+
+std::string in_brackets(const std::string& host) {
+  return host.find(':') == std::string::npos ? host : "[" + host + "]";
+}
+
+bool is_port(const std::string& text) {
+  return !text.empty() && text.size() <= 5 &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; }) &&
+         std::stoul(text) <= last_port;
+}
+
+// A socket on the first of its addresses with which `take` succeeds, else the last error.
+template <typename Take>
+UniqueFd first_that_works(const TcpAddress& address, int flags, std::string& why, Take&& take) {
+  addrinfo wanted{}, *found = nullptr;
+  wanted.ai_socktype = SOCK_STREAM;
+  wanted.ai_flags = flags;
+  if (const int error = getaddrinfo(address.host.c_str(), address.port.c_str(), &wanted, &found)) {
+    why = error == EAI_SYSTEM ? strerrordesc_np(errno) : gai_strerror(error);
+    return {};
+  }
+  const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> all{found, freeaddrinfo};
+  for (const addrinfo* one = found; one; one = one->ai_next) {
+    UniqueFd fd{socket(one->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    if (fd.is_open() && take(fd.get(), *one)) return fd;
+    why = strerrordesc_np(errno);
+  }
+  return {};
+}
+
+using Name = int (*)(int, sockaddr*, socklen_t*);
+
+std::string name_by(Name ask, int fd) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  auto* const any = reinterpret_cast<sockaddr*>(&address);
+  std::array<char, NI_MAXHOST> host{};
+  std::array<char, NI_MAXSERV> port{};
+  if (ask(fd, any, &size) != 0 || getnameinfo(any, size, host.data(), host.size(), port.data(),
+                                              port.size(), NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+    return "?";
+  return in_brackets(host.data()) + ":" + port.data();
+}
+
+}  // namespace
+
+std::string TcpAddress::text() const {
+  return in_brackets(host) + ":" + port;
+}
+
+std::optional<TcpAddress> parse_tcp(const std::string& text) {
+  if (is_port(text)) return TcpAddress{this_host, text};
+  const auto colon = text.rfind(':');
+  if (colon == std::string::npos || colon == 0 || !is_port(text.substr(colon + 1))) return {};
+  std::string host = text.substr(0, colon);
+  const bool brackets = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  if (brackets) host = host.substr(1, host.size() - 2);
+  if (!brackets && host.find(':') != std::string::npos) return {};
+  return TcpAddress{host, text.substr(colon + 1)};
+}
+
+UniqueFd connect_tcp(const TcpAddress& to, std::string& why) {
+  return first_that_works(to, 0, why, [](int fd, const addrinfo& address) {
+    return connect(fd, address.ai_addr, address.ai_addrlen) == 0;
+  });
+}
+
+UniqueFd listen_tcp(const TcpAddress& at, std::string& why) {
+  return first_that_works(at, AI_PASSIVE, why, [](int fd, const addrinfo& address) {
+    const int on = 1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    return bind(fd, address.ai_addr, address.ai_addrlen) == 0 && listen(fd, backlog) == 0;
+  });
+}
+
+std::string local_of(int fd) {
+  return name_by(getsockname, fd);
+}
+
+std::string remote_of(int fd) {
+  return name_by(getpeername, fd);
+}
+
+}  // namespace byway::cli
