@@ -336,8 +336,8 @@ def relayed(machine, options):
 
 
 def local(machine, options):
-    """The way between a command and its node: `pipe` beside `bench`. What fills the pipe and what empties it copy
-    nothing, and then do what `head` and `cat` would."""
+    """The way between a command and its node: `pipe` and `forward` beside `bench`. What fills them and what empties
+    them copy nothing, and then do what `head` and `wc`, or iperf3, would."""
     state, far_id, far_state = pair(machine)
     client_id = machine.run("client", None, machine.program("byway"), "id", "--state-dir", state).strip()
     packets = machine.program("bench_packets")
@@ -349,7 +349,12 @@ def local(machine, options):
         size = int(max(median(rates), 0.1) * options.seconds * 1e9 / 8)
         for name, (source, sink) in ways.items():
             runs[name].append(piped(machine, state, far_id, far_state, client_id, source(str(size)), sink, size))
-    for name in ways:
+        with forwarded(machine, state, far_id, far_state, client_id) as port:
+            runs.setdefault("forward", []).append(drained(machine, port, size))
+            if shutil.which("iperf3"):
+                runs.setdefault("forward, between the ends of iperf3", []).append(
+                    iperf3(machine, options, "127.0.0.1", port, FORWARDED))
+    for name in runs:
         yield row(f"local: {name}", median(runs[name]), "Gbit/s", "bench", median(rates))
 
 
@@ -377,6 +382,36 @@ def piped(machine, state, far_id, far_state, client_id, source, sink, size):
     return 8e-9 * got / seconds
 
 
+FORWARDED = 5300  # the port at the far host that a forwarded connection is taken to
+
+
+@contextlib.contextmanager
+def forwarded(machine, state, far_id, far_state, client_id):
+    """A port of the client's that leads to one of the far host's, while it lasts."""
+    byway = machine.program("byway")
+    listening = machine.start("far", 0, byway, "listen", "tcp", "--to", FORWARDED, "--allow", client_id, "--json",
+                              "--state-dir", far_state)
+    listening.stdout.readline()
+    forward = machine.start("client", 1, byway, "forward", 0, f"{far_id}:tcp", "--json", "--state-dir", state)
+    try:
+        yield int(json.loads(forward.stdout.readline())["forwarding"].rsplit(":", 1)[1])
+    finally:
+        machine.stop(forward)
+        machine.stop(listening)
+
+
+def drained(machine, port, size):
+    """Gbit/s through a forwarded connection, from the first byte to the last."""
+    packets = machine.program("bench_packets")
+    drain = machine.start("far", 0, packets, "drain", f"127.0.0.1:{FORWARDED}")
+    time.sleep(0.3)
+    machine.run("client", 1, packets, "send", f"127.0.0.1:{port}", size)
+    got = json.loads(drain.communicate(timeout=60)[0])
+    if got["bytes"] != size:
+        raise RuntimeError(f"{got['bytes']} bytes of {size} came through the forwarded connection")
+    return 8e-9 * size / got["seconds"]
+
+
 def bare_quic(machine, options):
     program = machine.program("bench_quic")
     server = machine.start("far", 0, program, "serve", "10.77.1.2:7100", options.seconds + 1, 1400)
@@ -387,12 +422,12 @@ def bare_quic(machine, options):
     return {"gbit_s": got["gbit_s"], "sender": sent["cpu_s"] / gb, "receiver": got["cpu_s"] / gb}
 
 
-def iperf3(machine, options, to="10.77.1.2"):
+def iperf3(machine, options, to="10.77.1.2", port=5201, server_port=None):
     if not shutil.which("iperf3"):
         return None
-    server = machine.start("far", 0, "iperf3", "-s", "-1", "-B", to)
+    server = machine.start("far", 0, "iperf3", "-s", "-1", "-B", to, "-p", server_port or port)
     time.sleep(0.3)
-    out = json.loads(machine.run("client", 1, "iperf3", "-c", to, "-J", "-t", int(options.seconds)))
+    out = json.loads(machine.run("client", 1, "iperf3", "-c", to, "-p", port, "-J", "-t", int(options.seconds)))
     server.wait(10)
     return out["end"]["sum_received"]["bits_per_second"] / 1e9
 

@@ -17,6 +17,10 @@
 //       not cost what is to be measured
 //   bench_packets sink
 //       counts what comes out of standard input, a pipe, likewise
+//   bench_packets send TO BYTES
+//       so many bytes into a TCP connection, from pages that are there already (sendfile)
+//   bench_packets drain LISTEN
+//       counts what comes out of one TCP connection, thrown away in the kernel (MSG_TRUNC)
 //
 // LISTEN, TO, SERVER and PEER are ADDRESS:PORT of IPv4. FRAME, of each socket in turn: a lane,
 // "turn", or 0 for none. RATE is datagrams a second over all; 0: as fast as it goes. Each prints
@@ -26,7 +30,9 @@
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -415,6 +421,49 @@ int sink() {
   return 0;
 }
 
+int send_by_tcp(const std::string& target, std::uint64_t left) {
+  const sockaddr_in to = address(target);
+  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+  if (::connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof(to)) != 0) fail("connect");
+  const int pages = ::memfd_create("pages", 0);
+  if (pages < 0 || ::ftruncate(pages, pipe_size) != 0) fail("memfd_create");
+  while (left > 0) {
+    off_t at = 0;
+    const auto n = ::sendfile(fd, pages, &at, std::min<std::uint64_t>(left, pipe_size));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) fail("sendfile");
+    left -= static_cast<std::uint64_t>(n);
+  }
+  ::shutdown(fd, SHUT_WR);
+  std::uint8_t byte;
+  return ::recv(fd, &byte, 1, 0) == 0 ? 0 : 1;  // the other end has it all
+}
+
+int drain(const std::string& listen) {
+  const sockaddr_in at = address(listen);
+  const int listener = ::socket(AF_INET, SOCK_STREAM, 0);
+  const int on = 1;
+  ::setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+  if (::bind(listener, reinterpret_cast<const sockaddr*>(&at), sizeof(at)) != 0) fail("bind");
+  if (::listen(listener, 1) != 0) fail("listen");
+  const int fd = ::accept(listener, nullptr, nullptr);
+  if (fd < 0) fail("accept");
+  std::uint64_t bytes = 0;
+  auto begun = Clock::now();
+  for (;;) {
+    const auto n = ::recv(fd, nullptr, pipe_size, MSG_TRUNC);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) fail("recv");
+    if (n == 0) break;
+    if (bytes == 0) begun = Clock::now();
+    bytes += static_cast<std::uint64_t>(n);
+  }
+  const std::chrono::duration<double> seconds = Clock::now() - begun;
+  std::printf("{\"bytes\":%llu,\"seconds\":%.4f}\n", static_cast<unsigned long long>(bytes),
+              seconds.count());
+  return 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -428,6 +477,8 @@ int main(int argc, char** argv) {
   if (what == "ping" && argc >= 5) return ping(argv[2], std::stoi(argv[3]), std::stoi(argv[4]));
   if (what == "source" && argc >= 3) return source(std::stoull(argv[2]));
   if (what == "sink") return sink();
+  if (what == "send" && argc >= 4) return send_by_tcp(argv[2], std::stoull(argv[3]));
+  if (what == "drain" && argc >= 3) return drain(argv[2]);
   std::fprintf(stderr,
                "usage: bench_packets forward LISTEN TO trains|singles [THREADS]\n"
                "       bench_packets through TO LISTEN SECONDS SIZE BURST SOCKETS WINDOW RATE "
@@ -436,6 +487,8 @@ int main(int argc, char** argv) {
                "       bench_packets echo LISTEN\n"
                "       bench_packets ping TO COUNT INTERVAL_MS\n"
                "       bench_packets source BYTES\n"
-               "       bench_packets sink\n");
+               "       bench_packets sink\n"
+               "       bench_packets send TO BYTES\n"
+               "       bench_packets drain LISTEN\n");
   return 2;
 }
