@@ -76,10 +76,14 @@ void Bridge::watch_command() {
     // Where both sides have shut their sending, a socket hangs up with nobody gone.
     const bool is_lent_in = self->lent_in_.has_value();
     if (self->in_done_ && !is_lent_in) return;
-    if (is_lent_in) self->out_end_ = true;
-    self->lent_in_.reset();
-    self->on_command_gone();
-    self->pump_out();
+    if (is_lent_in && !self->out_end_ && !self->command_gone_) {
+      self->on_interrupted();
+    } else {
+      if (is_lent_in) self->out_end_ = true;
+      self->lent_in_.reset();
+      self->on_command_gone();
+      self->pump_out();
+    }
     self->context_.runtime.settle();
   });
 }
@@ -249,6 +253,16 @@ void Bridge::on_command_gone() {
     self->tell_over("the command went away before the stream's end");
   });
   pump_out();
+}
+
+// While what it lent had more to give: the peer must not take what it has for everything.
+void Bridge::on_interrupted() {
+  command_gone_ = stream_closed_ = true;
+  lent_in_.reset();
+  lent_out_.reset();
+  in_.clear();
+  context_.streams.reset(stream_);
+  tell_over("the command was ended before its input was");
 }
 
 // What the command still sends has no taker; what the peer sends goes on to its end.

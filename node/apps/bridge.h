@@ -9,7 +9,8 @@
 //
 // An end on one side is passed on as an end (half-close). A stream that breaks closes the socket
 // after what came before. A command that goes away finishes the stream, and the peer is told that
-// nobody reads what it still sends; the stream is reset if its end does not come for a while.
+// nobody reads what it still sends; the stream is reset if its end does not come for a while. Where
+// what it lent had not ended the stream is reset at once: it was interrupted.
 #pragma once
 
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -60,6 +61,7 @@ class Bridge final : public StreamUser, public std::enable_shared_from_this<Brid
   void wait_for_command();
   void wait_for_room();
   void on_command_gone();
+  void on_interrupted();
   void finish_if_done();
   void tell_over(const std::string& sentence);
 

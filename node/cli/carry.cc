@@ -103,7 +103,7 @@ Carried carry(const std::string& state_dir, UniqueFd stream, const control::Raw&
 }
 
 Carried carry_connection(const std::string& state_dir, UniqueFd stream, const control::Raw& raw,
-                         UniqueFd connection) {
+                         UniqueFd connection, int stop) {
   const int at_once = 1;  // a keystroke does not wait for the next one
   setsockopt(connection.get(), IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof at_once);
   Carried carried;
@@ -112,13 +112,14 @@ Carried carry_connection(const std::string& state_dir, UniqueFd stream, const co
                     {.in = connection.get(),
                      .out = connection.get(),
                      .lent = lendable_connection(connection.get()),
+                     .stop = stop,
                      .in_name = "the connection",
                      .out_name = "the connection"},
                     "it");
   else
     carried.problem = "the node is of an older version than this program: start it again";
   const linger reset{1, 0};
-  if (!carried.problem.empty())
+  if (!carried.problem.empty() || carried.stopped)
     setsockopt(connection.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
   return carried;
 }

@@ -39,9 +39,9 @@ std::string carried_in_words(const std::string& what, const Carried& carried);
 Carried carry(const std::string& state_dir, UniqueFd stream, const control::Raw& raw,
               CarryEnds ends, const std::string& what);
 
-// The same with a connection for both ends, which is closed: after a problem by a reset, so that
-// its other end does not take what came for everything. SIGPIPE is ignored from here on.
+// The same with a connection for both ends, which is closed: by a reset after a problem or where it
+// was stopped, so that its other end does not take what came for everything.
 Carried carry_connection(const std::string& state_dir, UniqueFd stream, const control::Raw& raw,
-                         UniqueFd connection);
+                         UniqueFd connection, int stop);
 
 }  // namespace byway::cli

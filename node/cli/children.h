@@ -9,15 +9,14 @@
 #include <map>
 #include <utility>
 
-#include "node/cli/interrupts.h"
-
 namespace byway::cli {
 
 // `What` tells what a child is there for.
 template <typename What>
 class Children {
  public:
-  // `run` in a child that ends with its exit code. False: the system has no process for us.
+  // `run` in a child that ends with its exit code; its signals are as they are here. False: the
+  // system has no process for us.
   template <typename Run>
   bool start(const What& what, Run&& run) {
     const pid_t pid = fork();
@@ -26,7 +25,6 @@ class Children {
       running_[pid] = what;
       return true;
     }
-    Interrupts::restore_in_child();
     _exit(run());
   }
 

@@ -13,6 +13,7 @@
 #include "node/cli/control_client.h"
 #include "node/cli/interrupts.h"
 #include "node/cli/names.h"
+#include "node/cli/stdio_stream.h"
 #include "node/cli/tcp.h"
 #include "node/cli/text.h"
 #include "protocol/identity.h"
@@ -44,22 +45,24 @@ bool is_known(const Call& call, const std::string& peer) {
 }
 
 // One connection, in a process of its own. Its exit code.
-int carry_one(const Call& call, const Target& target, UniqueFd connection,
-              const std::string& from) {
+int carry_one(const Call& call, const Target& target, UniqueFd connection, const std::string& from,
+              const Interrupts& interrupts) {
   const std::string what = "the connection from " + from;
   Carried carried;
   auto client = ControlClient::connect(call.state_dir, carried.problem);
   if (client) {
     client->send(control::Pipe{.peer = target.peer, .service = target.service, .lends = true});
-    const auto reply = client->next();
+    const auto reply = client->next(interrupts.fd());
+    if (!reply) return exit_interrupted;
     if (const auto* raw = std::get_if<control::Raw>(&*reply)) {
-      carried =
-          carry_connection(call.state_dir, client->take_stream(), *raw, std::move(connection));
+      carried = carry_connection(call.state_dir, client->take_stream(), *raw, std::move(connection),
+                                 interrupts.fd());
     } else {
       const auto* failed = std::get_if<control::Failed>(&*reply);
       carried.problem = failed ? failed->sentence : "the node's answer makes no sense";
     }
   }
+  if (carried.stopped) return exit_interrupted;
   json::object line{{"ended", from}};
   tell_carried(line, carried);
   call.tell(line, carried_in_words(what, carried));
@@ -87,7 +90,7 @@ int serve(const Call& call, const Target& target, const UniqueFd& listener,
     call.tell({{"accepted", from}}, "a connection from " + from);
     const bool started = children.start(from, [&] {
       close(listener.get());
-      return carry_one(call, target, std::move(connection), from);
+      return carry_one(call, target, std::move(connection), from, interrupts);
     });
     if (!started)
       call.err << "the connection from " << from << " was lost: " << strerrordesc_np(errno)

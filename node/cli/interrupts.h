@@ -14,7 +14,8 @@ class Interrupts {
   int fd() const { return fd_; }  // readable once interrupted; stays so
   bool happened() const;
 
-  // For a child between fork and exec: signals mean there what they always do.
+  // For a child between fork and exec: signals mean there what they always do. A child that goes on
+  // with this program is interrupted by fd() as well.
   static void restore_in_child();
 
  private:

@@ -147,6 +147,7 @@ int serve_by_command(const Call& call, ControlClient node, const Interrupts& int
     const auto taken = accept(call, offer, false, problem);
     if (!taken) return lost(call, offer, problem);
     const bool started = children.start(offer, [&] {
+      Interrupts::restore_in_child();
       dup2(taken->stream.get(), STDIN_FILENO);
       dup2(taken->stream.get(), STDOUT_FILENO);
       setenv("BYWAY_PEER", offer.id.c_str(), 1);
@@ -173,20 +174,24 @@ int serve_by_connection(const Call& call, ControlClient node, const Interrupts& 
   // hears at once that nobody is there.
   const auto carry_one = [&](const Offer& offer) {
     std::string why, problem;
-    UniqueFd connection = connect_tcp(to, why);
+    UniqueFd connection = connect_tcp(to, interrupts.fd(), why);
     auto taken = accept(call, offer, true, problem);
     if (taken && !connection.is_open()) problem = to.text() + " did not take it: " + why;
     if (!problem.empty()) return lost(call, offer, problem), exit_failed;
     const Carried carried = carry_connection(call.state_dir, std::move(taken->stream), taken->raw,
-                                             std::move(connection));
+                                             std::move(connection), interrupts.fd());
+    if (carried.stopped) return exit_interrupted;
     json::object line{{"ended", offer.id}, {"name", offer.name}};
     tell_carried(line, carried);
     call.tell(line, carried_in_words("the stream from " + offer.peer, carried));
     return carried.problem.empty() ? exit_done : exit_failed;
   };
-  const auto begin = [&](Served& children, const Offer& offer) {
-    return children.start(offer, [&] { return carry_one(offer); }) ||
-           lost(call, offer, strerrordesc_np(errno));
+  const auto begin = [&, listens = node.fd()](Served& children, const Offer& offer) {
+    const bool started = children.start(offer, [&] {
+      close(listens);  // whoever listens is gone when the parent is
+      return carry_one(offer);
+    });
+    return started || lost(call, offer, strerrordesc_np(errno));
   };
   return serve_all(call, std::move(node), interrupts, begin, [](const Offer&, int) {});
 }

@@ -1,6 +1,8 @@
 #include "node/cli/tcp.h"
 
+#include <fcntl.h>
 #include <netdb.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -15,6 +17,7 @@ namespace {
 constexpr const char* this_host = "127.0.0.1";
 constexpr unsigned long last_port = 65535;
 constexpr int backlog = 64;
+constexpr int connect_patience_ms = 20'000;
 
 std::string in_brackets(const std::string& host) {
   return host.find(':') == std::string::npos ? host : "[" + host + "]";
@@ -72,13 +75,22 @@ std::optional<TcpAddress> parse_tcp(const std::string& text) {
   std::string host = text.substr(0, colon);
   const bool brackets = host.size() > 2 && host.front() == '[' && host.back() == ']';
   if (brackets) host = host.substr(1, host.size() - 2);
-  if (!brackets && host.find(':') != std::string::npos) return {};
+  if (!brackets && host.find_first_of(":[]") != std::string::npos) return {};
   return TcpAddress{host, text.substr(colon + 1)};
 }
 
-UniqueFd connect_tcp(const TcpAddress& to, std::string& why) {
-  return first_that_works(to, 0, why, [](int fd, const addrinfo& address) {
-    return connect(fd, address.ai_addr, address.ai_addrlen) == 0;
+UniqueFd connect_tcp(const TcpAddress& to, int stop, std::string& why) {
+  return first_that_works(to, 0, why, [&](int fd, const addrinfo& address) {
+    fcntl(fd, F_SETFL, O_NONBLOCK);
+    if (connect(fd, address.ai_addr, address.ai_addrlen) == 0) return true;
+    if (errno != EINPROGRESS) return false;
+    std::array<pollfd, 2> polled{{{fd, POLLOUT, 0}, {stop, POLLIN, 0}}};
+    const int ready = poll(polled.data(), polled.size(), connect_patience_ms);
+    int error = ready == 0 ? ETIMEDOUT : ECANCELED;
+    socklen_t size = sizeof error;
+    if (polled[0].revents != 0) getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+    errno = error;
+    return error == 0;
   });
 }
 

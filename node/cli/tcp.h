@@ -1,4 +1,4 @@
-// TCP on this host and from it, for commands that carry connections: plain calls that block.
+// TCP on this host and from it, for commands that carry connections.
 #pragma once
 
 #include <optional>
@@ -18,8 +18,9 @@ struct TcpAddress {
 // "PORT", which is one of this host's own, "HOST:PORT", or "[IPV6]:PORT".
 std::optional<TcpAddress> parse_tcp(const std::string& text);
 
-// A connection that is open. Not open: none of the host's addresses took it, and `why` says so.
-UniqueFd connect_tcp(const TcpAddress& to, std::string& why);
+// A connection that is open. Not open: none of the host's addresses took it within 20 s each, or
+// `stop` became readable, and `why` says which.
+UniqueFd connect_tcp(const TcpAddress& to, int stop, std::string& why);
 // A socket that listens, at the first of the host's addresses that it can have.
 UniqueFd listen_tcp(const TcpAddress& at, std::string& why);
 

@@ -641,6 +641,8 @@ TEST_F(LendingNeighbourhood, ACommandThatIsKilledEndsTheStreamThoughItsPipesGoOn
   ana_end_->stream->close();  // somebody still has ana_in_ open for writing
   ASSERT_TRUE(until([&] { return read_more() == 0; })) << "bob's end is told";
   EXPECT_EQ(arrived, "half");
+  EXPECT_THAT(answer(*bob_, control::Outcome{bob_end_->token})->failed, HasSubstr("broke"))
+      << "half is not taken for the whole";
   ana_in_.reads.reset();
   EXPECT_EQ(::write(ana_in_.writes.get(), "x", 1), -1) << "and the node lets go of the pipe";
 }
