@@ -122,6 +122,8 @@ Result<ControlRequest> read_request(wire::Request::Reader from) {
       return ControlRequest{Supernodes{from.getSupernodes()}};
     case Kind::TRACE:
       return ControlRequest{Trace{text(from.getTrace())}};
+    case Kind::WHOIS:
+      return ControlRequest{Whois{text(from.getWhois())}};
   }
   return Error::malformed;
 }
@@ -199,6 +201,7 @@ Bytes encode(const ControlRequest& request) {
                  [&](const Outcome& outcome) { to.setOutcome(outcome.token); },
                  [&](const Supernodes& ask) { to.setSupernodes(ask.most); },
                  [&](const Trace& trace) { to.setTrace(text(trace.peer)); },
+                 [&](const Whois& whois) { to.setWhois(text(whois.peer)); },
              },
              request);
   return framed(message);

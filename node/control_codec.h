@@ -100,6 +100,11 @@ struct Supernodes {
   bool operator==(const Supernodes&) const = default;
 };
 
+// Whom a PEER means.
+struct Whois {
+  std::string peer;  // an id or a contact's name
+  bool operator==(const Whois&) const = default;
+};
 // How the conversation with a peer came about.
 struct Trace {
   std::string peer;
@@ -108,7 +113,7 @@ struct Trace {
 
 using ControlRequest =
     std::variant<Status, Ping, Say, Inbox, Chat, ContactAdd, ContactList, ContactRemove, Listen,
-                 Accept, Pipe, Bench, Stop, Outcome, Supernodes, Trace>;
+                 Accept, Pipe, Bench, Stop, Outcome, Supernodes, Trace, Whois>;
 
 // --- replies: any number of lines, then failed or done; or raw
 // ------------------------------------

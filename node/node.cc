@@ -307,6 +307,8 @@ void Node::handle(const control::ControlRequest& request, std::shared_ptr<Replie
   if (const auto* r = std::get_if<control::Chat>(&request)) return parts.chat->handle(*r, replies);
   if (const auto* r = std::get_if<control::ContactAdd>(&request))
     return parts.contacts.handle(*r, *replies);
+  if (const auto* r = std::get_if<control::Whois>(&request))
+    return parts.contacts.handle(*r, *replies);
   if (const auto* r = std::get_if<control::ContactList>(&request))
     return parts.contacts.handle(*r, *replies);
   if (const auto* r = std::get_if<control::ContactRemove>(&request))

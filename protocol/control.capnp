@@ -27,6 +27,7 @@ struct Request {
     outcome @13 :UInt64;      # token of a raw reply: waits for that stream's end, then done or failed
     supernodes @14 :UInt32;   # at most so many that others may join by: a line {"id","endpoint"} each
     trace @15 :Text;          # peer: a line per step of the conversation's story, then what came of it
+    whois @17 :Text;          # peer: whom that means, a line {"id","name"}
   }
   lends @16 :Bool;            # accept, pipe: the ends of pipes can be lent to the node
 }

@@ -63,6 +63,13 @@ std::string Contacts::call(const NodeId& id) const {
   return found == names_.end() ? id.short_string() : found->second;
 }
 
+void Contacts::handle(const control::Whois& request, Replies& replies) {
+  const auto id = resolve(request.peer);
+  if (!id) return replies.fail(id.error().sentence);
+  replies.line({{"id", id->to_string()}, {"name", name_of(*id)}});
+  replies.done();
+}
+
 void Contacts::handle(const control::ContactAdd& request, Replies& replies) {
   if (!is_contact_name(request.name))
     return replies.fail("'" + request.name +

@@ -23,6 +23,7 @@ class Contacts {
   std::string name_of(const NodeId& id) const;  // empty: no contact
   std::string call(const NodeId& id) const;     // the name, else a short form of the id
 
+  void handle(const control::Whois& request, Replies& replies);
   void handle(const control::ContactAdd& request, Replies& replies);
   void handle(const control::ContactList& request, Replies& replies);
   void handle(const control::ContactRemove& request, Replies& replies);

@@ -12,11 +12,9 @@
 #include "node/cli/commands.h"
 #include "node/cli/control_client.h"
 #include "node/cli/interrupts.h"
-#include "node/cli/names.h"
 #include "node/cli/stdio_stream.h"
 #include "node/cli/tcp.h"
 #include "node/cli/text.h"
-#include "protocol/identity.h"
 
 namespace byway::cli {
 namespace {
@@ -33,15 +31,6 @@ std::optional<Target> parse_target(const std::string& text) {
   const auto colon = text.rfind(':');
   if (colon == std::string::npos || colon == 0 || colon + 1 == text.size()) return {};
   return Target{text.substr(0, colon), text.substr(colon + 1)};
-}
-
-// Known to the node by this name, or an id.
-bool is_known(const Call& call, const std::string& peer) {
-  if (NodeId::parse(peer)) return true;
-  Names names{call.state_dir};
-  for (const auto& [id, name] : names.by_id())
-    if (name == peer) return true;
-  return false;
 }
 
 // One connection, in a process of its own. Its exit code.
@@ -105,11 +94,10 @@ int forward(Call& call) {
   const auto target = parse_target(there);
   if (!target) return call.usage(there + " is no service of a peer: write PEER:SERVICE");
 
+  // A slip of the pen is told now, not to whoever connects later.
+  if (const int code = ask(call, control::Whois{target->peer}, [](const std::string&) {}))
+    return code;
   std::string problem;
-  if (!ControlClient::connect(call.state_dir, problem)) return call.fail(problem);
-  if (!is_known(call, target->peer))
-    return call.fail("no contact is called " + printable(target->peer) +
-                     ": add it with `byway contact add`, or give its id");
   const UniqueFd listener = listen_tcp(*at, problem);
   if (!listener.is_open())
     return call.fail(at->text() + " cannot be listened on: " + problem +

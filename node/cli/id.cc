@@ -1,8 +1,5 @@
 // `byway id`: who this node is, whether it runs or not.
-#include <boost/json/object.hpp>
-
 #include "node/cli/commands.h"
-#include "node/json_text.h"
 #include "node/state_dir.h"
 
 namespace byway::cli {
@@ -12,7 +9,7 @@ int id(Call& call) {
   const auto node = make_or_load_identity(call.state_dir);
   if (!node) return call.fail(node.error().sentence);
   const std::string text = node->to_string();
-  call.print(call.json ? json_text(boost::json::object{{"id", text}}) : text);
+  call.tell({{"id", text}}, text);
   return exit_done;
 }
 

@@ -403,14 +403,15 @@ int source(std::uint64_t left) {
   return 0;
 }
 
-int sink() {
-  const int nothing = ::open("/dev/null", O_WRONLY);
+// Counts what `take` gets, from the first byte to the end.
+template <typename Take>
+int count_all(const char* what, Take&& take) {
   std::uint64_t bytes = 0;
   auto begun = Clock::now();
   for (;;) {
-    const auto n = ::splice(STDIN_FILENO, nullptr, nothing, nullptr, pipe_size, 0);
+    const ssize_t n = take();
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) fail("splice");
+    if (n < 0) fail(what);
     if (n == 0) break;
     if (bytes == 0) begun = Clock::now();
     bytes += static_cast<std::uint64_t>(n);
@@ -419,6 +420,12 @@ int sink() {
   std::printf("{\"bytes\":%llu,\"seconds\":%.4f}\n", static_cast<unsigned long long>(bytes),
               seconds.count());
   return 0;
+}
+
+int sink() {
+  const int nothing = ::open("/dev/null", O_WRONLY);
+  return count_all("splice",
+                   [&] { return ::splice(STDIN_FILENO, nullptr, nothing, nullptr, pipe_size, 0); });
 }
 
 int send_by_tcp(const std::string& target, std::uint64_t left) {
@@ -448,20 +455,7 @@ int drain(const std::string& listen) {
   if (::listen(listener, 1) != 0) fail("listen");
   const int fd = ::accept(listener, nullptr, nullptr);
   if (fd < 0) fail("accept");
-  std::uint64_t bytes = 0;
-  auto begun = Clock::now();
-  for (;;) {
-    const auto n = ::recv(fd, nullptr, pipe_size, MSG_TRUNC);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) fail("recv");
-    if (n == 0) break;
-    if (bytes == 0) begun = Clock::now();
-    bytes += static_cast<std::uint64_t>(n);
-  }
-  const std::chrono::duration<double> seconds = Clock::now() - begun;
-  std::printf("{\"bytes\":%llu,\"seconds\":%.4f}\n", static_cast<unsigned long long>(bytes),
-              seconds.count());
-  return 0;
+  return count_all("recv", [&] { return ::recv(fd, nullptr, pipe_size, MSG_TRUNC); });
 }
 
 }  // namespace

@@ -176,10 +176,11 @@ TEST(Cli, WhatCannotBeForwardedIsSaidBeforeAnybodyConnects) {
     EXPECT_EQ(told.code, 2);
     EXPECT_THAT(told.err, HasSubstr(sentence));
   }
-  FakeNode node{always({control::Done{}})};
+  FakeNode node{always({control::Failed{"there is no contact 'bob'"}})};
   const Told told = byway({"forward", "0", "bob:ssh", "--state-dir", node.dir()});
   EXPECT_EQ(told.code, 1);
-  EXPECT_THAT(told.err, HasSubstr("no contact is called bob"));
+  EXPECT_EQ(told.err, "byway: there is no contact 'bob'\n");
+  EXPECT_THAT(node.requests(), ElementsAre(control::ControlRequest{control::Whois{"bob"}}));
 }
 
 TEST(Cli, ATcpAddressMayLackItsHost) {

@@ -29,6 +29,7 @@ const std::vector<ControlRequest>& requests() {
       control::Outcome{17},
       Supernodes{3},
       Trace{"bob"},
+      Whois{"bob"},
   };
   return all;
 }

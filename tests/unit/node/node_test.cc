@@ -241,6 +241,17 @@ TEST_F(ThreadedNeighbourhood, ASupernodeOfFourThreadsIsOneSupernode) {
   EXPECT_TRUE(until([&] { return left; }));
 }
 
+TEST_F(Neighbourhood, APeersNameIsResolvedBeforeAnythingIsAskedOfThePeer) {
+  ana_and_bob_know_each_other();
+  const auto bob = answer(*ana_, control::Whois{"bob"});
+  ASSERT_TRUE(bob->is_done) << bob->failed;
+  EXPECT_EQ(bob->lines.at(0).at("id").as_string(), bob_->id().to_string());
+  EXPECT_EQ(bob->lines.at(0).at("name").as_string(), "bob");
+  EXPECT_THAT(answer(*ana_, control::Whois{"bop"})->failed, HasSubstr("no contact 'bop'"));
+  EXPECT_THAT(answer(*ana_, control::Whois{ana_->id().to_string()})->failed,
+              HasSubstr("this node itself"));
+}
+
 TEST_F(Neighbourhood, PingMeasuresOverAStreamAndSumsUp) {
   ana_and_bob_know_each_other();
   const auto answers = answer(*ana_, control::Ping{.peer = "bob", .count = 3, .interval_ms = 10});
