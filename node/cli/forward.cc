@@ -101,7 +101,7 @@ int forward(Call& call) {
   const UniqueFd listener = listen_tcp(*at, problem);
   if (!listener.is_open())
     return call.fail(at->text() + " cannot be listened on: " + problem +
-                     "; choose another port, or 0 for any");
+                     "; choose another address or port (0: any)");
   const Interrupts interrupts;
   const std::string bound = local_of(listener.get());
   call.tell({{"forwarding", bound}, {"peer", target->peer}, {"service", target->service}},
