@@ -57,6 +57,11 @@ Overlay::Conductor::Outcome Overlay::Conductor::answer(TimePoint now, const Rout
   if (!hello) return Drop::undecodable;
   if (hello->id == id() || !initiator_matches(crypto_, hello->id, responder->initiator_x25519()))
     return Drop::bad_handshake;
+  // Who registers is held to the signature on its record, which asks less of its key and is to be
+  // verified anyway; the others to the whole test.
+  if (!std::holds_alternative<Registration>(hello->wish) &&
+      !crypto_.is_canonical_point(hello->id.key()))
+    return Drop::bad_handshake;
 
   Welcome welcome{.observed = route.endpoint, .boot = boot_, .wall = wall(now), .answer = Greet{}};
   // Until its sender has proved its address, nothing longer than the question goes back.
@@ -186,7 +191,7 @@ void Overlay::Conductor::on_confirmed(TimePoint now, Peer& peer, const Route& ro
 // Many may have asked while there was room: it is now that the places are given.
 void Overlay::Conductor::take_in(TimePoint now, Peer& peer, const Registration& wish,
                                  const Route& route) {
-  const auto record = archive_->record(wish.record, peer.id);
+  const auto record = archive_->record(wish.record);
   if (!record || (*record)->record().id != peer.id) return;
   const auto verdict = registrar_.judge(peer.id, wish);
   if (const auto* refusal = std::get_if<Refusal>(&verdict)) {

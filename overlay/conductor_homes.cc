@@ -266,7 +266,7 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_new_record(TimePoint now, Pee
                                                               const Registration& registration) {
   if (!leaf.is_leaf) return Drop::unexpected;
   if (!new_records_.take(now, leaf.id)) return Drop::quota;
-  const auto record = archive_->record(registration.record, leaf.id);
+  const auto record = archive_->record(registration.record);
   if (!record || (*record)->record().id != leaf.id) return Drop::undecodable;
   registrar_.admit(now, leaf.id, *record);
   keep_record(now, *record);

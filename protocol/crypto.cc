@@ -3,6 +3,7 @@
 #include <sodium.h>
 
 #include <algorithm>
+#include <boost/multiprecision/cpp_int.hpp>
 
 namespace byway {
 namespace {
@@ -21,7 +22,20 @@ constexpr Key order_less_one{0xec, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd
                              0xa2, 0xde, 0xf9, 0xde, 0x14, 0,    0,    0,    0,    0,    0,
                              0,    0,    0,    0,    0,    0,    0,    0,    0,    0x10};
 
-// Whether the encoded y is below the field's prime, 2^255 - 19. The top bit is the sign of x.
+// Wide enough for a product of two elements of the field of both curves, the integers modulo
+// 2^255 - 19. For public keys only: the time taken tells what is worked on.
+using Field = boost::multiprecision::uint512_t;
+const Field field_prime = (Field(1) << 255) - 19;
+
+// Little-endian, without the top bit: in Ed25519 the sign of x.
+Field field_element(const Key& coordinate) {
+  Field element;
+  import_bits(element, coordinate.begin(), coordinate.end(), 8, false);
+  bit_unset(element, 255);
+  return element;
+}
+
+// Whether the encoded coordinate is below the field's prime.
 bool is_reduced(const Key& point) {
   return (point[31] & 0x7f) != 0x7f || point[0] < 0xed ||
          std::any_of(point.begin() + 1, point.end() - 1, [](auto byte) { return byte != 0xff; });
@@ -86,6 +100,15 @@ class SodiumCrypto final : public Crypto {
     if (crypto_sign_ed25519_pk_to_curve25519(pub.data(), ed_public.data()) != 0)
       return Error::bad_key;
     return pub;
+  }
+
+  // u = (1 + y) / (1 - y) (RFC 7748, 4.1), held against what is given instead of worked out: a
+  // product in the field in place of a division, and no look at the subgroup.
+  bool is_same_key(const Key& ed_public, const Key& x25519_public) const override {
+    if (!is_reduced(ed_public) || !is_reduced(x25519_public) || (x25519_public[31] & 0x80) != 0)
+      return false;
+    const Field u = field_element(x25519_public), y = field_element(ed_public);
+    return u * (1 + field_prime - y) % field_prime == (1 + y) % field_prime;
   }
 
   Key x25519_secret_from_seed(const Key& seed) const override {

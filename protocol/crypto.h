@@ -31,6 +31,7 @@ class Crypto {
   // Ed25519 (RFC 8032). A secret key is its 32-byte seed.
   virtual Key ed25519_public(const Key& seed) const = 0;
   virtual Signature sign(const Key& seed, ByteView message) const = 0;
+  // Never for an encoding that is not canonical, no point, or a point of small order.
   virtual bool verify(const Key& ed_public, ByteView message, const Signature& signature) const = 0;
   // One key, one name: true only for the canonical encoding of a point of the prime-order
   // subgroup. Otherwise one secret could be known under several NodeIds.
@@ -40,6 +41,10 @@ class Crypto {
   // shapes. The map from Ed25519 forgets a sign, so two NodeIds share each X25519 key. bad_key for
   // everything that is_canonical_point() refuses: who has converted a key need not ask that too.
   virtual Result<Key> x25519_from_ed25519(const Key& ed_public) const = 0;
+  // Whether the two are one key in its two shapes, at about a hundredth of the cost of converting.
+  // True only for canonical encodings of both. It does not tell whether they are points of the
+  // curve, nor of the subgroup: that is for a signature, is_canonical_point() or the conversion.
+  virtual bool is_same_key(const Key& ed_public, const Key& x25519_public) const = 0;
   virtual Key x25519_secret_from_seed(const Key& seed) const = 0;
   virtual Key x25519_base(const Key& secret) const = 0;
   // bad_key where the result is all zero: the other side sent a point of small order.

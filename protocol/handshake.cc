@@ -133,8 +133,7 @@ bool mac1_matches(const Crypto& crypto, const NodeId& self, ByteView handshake1)
 }
 
 bool initiator_matches(const Crypto& crypto, const NodeId& claimed, const Key& initiator_x25519) {
-  const auto x25519 = crypto.x25519_from_ed25519(claimed.key());
-  return x25519 && *x25519 == initiator_x25519;
+  return crypto.is_same_key(claimed.key(), initiator_x25519);
 }
 
 }  // namespace byway

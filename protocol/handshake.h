@@ -115,8 +115,8 @@ class Responder {
 // Is this handshake 1 meant for us? To be asked first, before anything is spent on it.
 bool mac1_matches(const Crypto& crypto, const NodeId& self, ByteView handshake1);
 
-// Does the NodeId claimed in payload 1 belong to the key Noise has proved? The claimed id is one
-// that NodeId::from_bytes has let pass.
+// Does the NodeId claimed in payload 1 belong to the key Noise has proved? Whether it is a proper
+// point is not asked here (Crypto::is_same_key).
 bool initiator_matches(const Crypto& crypto, const NodeId& claimed, const Key& initiator_x25519);
 
 }  // namespace byway

@@ -160,8 +160,7 @@ SignedRecord SignedRecord::sign(const Identity& identity, const Record& record) 
   return {record, std::move(exact_bytes)};
 }
 
-Result<SignedRecord> SignedRecord::parse(const Crypto& crypto, ByteView exact_bytes,
-                                         const NodeId& proper) {
+Result<SignedRecord> SignedRecord::parse(const Crypto& crypto, ByteView exact_bytes) {
   if (exact_bytes.size() > max_record_size) return Error::too_large;
   if (exact_bytes.size() <= sizeof(Signature)) return Error::truncated;
   Signature signature;
@@ -171,8 +170,6 @@ Result<SignedRecord> SignedRecord::parse(const Crypto& crypto, ByteView exact_by
 
   auto record = decode(content);
   if (!record) return record.error();
-  const bool known = !proper.is_nobody() && record->id == proper;
-  if (!known && !crypto.is_canonical_point(record->id.key())) return Error::bad_key;
   if (!verify(crypto, record->id, record_context, content, signature)) return Error::bad_signature;
   return SignedRecord(std::move(*record), to_bytes(exact_bytes));
 }

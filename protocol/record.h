@@ -50,12 +50,8 @@ class SignedRecord {
  public:
   // The record is our own: its id is the identity's, and it keeps the limits.
   static SignedRecord sign(const Identity& identity, const Record& record);
-  // too_large, truncated, malformed: not in our form. bad_key: the id is no proper point.
-  // bad_signature: not said by that node.
-  // `proper`: an id whose key is known to be a good point, as after a handshake with it; testing
-  // that again would cost about as much as the signature.
-  static Result<SignedRecord> parse(const Crypto& crypto, ByteView exact_bytes,
-                                    const NodeId& proper = {});
+  // too_large, truncated, malformed: not in our form. bad_signature: not said by that node.
+  static Result<SignedRecord> parse(const Crypto& crypto, ByteView exact_bytes);
 
   const Record& record() const { return record_; }
   ByteView exact_bytes() const { return exact_bytes_; }

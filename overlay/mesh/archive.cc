@@ -28,12 +28,12 @@ void Archive::tidy(Shelf<T>& shelf, std::size_t& at) {
   at = std::max<std::size_t>(64, 2 * shelf.size());
 }
 
-Result<RecordPtr> Archive::record(ByteView exact_bytes, const NodeId& proper) {
+Result<RecordPtr> Archive::record(ByteView exact_bytes) {
   const Key name = crypto_.hash(exact_bytes);
   if (const auto known = records_.find(name); known != records_.end())
     if (RecordPtr record = known->second.lock()) return record;
 
-  auto parsed = SignedRecord::parse(crypto_, exact_bytes, proper);
+  auto parsed = SignedRecord::parse(crypto_, exact_bytes);
   if (!parsed) return parsed.error();
   RecordPtr record = std::make_shared<const SignedRecord>(std::move(*parsed));
   tidy(records_, tidy_records_);

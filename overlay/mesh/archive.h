@@ -51,8 +51,8 @@ class Archive {
   Archive(const Archive&) = delete;
   Archive& operator=(const Archive&) = delete;
 
-  // `proper` and errors as in SignedRecord::parse.
-  Result<RecordPtr> record(ByteView exact_bytes, const NodeId& proper = {});
+  // Errors as in SignedRecord::parse.
+  Result<RecordPtr> record(ByteView exact_bytes);
   // None where the voucher is a lie.
   VoucherPtr voucher(const NodeId& subject, const Voucher& voucher);
   // Whether the accusation is signed by whom it names. Those found true are remembered for a while.

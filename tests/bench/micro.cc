@@ -104,7 +104,7 @@ void BM_RegistrationCryptography(benchmark::State& state) {
     const auto responder = Responder::open(crypto, hub, hello);
     benchmark::DoNotOptimize(initiator_matches(crypto, leaf.id(), responder->initiator_x25519()));
     benchmark::DoNotOptimize(responder->respond(welcome, 2, random));
-    benchmark::DoNotOptimize(SignedRecord::parse(crypto, record.exact_bytes(), leaf.id()));
+    benchmark::DoNotOptimize(SignedRecord::parse(crypto, record.exact_bytes()));
   }
 }
 BENCHMARK(BM_RegistrationCryptography);

@@ -128,6 +128,11 @@ Result<Key> StandInCrypto::x25519_from_ed25519(const Key& ed_public) const {
   return state.digest<32>();
 }
 
+bool StandInCrypto::is_same_key(const Key& ed_public, const Key& x25519_public) const {
+  const auto converted = x25519_from_ed25519(ed_public);
+  return converted && *converted == x25519_public;
+}
+
 Key StandInCrypto::x25519_secret_from_seed(const Key& seed) const {
   Key secret = ed25519_public(seed);
   for (std::size_t i = 0; i < secret.size(); ++i) secret[i] ^= mask_[i];

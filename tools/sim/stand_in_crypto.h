@@ -28,6 +28,7 @@ class StandInCrypto : public Crypto {
   bool is_canonical_point(const Key& ed_public) const override;
 
   Result<Key> x25519_from_ed25519(const Key& ed_public) const override;
+  bool is_same_key(const Key& ed_public, const Key& x25519_public) const override;
   Key x25519_secret_from_seed(const Key& seed) const override;
   Key x25519_base(const Key& secret) const override;
   Result<Key> x25519(const Key& secret, const Key& pub) const override;

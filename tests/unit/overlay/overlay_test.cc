@@ -9,6 +9,7 @@
 #include "protocol/cookie.h"
 #include "protocol/handshake.h"
 #include "tests/unit/overlay/cast.h"
+#include "tests/unit/protocol/odd_keys.h"
 #include "tests/unit/protocol/people.h"
 
 namespace byway::overlay_test {
@@ -75,6 +76,23 @@ Bytes hello_from(const Identity& who, const NodeId& to, const Hello& hello, std:
   return Initiator::make(crypto, who, to, 11, random)->start(encode(hello, size));
 }
 
+// The first packet of somebody who goes by his key with a point of order two added to it.
+Bytes hello_under_odd_name(const Identity& who, const NodeId& to, Hello hello, Random& random) {
+  hello.id = NodeId::trusted(with_torsion(who.id().key()));
+  Bytes prologue = to_bytes(bytes_of("byway link 1"));
+  append(prologue, to.key());
+  const KeyPair self{who.x25519_secret(), x25519_with_torsion(who.x25519_public())};
+  NoiseInitiator noise(crypto, prologue, self, *crypto.x25519_from_ed25519(to.key()));
+  Bytes datagram{static_cast<std::uint8_t>(PacketKind::handshake1), 0, 0, 0, 0, 0, 0, 11};
+  append(datagram, *noise.write_message1(KeyPair::from_secret(crypto, random.bytes<32>()),
+                                         encode(hello, 200)));
+  Bytes labelled = to_bytes(bytes_of("byway mac1"));
+  append(labelled, to.key());
+  append(datagram, crypto.mac(crypto.hash(labelled), datagram));
+  append(datagram, Tag{});
+  return datagram;
+}
+
 class OverlayStory : public testing::Test {
  protected:
   OverlayStory() {
@@ -94,6 +112,21 @@ TEST_F(OverlayStory, ALeafRegistersInTwoRoundTrips) {
   EXPECT_EQ(hub->status(noon).leaves, 1u);
   EXPECT_THAT(leaf.told<HomeGained>(), SizeIs(1));
   EXPECT_EQ(leaf->status(noon).homes.at(0).observed, leaf.endpoint());
+}
+
+// It is answered, for its record has still to be verified; who only talks brings nothing signed.
+TEST_F(OverlayStory, AKeyOutsideTheSubgroupIsAnsweredOnlyWhereASignatureIsToFollow) {
+  const auto answers = [&](auto wish) {
+    const Hello hello{.wall = wall_noon + 1s, .wish = std::move(wish)};
+    hub.hear(noon, elsewhere, hello_under_odd_name(eve, hub->id(), hello, random));
+    return hub.sent(noon).size();
+  };
+  EXPECT_EQ(answers(talk), 0u);
+  EXPECT_EQ(answers(Greet{}), 0u);
+  EXPECT_EQ(hub->counters().dropped(Drop::bad_handshake), 2u);
+  EXPECT_EQ(answers(Registration{}), 1u);
+  EXPECT_EQ(hub->counters().handshakes_answered, 1u);
+  EXPECT_EQ(hub->status(noon).leaves, 0u);
 }
 
 TEST_F(OverlayStory, AStampUsedTwiceDoesNotFetchALongerAnswerThanItsQuestion) {

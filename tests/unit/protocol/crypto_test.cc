@@ -2,31 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/unit/protocol/odd_keys.h"
 #include "tests/unit/protocol/people.h"
 
 namespace byway::crypto_test {
 namespace {
 
 const Crypto& crypto = sodium_crypto();
-
-// The same curve point plus the one of order two: x and y both change sign. In bytes: p − y, and
-// the sign bit turned.
-Key with_torsion(const Key& point) {
-  Key p;  // 2^255 − 19
-  p.fill(0xff);
-  p[0] = 0xed;
-  p[31] = 0x7f;
-  Key sum;
-  int borrow = 0;
-  for (std::size_t i = 0; i < 32; ++i) {
-    const int y = i == 31 ? point[i] & 0x7f : point[i];
-    const int difference = p[i] - y - borrow;
-    borrow = difference < 0;
-    sum[i] = static_cast<std::uint8_t>(difference + (borrow ? 256 : 0));
-  }
-  sum[31] = static_cast<std::uint8_t>(sum[31] | (~point[31] & 0x80));
-  return sum;
-}
 
 TEST(Crypto, SignsAsRfc8032Says) {  // §7.1, test 1
   const auto seed =
@@ -103,6 +85,63 @@ TEST(Crypto, EncodingsBeyondTheFieldAndSmallPointsAreNoKeys) {
     }
   EXPECT_FALSE(crypto.is_canonical_point(Key{}));   // order 4
   EXPECT_FALSE(crypto.is_canonical_point(Key{1}));  // the neutral element
+}
+
+TEST(Crypto, AKeyIsTheSameInBothShapesWhereConversionSaysSo) {
+  for (std::uint64_t i = 0; i < 500; ++i) {
+    const Identity ana = person(i), bo = person(i + 1);
+    ASSERT_EQ(*crypto.x25519_from_ed25519(ana.id().key()), ana.x25519_public()) << i;
+    EXPECT_TRUE(crypto.is_same_key(ana.id().key(), ana.x25519_public())) << i;
+    EXPECT_FALSE(crypto.is_same_key(ana.id().key(), bo.x25519_public())) << i;
+    EXPECT_FALSE(crypto.is_same_key(with_torsion(ana.id().key()), ana.x25519_public())) << i;
+    EXPECT_TRUE(
+        crypto.is_same_key(with_torsion(ana.id().key()), x25519_with_torsion(ana.x25519_public())))
+        << i;
+  }
+  const Identity ana = person(1);
+  for (std::size_t bit = 0; bit < 256; ++bit) {
+    Key x25519 = ana.x25519_public(), ed25519 = ana.id().key();
+    x25519[bit / 8] ^= static_cast<std::uint8_t>(1 << bit % 8);
+    ed25519[bit / 8] ^= static_cast<std::uint8_t>(1 << bit % 8);
+    EXPECT_FALSE(crypto.is_same_key(ana.id().key(), x25519)) << bit;
+    EXPECT_EQ(crypto.is_same_key(ed25519, ana.x25519_public()), bit == 255) << bit;  // the sign
+  }
+}
+
+// y = 0 is u = 1, and y = -1 is u = 0; each coordinate has a second encoding above the prime.
+TEST(Crypto, AKeyInAnotherEncodingIsNotTheSameKey) {
+  const Key zero{}, one{1};
+  Key prime;  // 2^255 - 19
+  prime.fill(0xff);
+  prime[0] = 0xed;
+  prime[31] = 0x7f;
+  Key beyond = prime, minus_one = prime;
+  ++beyond[0];
+  --minus_one[0];
+  EXPECT_TRUE(crypto.is_same_key(zero, one));
+  EXPECT_FALSE(crypto.is_same_key(prime, one));
+  EXPECT_FALSE(crypto.is_same_key(zero, beyond));
+  EXPECT_TRUE(crypto.is_same_key(minus_one, zero));
+  EXPECT_FALSE(crypto.is_same_key(minus_one, prime));
+  EXPECT_FALSE(crypto.is_same_key(one, zero));  // the neutral element has no u
+  EXPECT_FALSE(crypto.is_same_key(one, one));
+}
+
+// With a key A of small order and h A neutral, any S with R = S B would be a signature by A.
+TEST(Crypto, APointOfSmallOrderSignsNothing) {
+  const Key neutral{1}, small{};  // of order 1 and 4
+  Key minus_one;                  // of order 2
+  minus_one.fill(0xff);
+  minus_one[0] = 0xec;
+  minus_one[31] = 0x7f;
+  Signature signature;  // R is the base point, S is 1
+  signature.fill(0x66);
+  signature[0] = 0x58;
+  std::fill(signature.begin() + 32, signature.end(), std::uint8_t{0});
+  signature[32] = 1;
+  for (std::uint8_t text = 0; text < 50; ++text)
+    for (const Key& key : {neutral, small, minus_one})
+      EXPECT_FALSE(crypto.verify(key, {&text, 1}, signature)) << int{text};
 }
 
 TEST(Crypto, WhatWasSealedOpensOnlyUnchanged) {
