@@ -18,6 +18,8 @@ struct TcpAddress {
 // "PORT", which is one of this host's own, "HOST:PORT", or "[IPV6]:PORT".
 std::optional<TcpAddress> parse_tcp(const std::string& text);
 
+// Both begin connections that are not paced where they stay on this host (127.0.0.0/8, ::1).
+//
 // A connection that is open. Not open: none of the host's addresses took it within 20 s each, or
 // `stop` became readable, and `why` says which.
 UniqueFd connect_tcp(const TcpAddress& to, int stop, std::string& why);

@@ -9,7 +9,7 @@ import subprocess
 import time
 
 import overlays
-from machine import Awake, Counter, Unable, cpu_seconds, rss_bytes
+from machine import Awake, Counter, OwnCores, Unable, cpu_seconds, rss_bytes
 
 RELAY_CORE, CLIENT_CORE = 0, 1
 BOTH_CORES = "0,1"
@@ -321,7 +321,7 @@ def stream(machine, options):
 
 def relayed(machine, options):
     """A stream over a relay. Three programs share two cores here, so the processor time tells more than the rate."""
-    with type(machine)(machine.build) as other:
+    with machine.another() as other:
         state, far_id, _ = pair(other)
         direct = median([fill(other, options, state, far_id)["gbit_s"] for _ in range(options.repeat)])
     state, far_id, hub = relayed_pair(machine)
@@ -351,6 +351,9 @@ def local(machine, options):
             runs[name].append(piped(machine, state, far_id, far_state, client_id, source(str(size)), sink, size))
         with forwarded(machine, state, far_id, far_state, client_id) as port:
             runs.setdefault("forward", []).append(drained(machine, port, size))
+            if machine.has_bbr():
+                runs.setdefault("forward, from an end whose TCP is paced (BBR)", []).append(
+                    drained(machine, port, size, "bbr"))
             if shutil.which("iperf3"):
                 runs.setdefault("forward, between the ends of iperf3", []).append(
                     iperf3(machine, options, "127.0.0.1", port, FORWARDED))
@@ -400,12 +403,12 @@ def forwarded(machine, state, far_id, far_state, client_id):
         machine.stop(listening)
 
 
-def drained(machine, port, size):
+def drained(machine, port, size, *congestion):
     """Gbit/s through a forwarded connection, from the first byte to the last."""
     packets = machine.program("bench_packets")
     drain = machine.start("far", 0, packets, "drain", f"127.0.0.1:{FORWARDED}")
     time.sleep(0.3)
-    machine.run("client", 1, packets, "send", f"127.0.0.1:{port}", size)
+    machine.run("client", 1, packets, "send", f"127.0.0.1:{port}", size, *congestion)
     got = json.loads(drain.communicate(timeout=60)[0])
     if got["bytes"] != size:
         raise RuntimeError(f"{got['bytes']} bytes of {size} came through the forwarded connection")
@@ -436,7 +439,7 @@ def links(machine, options):
     """Links that are slow, long or lossy."""
     for name, mbit, delay_ms, loss in (("50 ms, 400 Mbit/s", 400, 25, 0),
                                        ("20 ms, 100 Mbit/s, 1 % lost", 100, 10, 0.01)):
-        with type(machine)(machine.build) as other:
+        with machine.another() as other:
             state, far_id, _ = pair(other, lambda *ends: other.long_wire(*ends, delay_ms, loss, mbit))
             runs = [other.ask("client", state, "bench", far_id, "--seconds", str(max(8, int(options.seconds))))[-1]
                     for _ in range(options.repeat)]
@@ -460,23 +463,25 @@ def tunnels(machine, options):
 
 
 def latency(machine, options):
-    with type(machine)(machine.build) as other:
+    with machine.another() as other:
         state, far_id, _ = pair(other)
-        yield from compared(other, options, "a direct path", state, far_id, [("far", "10.77.1.2:7200")])
+        yield from compared(other, options, "a direct path", state, far_id, [("far", "10.77.1.2:7200")],
+                            {"client": 1, "far": 0})
     state, far_id, _ = relayed_pair(machine)
     yield from compared(machine, options, "the relay", state, far_id,
-                        [("hub", "10.77.1.2:7200"), ("far", "10.77.2.2:7200")])
+                        [("hub", "10.77.1.2:7200"), ("far", "10.77.2.2:7200")], {"client": 1, "hub": 0, "far": 0})
 
 
-def compared(machine, options, name, state, far_id, hops):
+def compared(machine, options, name, state, far_id, hops, cores):
     """Beside it, over the same wires (over several, one after another), what is measured the same way: ping(8) also
     ends when the kernel has the answer, and UDP echoes by plain sockets when the program has it, as an app here."""
     ways = ([("ping", "rtt_ms", "raw ping", raw_pinged)] if shutil.which("ping") else []) + \
         [("ping, until the app has it", "app_ms", "bare UDP echo", echoed)]
-    for how, kept_awake in (("", False), (", processors kept awake", True)):
-        if kept_awake and not Awake.possible():
-            continue
-        with Awake() if kept_awake else contextlib.nullcontext():
+    conditions = {"": contextlib.nullcontext(),
+                  ", each host receiving on its own core": OwnCores(machine, cores)} | \
+        ({", processors kept awake": Awake()} if Awake.possible() else {})
+    for how, condition in conditions.items():
+        with condition:
             runs = [(pinged(machine, state, far_id),
                      [sum(way(machine, *hop) for hop in zip(("client", "hub"), hops)) for *_, way in ways])
                     for _ in range(options.repeat)]

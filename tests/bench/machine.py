@@ -20,13 +20,17 @@ class Unable(Exception):
 
 
 class Machine:
-    def __init__(self, build):
-        self.build = build
+    def __init__(self, build, byway=None):
+        """`byway`: the program to measure, where it is not the build's own."""
+        self.build, self.byway = build, byway
         self.prefix = f"byb{os.getpid()}"
         self.spaces = []
         self.children = []
         self.counter = None  # of what arrives, where a socket is not what counts
         self.dir = tempfile.mkdtemp(prefix="byway-bench-")
+
+    def another(self):
+        return type(self)(self.build, self.byway)
 
     def __enter__(self):
         if os.geteuid() != 0 or not shutil.which("ip"):
@@ -55,7 +59,19 @@ class Machine:
             sh("ip", "netns", "add", space)
             self.spaces.append(space)
             sh("ip", "-n", space, "link", "set", "lo", "up")
+            self.unpaced_tcp(space)
         return space
+
+    def unpaced_tcp(self, space):
+        """TCP as most systems have it: some (this kernel, perhaps) pace it by default, for which loopback is slow."""
+        setting = ["ip", "netns", "exec", space, "sysctl", "-n", "net.ipv4.tcp_congestion_control"]
+        if subprocess.run(setting, check=True, capture_output=True, text=True).stdout.strip() == "bbr":
+            sh("ip", "netns", "exec", space, "sysctl", "-qw", "net.ipv4.tcp_congestion_control=reno")
+
+    @staticmethod
+    def has_bbr():
+        with open("/proc/sys/net/ipv4/tcp_available_congestion_control") as file:
+            return "bbr" in file.read().split()
 
     def wire(self, a, a_address, b, b_address):
         """Joins two hosts. Returns the two interfaces' names."""
@@ -101,6 +117,8 @@ class Machine:
     # --- programs ---
 
     def program(self, name):
+        if name == "byway" and self.byway:
+            return self.byway
         for folder in ("node", "tests/bench", "tools"):
             path = os.path.join(self.build, folder, name)
             if os.path.exists(path):
@@ -159,15 +177,11 @@ class Counter:
 
     def __init__(self, machine, host, device, core):
         self.machine, self.host = machine, host
-        self.steering = f"/sys/class/net/{device}/queues/rx-0/rps_cpus"
-        self.steer(1 << core)
+        self.device = device
+        steer(machine, host, device, 1 << core)
         machine.run(host, None, "nft", f"add table netdev bench; add chain netdev bench wire {{ type filter hook ingress "
                     f"device {device} priority 0; }}; add rule netdev bench wire meta length 1000-1400 "
                     f"numgen inc mod {self.worth} != 0 counter drop")
-
-    def steer(self, cores):
-        if os.cpu_count() > 1:
-            self.machine.run(self.host, None, "sh", "-c", f"echo {cores:x} > {self.steering}")
 
     def count(self):
         """Without those let through."""
@@ -177,8 +191,32 @@ class Counter:
 
     def remove(self):
         self.machine.run(self.host, None, "nft", "delete table netdev bench")
-        self.steer(0)
+        steer(self.machine, self.host, self.device, 0)
         self.machine.counter = None
+
+
+def steer(machine, host, devices, cores):
+    """What arrives at the host's devices (a pattern) goes to these cores, a bit each (receive packet steering); 0: it
+    stays on the core of whoever sent it."""
+    if os.cpu_count() > 1:
+        machine.run(host, None, "sh", "-c",
+                    f"for queue in /sys/class/net/{devices}/queues/rx-0; do echo {cores:x} > $queue/rps_cpus; done")
+
+
+class OwnCores:
+    """While it lasts each host takes what arrives on the core of its own programs, as where a card of its own wakes it.
+    Over a veth it is otherwise the sender's core that answers a ping(8), and nobody has to be woken."""
+
+    def __init__(self, machine, cores):
+        self.machine, self.cores = machine, cores
+
+    def __enter__(self):
+        for host, core in self.cores.items():
+            steer(self.machine, host, "*w*", 1 << core)
+
+    def __exit__(self, *_):
+        for host in self.cores:
+            steer(self.machine, host, "*w*", 0)
 
 
 class Awake:

@@ -17,8 +17,9 @@
 //       not cost what is to be measured
 //   bench_packets sink
 //       counts what comes out of standard input, a pipe, likewise
-//   bench_packets send TO BYTES
-//       so many bytes into a TCP connection, from pages that are there already (sendfile)
+//   bench_packets send TO BYTES [CONGESTION]
+//       so many bytes into a TCP connection, from pages that are there already (sendfile), with
+//       that congestion control
 //   bench_packets drain LISTEN
 //       counts what comes out of one TCP connection, thrown away in the kernel (MSG_TRUNC)
 //
@@ -28,6 +29,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <netinet/udp.h>
 #include <poll.h>
 #include <sys/mman.h>
@@ -390,12 +392,20 @@ int ping(const std::string& target, int count, int interval_ms) {
 
 constexpr int pipe_size = 1 << 20;
 
+// One block again and again, as `byway bench` sends it: what is measured is not how quickly memory
+// is read.
 int source(std::uint64_t left) {
   ::fcntl(STDOUT_FILENO, F_SETPIPE_SZ, pipe_size);
-  std::vector<std::uint8_t> bytes(pipe_size, 0x5a);
+  constexpr std::size_t block_size = 64 << 10;
+  std::vector<std::uint8_t> block(block_size, 0x5a);
   while (left > 0) {
-    const iovec all{bytes.data(), std::min<std::uint64_t>(left, bytes.size())};
-    const auto n = ::vmsplice(STDOUT_FILENO, &all, 1, 0);
+    std::array<iovec, pipe_size / block_size> blocks;
+    std::uint64_t offered = 0;
+    for (iovec& one : blocks) {
+      one = {block.data(), std::min<std::uint64_t>(left - offered, block.size())};
+      offered += one.iov_len;
+    }
+    const auto n = ::vmsplice(STDOUT_FILENO, blocks.data(), blocks.size(), 0);
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) fail("vmsplice");
     left -= static_cast<std::uint64_t>(n);
@@ -428,9 +438,12 @@ int sink() {
                    [&] { return ::splice(STDIN_FILENO, nullptr, nothing, nullptr, pipe_size, 0); });
 }
 
-int send_by_tcp(const std::string& target, std::uint64_t left) {
+int send_by_tcp(const std::string& target, std::uint64_t left, const std::string& congestion) {
   const sockaddr_in to = address(target);
   const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+  if (!congestion.empty() && ::setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, congestion.data(),
+                                          static_cast<socklen_t>(congestion.size())) != 0)
+    fail("TCP_CONGESTION");
   if (::connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof(to)) != 0) fail("connect");
   const int pages = ::memfd_create("pages", 0);
   if (pages < 0 || ::ftruncate(pages, pipe_size) != 0) fail("memfd_create");
@@ -471,7 +484,8 @@ int main(int argc, char** argv) {
   if (what == "ping" && argc >= 5) return ping(argv[2], std::stoi(argv[3]), std::stoi(argv[4]));
   if (what == "source" && argc >= 3) return source(std::stoull(argv[2]));
   if (what == "sink") return sink();
-  if (what == "send" && argc >= 4) return send_by_tcp(argv[2], std::stoull(argv[3]));
+  if (what == "send" && argc >= 4)
+    return send_by_tcp(argv[2], std::stoull(argv[3]), argc > 4 ? argv[4] : "");
   if (what == "drain" && argc >= 3) return drain(argv[2]);
   std::fprintf(stderr,
                "usage: bench_packets forward LISTEN TO trains|singles [THREADS]\n"
@@ -482,7 +496,7 @@ int main(int argc, char** argv) {
                "       bench_packets ping TO COUNT INTERVAL_MS\n"
                "       bench_packets source BYTES\n"
                "       bench_packets sink\n"
-               "       bench_packets send TO BYTES\n"
+               "       bench_packets send TO BYTES [CONGESTION]\n"
                "       bench_packets drain LISTEN\n");
   return 2;
 }

@@ -1,9 +1,12 @@
 // The command line as a person or a script meets it: words in, exit code and words out.
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/socket.h>
 
 #include <array>
 #include <boost/json/parse.hpp>
@@ -23,6 +26,7 @@ namespace byway::cli::cli_commands_test {
 namespace {
 
 using testing::AllOf;
+using testing::AnyOf;
 using testing::ElementsAre;
 using testing::EndsWith;
 using testing::HasSubstr;
@@ -191,6 +195,26 @@ TEST(Cli, ATcpAddressMayLackItsHost) {
   for (const char* wrong : {"", ":", ":22", "22:", "host", "host:", "host:65536", "a:b:22", "[]:22",
                             "22 ", "-1", "host:+2"})
     EXPECT_FALSE(parse_tcp(wrong)) << wrong;
+}
+
+TEST(Cli, AConnectionWithinThisHostIsNotPaced) {
+  const auto control_of = [](int fd) {
+    std::array<char, 16> name{};
+    socklen_t size = name.size();
+    EXPECT_EQ(getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name.data(), &size), 0);
+    return std::string(name.data());
+  };
+  for (const std::string host : {"127.0.0.1", "[::1]"}) {
+    std::string why;
+    const UniqueFd listener = listen_tcp(*parse_tcp(host + ":0"), why);
+    if (!listener.is_open() && host == "[::1]") continue;  // a system without IPv6
+    ASSERT_TRUE(listener.is_open()) << why;
+    const UniqueFd made = connect_tcp(*parse_tcp(local_of(listener.get())), -1, why);
+    ASSERT_TRUE(made.is_open()) << why;
+    const UniqueFd taken{accept(listener.get(), nullptr, nullptr)};
+    EXPECT_THAT(control_of(made.get()), AnyOf("cubic", "reno"));
+    EXPECT_THAT(control_of(taken.get()), AnyOf("cubic", "reno"));
+  }
 }
 
 TEST(Cli, ADirectoryTooLongForASocketIsExplained) {
