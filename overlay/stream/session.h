@@ -59,8 +59,8 @@ struct SessionConfig {
   // share `session_send_buffer`, though each has `least_send_buffer`: what waits for long has left
   // the processor's cache when its turn comes.
   std::size_t send_buffer = 1 << 20;
-  std::size_t session_send_buffer = 4 << 20;
-  std::size_t least_send_buffer = 32 << 10;
+  std::size_t session_send_buffer = 2 << 20;
+  std::size_t least_send_buffer = 16 << 10;
   // Where memory for packets comes from, for those who give it back; none: the heap.
   Spares<Bytes>* spares = nullptr;
   // The largest packet poll_packets() will ever be asked for; smaller ones may be asked for.

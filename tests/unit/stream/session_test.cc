@@ -243,7 +243,7 @@ TEST(Session, AWriterIsToldWhenThereIsRoomAgain) {
 
 TEST(Session, ManyWritersShareWhatOneMayHaveAlone) {
   Pair pair;
-  pair.ana_config.session_send_buffer = 2 << 20;
+  pair.ana_config.session_send_buffer = 1 << 20;
   ASSERT_TRUE(pair.meet());
   const auto film = noise(1'500'000, 1);
   std::map<QuicStreamId, std::size_t> taken;
