@@ -105,6 +105,7 @@ struct Whois {
   std::string peer;  // an id or a contact's name
   bool operator==(const Whois&) const = default;
 };
+
 // How the conversation with a peer came about.
 struct Trace {
   std::string peer;

@@ -33,8 +33,8 @@ class Crypto {
   virtual Signature sign(const Key& seed, ByteView message) const = 0;
   // Never for an encoding that is not canonical, no point, or a point of small order.
   virtual bool verify(const Key& ed_public, ByteView message, const Signature& signature) const = 0;
-  // One key, one name: true only for the canonical encoding of a point of the prime-order
-  // subgroup. Otherwise one secret could be known under several NodeIds.
+  // True only for the canonical encoding of a point of the prime-order subgroup: so nobody whom we
+  // dial or talk to has a second name by adding a point of small order to its key.
   virtual bool is_canonical_point(const Key& ed_public) const = 0;
 
   // X25519 (RFC 7748), on the same secret as the Ed25519 key: the two curves are one curve in two
