@@ -56,7 +56,7 @@ class Runtime {
   // somebody keeps stamp_arrivals()), else now.
   TimePoint arrived() const { return port_.arrived().value_or(now()); }
   std::shared_ptr<void> stamp_arrivals();
-  // Once, as the last thing before what is gathered is sent.
+  // Once, as the last thing before what is gathered is handed to the kernel.
   void before_sending(std::function<void()> tell) { before_sending_.push_back(std::move(tell)); }
   std::vector<Endpoint> bound() const { return port_.bound(); }
   const std::vector<Endpoint>& local() const { return local_; }
@@ -71,6 +71,7 @@ class Runtime {
   void on_datagrams(std::span<const Datagram> datagrams);
   void carry_out(const SocketOrder& order);
   void send(Transmit transmit);
+  void send_off();
   Outcome<Endpoint> listen_by_tcp(const Endpoint& asked, const Endpoint& bound);
   TcpPort::Hear hear_tcp();
   void listen_at_443();

@@ -517,6 +517,7 @@ void UdpPort::send_gathered(Socket& socket) {
 
     std::size_t sent = 0;
     while (sent < out.count) {
+      if (before_call_) std::exchange(before_call_, nullptr)();
       const int count = ::sendmmsg(socket.handle.native_handle(), out.messages.data() + sent,
                                    static_cast<unsigned>(out.count - sent), MSG_DONTWAIT);
       const int error = errno;

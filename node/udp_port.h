@@ -84,6 +84,8 @@ class UdpPort {
   // Gathers; flush() sends. Whoever sends a lot is flushed in between.
   void send(Transmit transmit);
   void flush();
+  // Once, just before something is handed to the kernel.
+  void before_next_call(std::function<void()> tell) { before_call_ = std::move(tell); }
 
   // What each listening socket is bound to, with the port it really has.
   std::vector<Endpoint> bound() const;
@@ -108,6 +110,7 @@ class UdpPort {
   Options options_;
   Receive receive_;
   Spent spent_;
+  std::function<void()> before_call_;
   std::vector<std::shared_ptr<Socket>> sockets_;
   std::map<SocketId, std::shared_ptr<Socket>> spare_;
   SocketId gathering_ = main_socket;  // the spare socket that was last sent from, until a flush

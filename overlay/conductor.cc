@@ -417,6 +417,16 @@ void Overlay::Conductor::settle(TimePoint now) {
     peer->is_touched = false;
     pump(now, *peer);
   }
+  settle_due_ = false;
+}
+
+// What stirred peers' sessions have to tell, while nothing else has to be done first.
+void Overlay::Conductor::hear_sessions() {
+  for (std::size_t i = 0; i < touched_.size() && !settle_due_; ++i) {
+    Peer* peer = touched_[i];
+    if (!peer || !peer->talk) continue;
+    for (auto& slot : peer->talk->sessions) pump_events(now_, *peer, *slot);
+  }
 }
 
 // Lets every machine of this peer do what is due.
@@ -532,15 +542,33 @@ std::optional<SocketOrder> Overlay::Conductor::poll_socket() {
   return sockets_.poll(transmits_.empty());
 }
 
+// Whose sessions may have something to send.
+Peer* Overlay::Conductor::next_to_send() {
+  while (!sendable_.empty()) {
+    Peer* peer = find(sendable_.first());
+    if (peer && peer->talk) return peer;
+    sendable_.pop();
+  }
+  return nullptr;
+}
+
+std::optional<Transmit> Overlay::Conductor::poll_data(TimePoint now) {
+  if (settle_due_ || !transmits_.empty()) return {};
+  now_ = now;
+  while (Peer* peer = next_to_send()) {
+    if (auto packets = poll_session(now, *peer)) return packets;
+    sendable_.erase(peer->id);
+    stir(*peer);  // pacing says when to go on
+  }
+  return {};
+}
+
 std::optional<Transmit> Overlay::Conductor::poll_transmit(TimePoint now) {
   now_ = now;
   if (!touched_.empty()) settle(now);
-  while (transmits_.empty() && !sendable_.empty()) {
-    Peer* peer = find(sendable_.first());
-    if (!peer || !peer->talk) {
-      sendable_.pop();
-      continue;
-    }
+  while (transmits_.empty()) {
+    Peer* peer = next_to_send();
+    if (!peer) break;
     if (auto packets = poll_session(now, *peer)) return packets;
     sendable_.erase(peer->id);
     timers_.set(*peer, next_timeout(*peer));  // pacing says when to go on
@@ -557,7 +585,8 @@ void Overlay::Conductor::reuse(Bytes spent) {
 }
 
 std::optional<Event> Overlay::Conductor::poll_event() {
-  if (!touched_.empty()) settle(now_);
+  if (settle_due_) settle(now_);
+  if (events_.empty()) hear_sessions();
   if (events_.empty()) return {};
   Event next = std::move(events_.front());
   events_.pop_front();

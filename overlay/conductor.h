@@ -113,6 +113,7 @@ class Overlay::Conductor {
   const View& view() const { return membership_->view(); }
   const Registrar& registrar() const { return registrar_; }
 
+  std::optional<Transmit> poll_data(TimePoint now);
   std::optional<Transmit> poll_transmit(TimePoint now);
   void reuse(Bytes spent);
   std::optional<TcpOrder> poll_tcp();
@@ -170,8 +171,15 @@ class Overlay::Conductor {
   bool send_body(Peer& peer, const Route& route, Area area, ByteView body);
   void settle(TimePoint now);  // pumps every peer touched
   void touch(Peer& peer) {
+    settle_due_ = true;
+    stir(peer);
+  }
+  // Its sessions alone have something to tell or to send: the rest may be done after that.
+  void stir(Peer& peer) {
     if (!std::exchange(peer.is_touched, true)) touched_.push(&peer);
   }
+  void hear_sessions();
+  Peer* next_to_send();
   void pump(TimePoint now, Peer& peer);
   void pump_paths(TimePoint now, Peer& peer);
   std::optional<TimePoint> next_timeout(const Peer& peer) const;
@@ -518,6 +526,8 @@ class Overlay::Conductor {
   boost::unordered_flat_set<Peer*, PeerHash, SamePeer> peer_index_;  // of the same, by id
   Alarms<Peer> timers_;
   Fifo<Peer*> touched_;             // those with whom something is to be done; nobody: it is gone
+  bool settle_due_ = false;         // and not only with their sessions
+  bool was_data_ = false;           // the last datagram: for a session that we have
   mutable Deadline mesh_deadline_;  // these two as a supernode
   mutable Deadline directory_deadline_;
   std::optional<TimePoint> rejoin_at_;

@@ -9,7 +9,7 @@ void Overlay::Conductor::on_datagrams(TimePoint now, std::span<const Datagram> d
   now_ = now;
   handshakes_left_ = limits::handshakes_in_a_turn;
   for (const Datagram& train : datagrams) on_train(now, train);
-  settle(now);
+  if (settle_due_) settle(now);
 }
 
 void Overlay::Conductor::release_input() {
@@ -35,13 +35,16 @@ void Overlay::Conductor::on_train(TimePoint now, const Datagram& train) {
         lane != 0 && is_supernode() && !(!lanes_.empty() && lanes_.contains(lane))) {
       run.bytes = lane_run(train.bytes.subspan(at), segment, lane);
       pass_on(now, run, lane, segment);
+      settle_due_ = true;
     } else {
       ++counters_.datagrams_in;
       counters_.bytes_in += run.bytes.size();
+      was_data_ = false;
       if (const Outcome outcome = on_one(now, run))
         counters_.drop(*outcome);
       else
         ++counters_.datagrams_used;
+      settle_due_ |= !was_data_;
     }
     at += run.bytes.size();
   } while (at < whole);

@@ -79,7 +79,8 @@ Overlay::Conductor::Outcome Overlay::Conductor::on_quic(TimePoint now, const Rou
   ref->second.slot->session->on_packet(now, bytes);
   index_ids(peer, *ref->second.slot);
   wants_to_send(peer);
-  touch(peer);
+  stir(peer);
+  was_data_ = true;
   return used;
 }
 
@@ -390,7 +391,7 @@ void Overlay::Conductor::after_stream_call(TimePoint now, const NodeId& id) {
   Peer* peer = find(id);
   if (!peer) return;
   wants_to_send(*peer);
-  touch(*peer);
+  stir(*peer);
 }
 
 std::size_t Overlay::Conductor::write(TimePoint now, StreamId number, ByteView bytes) {

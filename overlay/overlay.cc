@@ -138,6 +138,9 @@ const View& Overlay::view() const {
   return conductor_->view();
 }
 
+std::optional<Transmit> Overlay::poll_data(TimePoint now) {
+  return conductor_->poll_data(now);
+}
 std::optional<Transmit> Overlay::poll_transmit(TimePoint now) {
   return conductor_->poll_transmit(now);
 }

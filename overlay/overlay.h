@@ -4,10 +4,11 @@
 //     on_datagrams, on_tcp_…, on_timeout, a command  ──►  Overlay  ──►  poll_transmit,
 //     poll_tcp, poll_socket, poll_event, next_timeout
 //
-// After every input the caller drains all three polls until they are empty and
-// then wakes it at next_timeout(). No call blocks, none reads a clock, and the same inputs with
-// the same Random always give the same outputs. (The one exception: QUIC's TLS key shares are
-// drawn by GnuTLS itself. Sizes and times do not depend on them.)
+// After every input the caller drains all polls until they are empty and then wakes it at
+// next_timeout(). Who asks poll_data() before poll_transmit() has what streams send in answer to
+// what came, before anything else is looked after. No call blocks, none reads a clock, and the same
+// inputs with the same Random always give the same outputs. (The one exception: QUIC's TLS key
+// shares are drawn by GnuTLS itself. Sizes and times do not depend on them.)
 #pragma once
 
 #include <memory>
@@ -231,6 +232,9 @@ class Overlay {
   // these whenever poll_transmit() is asked next, and once more when that has nothing left.
   std::optional<SocketOrder> poll_socket();
   std::optional<Transmit> poll_transmit(TimePoint now);
+  // Of the same what sessions have to send, as long as nothing must be settled before. Events come
+  // first, for apps to answer them. Nobody has to.
+  std::optional<Transmit> poll_data(TimePoint now);
   // What a transmit held, once it is sent: memory for the next ones. Nobody has to.
   void reuse(Bytes spent);
   std::optional<TcpOrder> poll_tcp();  // to be carried out after the transmits
