@@ -474,7 +474,8 @@ def latency(machine, options):
 
 def compared(machine, options, name, state, far_id, hops, cores):
     """Beside it, over the same wires (over several, one after another), what is measured the same way: ping(8) also
-    ends when the kernel has the answer, and UDP echoes by plain sockets when the program has it, as an app here."""
+    ends when the kernel has the answer, and UDP echoes by plain sockets when the program has it, as an app here.
+    Over one wire also what the libraries take that carry our streams, with nothing of ours around them."""
     ways = ([("ping", "rtt_ms", "raw ping", raw_pinged)] if shutil.which("ping") else []) + \
         [("ping, until the app has it", "app_ms", "bare UDP echo", echoed)]
     conditions = {"": contextlib.nullcontext(),
@@ -483,12 +484,18 @@ def compared(machine, options, name, state, far_id, hops, cores):
     for how, condition in conditions.items():
         with condition:
             runs = [(pinged(machine, state, far_id),
-                     [sum(way(machine, *hop) for hop in zip(("client", "hub"), hops)) for *_, way in ways])
+                     [sum(way(machine, *hop) for hop in zip(("client", "hub"), hops)) for *_, way in ways],
+                     quic_echoed(machine, "client", hops[0]) if len(hops) == 1 else {})
                     for _ in range(options.repeat)]
         for i, (what, key, reference, _) in enumerate(ways):
-            more = median([ours[key] - theirs[i] for ours, theirs in runs])
-            yield row(f"latency: {what}, over {name}{how}", 1000 * median([ours[key] for ours, _ in runs]), "us",
-                      reference, 1000 * median([theirs[i] for _, theirs in runs]), note=f"{1000 * more:.0f} us more")
+            for whose, took in ((what, [ours[key] for ours, *_ in runs]),
+                                (f"a bare QUIC stream's echo{what.removeprefix('ping')}",
+                                 [quic[key] for *_, quic in runs if quic])):
+                if took:
+                    theirs = [raw[i] for _, raw, _ in runs]
+                    more = median([one - other for one, other in zip(took, theirs)])
+                    yield row(f"latency: {whose}, over {name}{how}", 1000 * median(took), "us", reference,
+                              1000 * median(theirs), note=f"{1000 * more:.0f} us more")
 
 
 PINGS = 100
@@ -509,6 +516,19 @@ def echoed(machine, before, hop):
     echo.kill()
     echo.wait()
     return plain
+
+
+def quic_echoed(machine, before, hop):
+    """Milliseconds: a few bytes over a stream of ngtcp2 and GnuTLS alone, by the kernel's clock, and until they are read."""
+    host, at = hop
+    program = machine.program("bench_quic")
+    at = at.split(":")[0] + ":7300"
+    echo = machine.start(host, 0, program, "echo", at, 60, 1400)
+    time.sleep(0.2)
+    found = json.loads(machine.run(before, 1, program, "ping", at, PINGS, 20))
+    echo.kill()
+    echo.wait()
+    return found
 
 
 def raw_pinged(machine, before, hop):

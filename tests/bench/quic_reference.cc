@@ -4,8 +4,11 @@
 //
 //   bench_quic serve LISTEN SECONDS SIZE      counts what arrives
 //   bench_quic send TO SECONDS SIZE           sends; SIZE is that of a datagram
+//   bench_quic echo LISTEN SECONDS SIZE       sends back what arrives
+//   bench_quic ping TO COUNT INTERVAL_MS      has a few bytes echoed
 //
-// Each prints one JSON object: gbit_s, bytes, cpu_s.
+// Each prints one JSON object: gbit_s, bytes, cpu_s; ping: received, and medians of rtt_ms (from
+// the system call until the kernel had the answer, as `byway ping`) and app_ms (until it was read).
 #include <arpa/inet.h>
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
@@ -17,6 +20,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdio>
@@ -26,6 +30,7 @@
 #include <string>
 #include <vector>
 
+#include "node/clock.h"
 #include "overlay/stream/tls.h"
 #include "protocol/identity.h"
 
@@ -36,6 +41,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t room = 65'536;
 constexpr std::size_t receive_batch = 16;
+constexpr std::size_t echo_size = 16;
 
 [[noreturn]] void fail(const char* what) {
   std::perror(what);
@@ -79,6 +85,10 @@ struct End {
   std::uint64_t received = 0, acknowledged = 0;
   Clock::time_point first{}, last{};
   std::vector<std::uint8_t> out, data;
+  bool endless = true;                  // the data again and again, else each byte once
+  bool echoes = false;                  // what arrives is what is sent
+  std::size_t sent = 0;                 // of the data
+  Clock::time_point left{}, arrived{};  // the last datagram, at the kernel
   ngtcp2_sockaddr_in a{}, b{};
   ngtcp2_path path{};
 };
@@ -119,12 +129,16 @@ ngtcp2_callbacks callbacks(bool client) {
     return 0;
   };
   calls.recv_stream_data = [](ngtcp2_conn* connection, std::uint32_t, std::int64_t id,
-                              std::uint64_t, const std::uint8_t*, std::size_t size, void* user,
-                              void*) {
+                              std::uint64_t, const std::uint8_t* bytes, std::size_t size,
+                              void* user, void*) {
     End& end = *self(user);
     end.last = Clock::now();
     if (end.received == 0) end.first = end.last;
     end.received += size;
+    if (end.echoes) {
+      end.stream = id;
+      end.data.insert(end.data.end(), bytes, bytes + size);
+    }
     ngtcp2_conn_extend_max_stream_offset(connection, id, size);
     ngtcp2_conn_extend_max_offset(connection, size);
     return 0;
@@ -197,6 +211,7 @@ void send_train(End& end, std::size_t used, std::size_t segment) {
     const auto size = static_cast<std::uint16_t>(segment);
     std::memcpy(CMSG_DATA(c), &size, sizeof(size));
   }
+  end.left = Clock::now();
   while (::sendmsg(end.fd, &header, 0) < 0 && errno == EAGAIN) {
     pollfd wait{end.fd, POLLOUT, 0};
     ::poll(&wait, 1, 10);
@@ -212,11 +227,13 @@ void write(End& end) {
     std::size_t used = 0, segment = end.size;
     const auto stamp = now();
     for (std::size_t i = 0; i < most; ++i) {
-      ngtcp2_vec data{end.data.data(), end.data.size()};
+      ngtcp2_vec data{end.data.data() + end.sent, end.data.size() - end.sent};
+      const bool any = end.stream >= 0 && data.len > 0;
       ngtcp2_ssize taken = -1;
       const auto count = ngtcp2_conn_writev_stream(
           end.connection, nullptr, nullptr, end.out.data() + used, segment, &taken,
-          NGTCP2_WRITE_STREAM_FLAG_NONE, end.stream, &data, end.stream < 0 ? 0 : 1, stamp);
+          NGTCP2_WRITE_STREAM_FLAG_NONE, any ? end.stream : -1, &data, any ? 1 : 0, stamp);
+      if (taken > 0 && !end.endless) end.sent += static_cast<std::size_t>(taken);
       if (count == NGTCP2_ERR_STREAM_DATA_BLOCKED) {
         const auto more =
             ngtcp2_conn_writev_stream(end.connection, nullptr, nullptr, end.out.data() + used,
@@ -266,6 +283,10 @@ bool read(End& end) {
         int size = 0;
         std::memcpy(&size, CMSG_DATA(c), sizeof(size));
         segment = static_cast<std::size_t>(size);
+      } else if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPNS) {
+        timespec stamp{};
+        std::memcpy(&stamp, CMSG_DATA(c), sizeof(stamp));
+        end.arrived = Clock::now() - age_of(stamp);
       }
     for (std::size_t at = 0; at < messages[i].msg_len; at += segment) {
       const std::uint8_t* packet = bytes.data() + i * room + at;
@@ -283,26 +304,36 @@ bool read(End& end) {
   return count == static_cast<int>(receive_batch);
 }
 
-int run(End& end, double seconds) {
-  end.out.resize(64 * 1500);
-  end.data.assign(256 * 1024, 0x5a);
-  const auto stop = Clock::now() + std::chrono::duration<double>(seconds);
-  while (Clock::now() < stop) {
-    int wait_ms = 10;
+// Until `stop`, or as long as `more` says so; sleeps at most so long at a time.
+template <typename More>
+void run(End& end, Clock::time_point stop, std::chrono::milliseconds longest, More&& more) {
+  while (Clock::now() < stop && more()) {
+    Clock::duration rest = std::min<Clock::duration>(longest, stop - Clock::now());
     if (end.connection) {
       write(end);
       const auto expiry = ngtcp2_conn_get_expiry(end.connection), at = now();
-      wait_ms = expiry <= at
-                    ? 0
-                    : static_cast<int>(std::min<std::uint64_t>((expiry - at) / 1'000'000, 10));
+      const std::uint64_t until = expiry <= at ? 0 : expiry - at;
+      if (until < static_cast<std::uint64_t>(rest.count())) rest = std::chrono::nanoseconds(until);
     }
+    // Who is in a hurry would rather turn in a circle than be late.
+    if (end.endless) rest = std::chrono::floor<std::chrono::milliseconds>(rest);
+    const auto ns = std::max<std::int64_t>(0, std::chrono::nanoseconds(rest).count());
+    const timespec patience{ns / 1'000'000'000, ns % 1'000'000'000};
     pollfd wait{end.fd, POLLIN, 0};
-    ::poll(&wait, 1, wait_ms);
+    ::ppoll(&wait, 1, &patience, nullptr);
     while (read(end)) {
     }
     if (end.connection && ngtcp2_conn_get_expiry(end.connection) <= now())
       ngtcp2_conn_handle_expiry(end.connection, now());
   }
+}
+
+int carry(End& end, double seconds) {
+  end.data.assign(256 * 1024, 0x5a);
+  run(end,
+      Clock::now() +
+          std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds)),
+      std::chrono::milliseconds{10}, [] { return true; });
   const double span = std::chrono::duration<double>(end.last - end.first).count();
   std::printf("{\"gbit_s\":%.3f,\"bytes\":%llu,\"cpu_s\":%.3f}\n",
               span > 0 ? 8e-9 * static_cast<double>(end.received) / span : 0,
@@ -310,22 +341,69 @@ int run(End& end, double seconds) {
   return 0;
 }
 
+int echo(End& end, double seconds) {
+  end.endless = false;
+  end.echoes = true;
+  end.data.reserve(1 << 20);  // what is on its way must not move
+  run(end,
+      Clock::now() +
+          std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds)),
+      std::chrono::seconds{1}, [&] { return end.data.size() < end.data.capacity() / 2; });
+  return 0;
+}
+
+int ping(End& end, int count, int interval_ms) {
+  end.endless = false;
+  end.data.reserve(static_cast<std::size_t>(count) * echo_size);
+  const auto deadline = [] { return Clock::now() + std::chrono::seconds{2}; };
+  const auto ms = [](Clock::duration d) {
+    return std::chrono::duration<double, std::milli>(d).count();
+  };
+  run(end, deadline(), std::chrono::seconds{1}, [&] { return !end.open; });
+  std::vector<double> rtt, app;
+  for (int i = 0; i < count; ++i) {
+    const auto next = Clock::now() + std::chrono::milliseconds{interval_ms};
+    end.data.insert(end.data.end(), echo_size, 0x5a);
+    const auto begun = Clock::now();
+    write(end);
+    const auto left = end.left;
+    const auto wanted = static_cast<std::uint64_t>(i + 1) * echo_size;
+    run(end, deadline(), std::chrono::seconds{1}, [&] { return end.received < wanted; });
+    if (end.received < wanted) break;
+    rtt.push_back(ms(end.arrived - left));
+    app.push_back(ms(end.last - begun));
+    run(end, next, std::chrono::seconds{1}, [] { return true; });
+  }
+  const auto median = [](std::vector<double>& all) {
+    std::sort(all.begin(), all.end());
+    return all.empty() ? 0 : all[all.size() / 2];
+  };
+  std::printf("{\"received\":%zu,\"rtt_ms\":%.4f,\"app_ms\":%.4f}\n", rtt.size(), median(rtt),
+              median(app));
+  return rtt.size() == static_cast<std::size_t>(count) ? 0 : 1;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   const std::string what = argc > 1 ? argv[1] : "";
-  if (argc != 5 || (what != "serve" && what != "send")) {
-    std::fprintf(stderr, "usage: bench_quic serve|send ADDRESS:PORT SECONDS SIZE\n");
+  const bool pings = what == "ping", echoes = what == "echo";
+  if (argc != 5 || (what != "serve" && what != "send" && !pings && !echoes)) {
+    std::fprintf(stderr,
+                 "usage: bench_quic serve|send|echo ADDRESS:PORT SECONDS SIZE\n"
+                 "       bench_quic ping ADDRESS:PORT COUNT INTERVAL_MS\n");
     return 2;
   }
   End end;
-  end.client = what == "send";
-  end.size = std::stoul(argv[4]);
+  end.client = pings || what == "send";
+  end.size = pings ? 1400 : std::stoul(argv[4]);
+  end.out.resize(64 * 1500);
   end.fd = ::socket(AF_INET, SOCK_DGRAM, 0);
   const int buffer = 4 << 20, on = 1;
   ::setsockopt(end.fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof(buffer));
   ::setsockopt(end.fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof(buffer));
   ::setsockopt(end.fd, SOL_UDP, UDP_GRO, &on, sizeof(on));
+  if (pings) ::setsockopt(end.fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on));
   const sockaddr_in given = address(argv[2]);
   if (end.client) {
     end.peer = given;
@@ -333,5 +411,6 @@ int main(int argc, char** argv) {
   } else if (::bind(end.fd, reinterpret_cast<const sockaddr*>(&given), sizeof(given)) != 0) {
     fail("bind");
   }
-  return run(end, std::stod(argv[3]));
+  if (pings) return ping(end, std::stoi(argv[3]), std::stoi(argv[4]));
+  return echoes ? echo(end, std::stod(argv[3])) : carry(end, std::stod(argv[3]));
 }

@@ -263,10 +263,11 @@ TimePoint Host::now() const {
 void Host::settle() {
   for (bool quiet = false; !quiet;) {
     quiet = true;
+    while (auto event = overlay_->poll_event()) publish(*event), quiet = false;
+    while (auto data = overlay_->poll_data(now())) carry_out(*data), quiet = false;
     while (auto order = overlay_->poll_socket()) carry_out(*order), quiet = false;
     while (auto transmit = overlay_->poll_transmit(now())) carry_out(*transmit), quiet = false;
     while (auto order = overlay_->poll_tcp()) carry_out(*order), quiet = false;
-    while (auto event = overlay_->poll_event()) publish(*event), quiet = false;
     if (settle_tcp()) quiet = false;
   }
   if (auto deadline = overlay_->next_timeout()) world_.network().set_alarm(station_, *deadline);
