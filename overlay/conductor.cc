@@ -420,15 +420,6 @@ void Overlay::Conductor::settle(TimePoint now) {
   settle_due_ = false;
 }
 
-// What stirred peers' sessions have to tell, while nothing else has to be done first.
-void Overlay::Conductor::hear_sessions() {
-  for (std::size_t i = 0; i < touched_.size() && !settle_due_; ++i) {
-    Peer* peer = touched_[i];
-    if (!peer || !peer->talk) continue;
-    for (auto& slot : peer->talk->sessions) pump_events(now_, *peer, *slot);
-  }
-}
-
 // Lets every machine of this peer do what is due.
 void Overlay::Conductor::pump(TimePoint now, Peer& peer) {
   pump_handshake(now, peer);
@@ -540,27 +531,6 @@ bool Overlay::Conductor::send(Peer& peer, const Message& message) {
 
 std::optional<SocketOrder> Overlay::Conductor::poll_socket() {
   return sockets_.poll(transmits_.empty());
-}
-
-// Whose sessions may have something to send.
-Peer* Overlay::Conductor::next_to_send() {
-  while (!sendable_.empty()) {
-    Peer* peer = find(sendable_.first());
-    if (peer && peer->talk) return peer;
-    sendable_.pop();
-  }
-  return nullptr;
-}
-
-std::optional<Transmit> Overlay::Conductor::poll_data(TimePoint now) {
-  if (settle_due_ || !transmits_.empty()) return {};
-  now_ = now;
-  while (Peer* peer = next_to_send()) {
-    if (auto packets = poll_session(now, *peer)) return packets;
-    sendable_.erase(peer->id);
-    stir(*peer);  // pacing says when to go on
-  }
-  return {};
 }
 
 std::optional<Transmit> Overlay::Conductor::poll_transmit(TimePoint now) {

@@ -178,8 +178,6 @@ class Overlay::Conductor {
   void stir(Peer& peer) {
     if (!std::exchange(peer.is_touched, true)) touched_.push(&peer);
   }
-  void hear_sessions();
-  Peer* next_to_send();
   void pump(TimePoint now, Peer& peer);
   void pump_paths(TimePoint now, Peer& peer);
   std::optional<TimePoint> next_timeout(const Peer& peer) const;
@@ -437,6 +435,8 @@ class Overlay::Conductor {
   Outcome accept_session(TimePoint now, const Route& route, ByteView bytes);
   bool is_stranded(TimePoint now, Peer& peer);
   void pump_sessions(TimePoint now, Peer& peer);
+  void hear_sessions();
+  Peer* next_to_send();
   void pump_events(TimePoint now, Peer& peer, SessionSlot& slot);
   void index_ids(Peer& peer, SessionSlot& slot);
   void unindex(SessionSlot& slot);

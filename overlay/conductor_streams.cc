@@ -250,6 +250,15 @@ void Overlay::Conductor::pump_events(TimePoint now, Peer& peer, SessionSlot& slo
   }
 }
 
+// What stirred peers' sessions have to tell, while nothing else has to be done first.
+void Overlay::Conductor::hear_sessions() {
+  for (std::size_t i = 0; i < touched_.size() && !settle_due_; ++i) {
+    Peer* peer = touched_[i];
+    if (!peer || !peer->talk) continue;
+    for (auto& slot : peer->talk->sessions) pump_events(now_, *peer, *slot);
+  }
+}
+
 void Overlay::Conductor::close_slot(TimePoint now, SessionSlot& slot, const std::string& why) {
   for (const auto& [quic_stream, number] : std::exchange(slot.streams, {}))
     close_stream(number, why);
@@ -327,6 +336,27 @@ std::optional<Transmit> Overlay::Conductor::poll_session(TimePoint now, Peer& pe
     counters_.datagrams_out += count;
     counters_.bytes_out += transmit.bytes.size();
     return transmit;
+  }
+  return {};
+}
+
+// Whose sessions may have something to send.
+Peer* Overlay::Conductor::next_to_send() {
+  while (!sendable_.empty()) {
+    Peer* peer = find(sendable_.first());
+    if (peer && peer->talk) return peer;
+    sendable_.pop();
+  }
+  return nullptr;
+}
+
+std::optional<Transmit> Overlay::Conductor::poll_data(TimePoint now) {
+  if (settle_due_ || !transmits_.empty()) return {};
+  now_ = now;
+  while (Peer* peer = next_to_send()) {
+    if (auto packets = poll_session(now, *peer)) return packets;
+    sendable_.erase(peer->id);
+    stir(*peer);  // pacing says when to go on
   }
   return {};
 }

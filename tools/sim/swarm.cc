@@ -330,7 +330,8 @@ std::optional<Swarm::HostId> Swarm::home_of(HostId leaf) const {
 
 // --- one node ------------------------------------------------------------------------------------
 
-// The same as both other shells': everything the core has decided, until it is quiet.
+// The same as both other shells', but that nobody here has streams: everything the core has
+// decided, until it is quiet.
 void Swarm::settle(HostId id) {
   Overlay& overlay = *hosts_[id].overlay;
   for (bool quiet = false; !quiet;) {
