@@ -209,14 +209,16 @@ void Runtime::settle() {
       if (hear_) hear_(*event);
     }
     // An answer leaves before the core looks after everything else: on an idle host all that has
-    // to be fetched from memory first.
-    const int before_data = work;
+    // to be fetched from memory first. A train is no answer, and leaves with what is behind it.
+    int answers = 0;
     for (; work < work_per_settle; ++work) {
       auto data = overlay_->poll_data(monotonic_now());
       if (!data) break;
+      const bool train = data->segment_size != 0;
       send(std::move(*data));
+      if (!train && ++answers == 1) send_off();
     }
-    if (work != before_data) send_off();
+    if (answers > 1) send_off();
     for (; work < work_per_settle; ++work) {
       while (const auto order = overlay_->poll_socket()) carry_out(*order);
       auto transmit = overlay_->poll_transmit(monotonic_now());

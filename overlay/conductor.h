@@ -372,6 +372,8 @@ class Overlay::Conductor {
   void pump_survey(TimePoint now);
 
   // --- conductor_talk.cc ---
+  bool may_talk_to(const NodeId& id) const;
+  Peer& reach_for(TimePoint now, const NodeId& id);
   Conversation& begin_talk(TimePoint now, Peer& peer, bool called);
   void call(TimePoint now, Peer& peer);
   void ask_home(TimePoint now, Peer& peer, const NodeId& home);

@@ -375,14 +375,12 @@ void Overlay::Conductor::repeat_first_flight(Peer& peer, const Path& path) {
 
 Result<StreamId> Overlay::Conductor::open_stream(TimePoint now, const NodeId& id,
                                                  const StreamHeader& header) {
-  if (leaving_ || id == this->id()) return Error::refused;
+  if (!may_talk_to(id)) return Error::refused;
   if (header.service.empty() || header.service.size() > max_service_name ||
       header.detail.size() > max_stream_detail)
     return Error::too_large;
-  connect(now, id);
-  Peer* peer = find(id);
-  if (!peer || !peer->talk) return Error::refused;
-  SessionSlot* slot = session_for_new_stream(now, *peer);
+  Peer& peer = reach_for(now, id);
+  SessionSlot* slot = session_for_new_stream(now, peer);
   if (!slot) return Error::busy;
   const auto quic_stream = slot->session->open_stream();
   if (!quic_stream) return quic_stream.error();
@@ -390,7 +388,6 @@ Result<StreamId> Overlay::Conductor::open_stream(TimePoint now, const NodeId& id
   const StreamId number = ++last_stream_;
   slot->streams[*quic_stream] = number;
   streams_.emplace(number, Stream{.peer = id, .slot = slot, .id = *quic_stream, .announced = true});
-  peer->talk->last_used = now;
   write(now, number, encode(header));
   return number;
 }

@@ -38,17 +38,26 @@ Conversation& Overlay::Conductor::begin_talk(TimePoint now, Peer& peer, bool cal
 }
 
 void Overlay::Conductor::connect(TimePoint now, const NodeId& id) {
-  if (leaving_ || id == this->id()) return;
+  if (!may_talk_to(id)) return;
+  reach_for(now, id);
+  settle(now);
+}
+
+bool Overlay::Conductor::may_talk_to(const NodeId& id) const {
+  return !leaving_ && id != this->id();
+}
+
+// Whoever is not talked to yet is called. That it fails at once is told when everything is settled.
+Peer& Overlay::Conductor::reach_for(TimePoint now, const NodeId& id) {
   Peer& peer = ensure_peer(id);
   const bool fresh = !peer.talk;
   begin_talk(now, peer, true);
-  if (fresh) {
-    if (peer.link.confirmed() && peer.paths.best())
-      on_connected(now, peer);
-    else
-      call(now, peer);
-  }
-  settle(now);
+  if (!fresh) return peer;
+  if (peer.link.confirmed() && peer.paths.best())
+    on_connected(now, peer);
+  else
+    call(now, peer);
+  return peer;
 }
 
 void Overlay::Conductor::call(TimePoint now, Peer& peer) {

@@ -6,7 +6,7 @@ namespace byway {
 namespace {
 
 constexpr std::size_t max_echoes_served = 256;
-constexpr std::size_t max_echo_backlog = 16 * 1024;
+constexpr std::size_t echoed_at_once = 16 * 1024;
 constexpr Duration echo_patience = 3s;       // then an echo counts as lost
 constexpr Duration first_patience = 20s;     // for the whole way to a first answer
 constexpr Duration retry_interval = 500ms;   // after a lost stream; doubled while nobody is there,
@@ -15,37 +15,45 @@ constexpr Duration usual_interval = 1s;
 constexpr Duration until_interval = 200ms;
 constexpr Duration least_interval = 2ms;
 
-// The side that answers.
+// The side that answers: bytes go back as they came, for what they mean is between the asker and
+// itself. So an answer is quick, and all that an asker can make us keep is what it does not read.
 class Answerer final : public StreamUser {
  public:
   Answerer(Streams& streams, StreamId stream, std::shared_ptr<std::size_t> served)
-      : streams_(streams), messages_(streams, stream), served_(std::move(served)) {
+      : streams_(streams), stream_(stream), served_(std::move(served)) {
     ++*served_;
-    messages_.send(apps::Accepted{});
+    answer(apps::encode(apps::Accepted{}));
   }
   ~Answerer() override { --*served_; }
 
   void on_readable() override {
     // What the asker does not read back is not read from it either.
-    while (messages_.backlog() < max_echo_backlog) {
-      const auto message = messages_.next();
-      if (!message) return streams_.reset(messages_.id());
-      if (!*message) break;
-      const auto* echo = std::get_if<apps::Echo>(&**message);
-      if (!echo) return streams_.reset(messages_.id());
-      messages_.send(*echo);
+    while (waiting_.empty() && !at_end_) {
+      Overlay::Read read = streams_.read(stream_, echoed_at_once, std::move(spent_));
+      at_end_ = read.end;
+      if (read.bytes.empty()) break;
+      answer(read.bytes);
+      spent_ = std::move(read.bytes);
     }
-    if (messages_.at_end() && messages_.backlog() == 0) streams_.finish(messages_.id());
+    if (waiting_.empty() && at_end_) streams_.finish(stream_);
   }
   void on_writable() override {
-    messages_.flush();
+    answer(std::exchange(waiting_, {}));
     on_readable();
   }
   void on_closed(const StreamEnd&) override {}
 
  private:
+  void answer(ByteView bytes) {
+    const auto taken = static_cast<std::ptrdiff_t>(streams_.write(stream_, bytes));
+    if (bytes.begin() + taken != bytes.end()) waiting_.assign(bytes.begin() + taken, bytes.end());
+  }
+
   Streams& streams_;
-  MessageStream messages_;
+  StreamId stream_;
+  Bytes waiting_;  // found no room in the stream yet
+  Bytes spent_;    // memory of what was answered, for what comes
+  bool at_end_ = false;
   std::shared_ptr<std::size_t> served_;
 };
 

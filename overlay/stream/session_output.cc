@@ -101,7 +101,7 @@ std::size_t Session::Impl::write_packet(TimePoint now, MutableBytes dest) {
       // What the packet after this one will carry comes from memory while this one is encrypted.
       const auto rest = unsent[0].subspan(std::min(unsent[0].size(), dest.size()));
       ask_for(rest.data(), std::min(rest.size(), dest.size()));
-      flags = NGTCP2_WRITE_STREAM_FLAG_MORE;
+      if (sendable_.size() > 1) flags |= NGTCP2_WRITE_STREAM_FLAG_MORE;  // others may fit too
       if (stream->finishing && offered == stream->out.unsent_size())
         flags |= NGTCP2_WRITE_STREAM_FLAG_FIN;
     }

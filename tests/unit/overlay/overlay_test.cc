@@ -16,6 +16,8 @@ namespace byway::overlay_test {
 namespace {
 
 using ::testing::Each;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
@@ -127,6 +129,22 @@ TEST_F(OverlayStory, AKeyOutsideTheSubgroupIsAnsweredOnlyWhereASignatureIsToFoll
   EXPECT_EQ(answers(Registration{}), 1u);
   EXPECT_EQ(hub->counters().handshakes_answered, 1u);
   EXPECT_EQ(hub->status(noon).leaves, 0u);
+}
+
+// A supernode alone knows at once that nobody knows them. The stream still ends as any other would.
+TEST_F(OverlayStory, AStreamToSomebodyWhomNobodyKnowsEndsWithTheReason) {
+  const auto stream = hub->open_stream(noon, ana.id(), {"echo", {}});
+  ASSERT_TRUE(stream);
+  hub.sent(noon);
+  std::vector<StreamId> closed;
+  std::vector<std::string> why;
+  while (const auto event = hub->poll_event()) {
+    if (const auto* end = std::get_if<StreamClosed>(&*event)) closed.push_back(end->stream);
+    if (const auto* unreachable = std::get_if<PeerUnreachable>(&*event))
+      why.push_back(unreachable->why);
+  }
+  EXPECT_THAT(closed, ElementsAre(*stream));
+  EXPECT_THAT(why, ElementsAre(HasSubstr("it is offline")));
 }
 
 TEST_F(OverlayStory, AStampUsedTwiceDoesNotFetchALongerAnswerThanItsQuestion) {
