@@ -208,6 +208,23 @@ TEST(Session, BatchesAreReadyForSegmentation) {
   EXPECT_GE(longest, 8u);
 }
 
+TEST(Session, WordsOfSeveralStreamsShareAPacket) {
+  Pair pair;
+  ASSERT_TRUE(pair.meet());
+  std::array<QuicStreamId, 3> ids{};
+  for (auto& id : ids) pair.ana.say(id = *pair.ana.session->open_stream(), "hello");
+  pair.run_for(1s);
+
+  for (const auto id : ids) pair.ana.say(id, "a word");
+  const auto packets = pair.ana.session->poll_packets(pair.now, 1400, 20);
+  ASSERT_TRUE(packets);
+  EXPECT_EQ(packets->bytes.size(), packets->segment_size);
+  EXPECT_FALSE(pair.ana.session->poll_packets(pair.now, 1400, 20));
+  pair.bo.session->on_packet(pair.now, packets->bytes);
+  pair.run_for(1s);
+  for (const auto id : ids) EXPECT_EQ(pair.bo.heard[id].size(), 5 + 6u);
+}
+
 TEST(Session, AReaderThatDoesNotReadHoldsTheWriterBack) {
   Pair pair;
   pair.bo.reads = false;
