@@ -9,9 +9,10 @@ namespace {
 
 constexpr std::size_t max_outcomes = 256;
 constexpr std::size_t max_listeners = 256;
-constexpr std::size_t max_offers_each = 16;  // streams of one service that wait for a command
-constexpr Duration offer_patience = 30s;     // then the peer is told that nobody comes
-constexpr Duration call_patience = 45s;      // for the peer to take a stream
+// Streams of one service that wait for a command: one `byway forward` may bring so many at once.
+constexpr std::size_t max_offers_each = 64;
+constexpr Duration offer_patience = 30s;  // then the peer is told that nobody comes
+constexpr Duration call_patience = 45s;   // for the peer to take a stream
 
 bool is_service_name(const std::string& name) {
   if (name.empty() || name.size() > max_service_name) return false;

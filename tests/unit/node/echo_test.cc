@@ -66,6 +66,10 @@ class Asker : public testing::Test {
     runtime_->overlay().finish(runtime_->now(), stream_);
     runtime_->settle();
   }
+  void stop_reading() {
+    runtime_->overlay().stop_reading(runtime_->now(), stream_);
+    runtime_->settle();
+  }
   void read() {
     while (true) {
       auto got = runtime_->overlay().read(runtime_->now(), stream_, read_at_once, {});
@@ -81,11 +85,13 @@ class Asker : public testing::Test {
   bool reads_ = true;
   Bytes heard_;
   bool ended_ = false;
-  std::string why_;  // how the stream was closed, where that was no clean end
+  bool unread_ = false;  // the other side reads no more
+  std::string why_;      // how the stream was closed, where that was no clean end
 
  private:
   void on_event(const Event& event) {
     if (const auto* closed = std::get_if<StreamClosed>(&event)) why_ += closed->why;
+    unread_ |= std::holds_alternative<StreamUnread>(event);
     if (reads_ && std::get_if<StreamReadable>(&event)) read();
   }
 
@@ -143,6 +149,15 @@ TEST_F(Asker, IsHeldBackWhileItReadsNothingAndThenHearsAllOfIt) {
   ASSERT_EQ(heard_.size(), accepted.size() + said.size());
   EXPECT_TRUE(std::equal(said.begin(), said.end(),
                          heard_.end() - static_cast<std::ptrdiff_t>(said.size())));
+}
+
+// Neither half goes on: what nobody reads need not be asked for.
+TEST_F(Asker, IsLetGoWhenItWillReadNoMore) {
+  open();
+  ASSERT_EQ(write(bytes_of("a word")), 6u);
+  ASSERT_TRUE(until([&] { return heard_.size() >= accepted.size() + 6; }));
+  stop_reading();
+  EXPECT_TRUE(until([&] { return unread_; }));
 }
 
 }  // namespace
