@@ -8,6 +8,7 @@
 #include "node/log.h"
 #include "node/node.h"
 #include "node/runtime.h"
+#include "tests/unit/node/run_until.h"
 #include "tests/unit/node/temporary_dir.h"
 
 namespace byway::echo_test {
@@ -41,14 +42,7 @@ class Asker : public testing::Test {
     hub_.reset();
   }
 
-  bool until(const std::function<bool()>& holds, std::chrono::seconds limit = 15s) {
-    const TimePoint end = monotonic_now() + limit;
-    while (!holds()) {
-      if (monotonic_now() >= end) return false;
-      io_.run_one_for(std::chrono::milliseconds(20));
-    }
-    return true;
-  }
+  bool until(const std::function<bool()>& holds) { return run_until(io_, holds); }
 
   void open() {
     ASSERT_TRUE(until([&] { return runtime_->overlay().status(runtime_->now()).ready; }));

@@ -19,6 +19,7 @@
 #include "node/lent_ends.h"
 #include "node/log.h"
 #include "node/runtime.h"
+#include "tests/unit/node/run_until.h"
 #include "tests/unit/node/temporary_dir.h"
 
 namespace byway::node_test {
@@ -104,12 +105,7 @@ class Neighbourhood : public testing::Test {
   }
 
   bool until(const std::function<bool()>& holds, std::chrono::seconds limit = 15s) {
-    const TimePoint end = monotonic_now() + limit;
-    while (!holds()) {
-      if (monotonic_now() >= end) return false;
-      io_.run_one_for(std::chrono::milliseconds(20));
-    }
-    return true;
+    return run_until(io_, holds, limit);
   }
 
   std::shared_ptr<Answers> ask(Node& node, const control::ControlRequest& request) {
